@@ -1,0 +1,621 @@
+//! The experiment: every key of a config file, its default, its range, and the place it was set.
+//!
+//! Order: built-in < file < `--set key=value`. Layers are merged as TOML tables and read into [`Config`] once, so no key is
+//! optional after this module. An error names the key, what was found and wanted, and the layer (file and line, or `--set`).
+
+use crate::interaction::RatingScale;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Everything a training needs to know; written to the run directory as it took effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Run directories are called `runs/<name>-<n>`.
+    pub name: String,
+    /// Source of all randomness: split, oversampling, start weights, shuffles, generated ratings.
+    pub seed: u64,
+    pub device: DeviceChoice,
+    /// Threads of the cpu engine; 0 = one a core. Never changes a result.
+    pub threads: usize,
+    pub data: DataConfig,
+    pub split: SplitConfig,
+    pub oversample: OversampleConfig,
+    pub model: ModelConfig,
+    pub train: TrainConfig,
+    pub evaluate: EvaluateConfig,
+}
+
+/// Which engine trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// A real GPU (discrete before integrated) if there is one, else the cpu.
+    Auto,
+    /// Any wgpu adapter, a software one too.
+    Gpu,
+    /// Threads; never touches a graphics driver.
+    Cpu,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataConfig {
+    /// Ratings table: no header, comma separated, `user,item,rating[,timestamp]`.
+    pub path: PathBuf,
+    pub when_missing: WhenMissing,
+    pub generate: GenerateConfig,
+    pub columns: Columns,
+    pub rating_scale: RatingScale,
+    /// Largest share of bad rows that is skipped (and counted); above it the run stops.
+    pub max_bad_rows: f64,
+}
+
+/// What to do when `data.path` does not exist. A path given on the command line must exist whatever this says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenMissing {
+    Generate,
+    Error,
+}
+
+/// Size of the generated stand-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerateConfig {
+    pub ratings: usize,
+    pub users: usize,
+    pub products: usize,
+}
+
+/// Column numbers, from 0. A timestamp column past the end of the first row means that there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Columns {
+    pub user: usize,
+    pub product: usize,
+    pub rating: usize,
+    pub timestamp: usize,
+}
+
+/// Shares of the rows that are held out, drawn at random; the rest trains.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitConfig {
+    pub valid: f64,
+    pub test: f64,
+}
+
+/// Targeted random oversampling of the training split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OversampleConfig {
+    /// Rating class (as text: `"1"`, `"2.5"`) to multiple of its own size, at least 1.
+    pub factors: BTreeMap<String, f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Length of an embedding: a multiple of 4, at most [`MAX_DIM`].
+    pub dim: usize,
+}
+
+/// Longest embedding. The limit keeps one row of the widest kernel inside WebGPU's guaranteed workgroup memory.
+pub const MAX_DIM: usize = 512;
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    pub epochs: usize,
+    /// Samples a step.
+    pub batch_size: usize,
+    pub learning_rate: f64,
+    pub optimizer: OptimizerChoice,
+    pub target: Target,
+    /// Weight of the squared length of the rows of a batch, a mean over its samples.
+    pub l2: f64,
+    pub early_stopping: EarlyStopping,
+    /// Checkpoint every so many steps, beside the one at each epoch's end; 0 = epochs only. Never changes a result.
+    pub checkpoint_steps: usize,
+    /// Look at the validation split every so many steps, beside each epoch's end; 0 = epochs only. Never changes a result.
+    pub evaluate_steps: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerChoice {
+    /// The dense optimiser's result at the cost of the touched rows (DESIGN: closed-form catch-up).
+    Adam,
+    /// Rows outside the batch stand still, as in PyTorch's SparseAdam.
+    LazyAdam,
+}
+
+/// What a rating becomes in the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// `(rating - min) / (max - min)`.
+    Scaled,
+    /// 1 if rating >= `evaluate.relevant_from`, else 0.
+    Binary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    pub metric: StoppingMetric,
+    /// Epochs without improvement that are waited for; 0 = run all epochs.
+    pub patience: usize,
+}
+
+/// The validation metric that chooses the exported epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoppingMetric {
+    ValidLoss,
+    ValidAuc,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluateConfig {
+    /// A rating >= this is a positive.
+    pub relevant_from: f32,
+    pub threshold: Threshold,
+}
+
+/// When a score counts as a predicted positive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Threshold {
+    /// Predicted rating >= `relevant_from`.
+    Relevant,
+    /// Score >= this.
+    Score(f32),
+}
+
+impl Threshold {
+    /// The score from which on a prediction is positive.
+    pub fn score(self, relevant_from: f32, scale: RatingScale) -> f32 {
+        match self {
+            Self::Relevant => scale.to_unit(relevant_from),
+            Self::Score(score) => score,
+        }
+    }
+}
+
+impl Serialize for Threshold {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Relevant => serializer.serialize_str("relevant"),
+            Self::Score(score) => serializer.serialize_f32(*score),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Threshold {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Word(String),
+            Number(f32),
+        }
+        match Raw::deserialize(deserializer) {
+            Ok(Raw::Word(word)) if word == "relevant" => Ok(Self::Relevant),
+            Ok(Raw::Number(score)) => Ok(Self::Score(score)),
+            _ => Err(serde::de::Error::custom(
+                "expected `\"relevant\"` or a score such as 0.5",
+            )),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "run".to_string(),
+            seed: 42,
+            device: DeviceChoice::Auto,
+            threads: 0,
+            data: DataConfig {
+                path: PathBuf::from("data/ratings.csv"),
+                when_missing: WhenMissing::Error,
+                generate: GenerateConfig {
+                    ratings: 400_000,
+                    users: 120_000,
+                    products: 15_000,
+                },
+                columns: Columns {
+                    user: 0,
+                    product: 1,
+                    rating: 2,
+                    timestamp: 3,
+                },
+                rating_scale: RatingScale { min: 1.0, max: 5.0 },
+                max_bad_rows: 0.001,
+            },
+            split: SplitConfig { valid: 0.1, test: 0.1 },
+            oversample: OversampleConfig {
+                factors: BTreeMap::new(),
+            },
+            model: ModelConfig { dim: 64 },
+            train: TrainConfig {
+                epochs: 10,
+                batch_size: 8192,
+                learning_rate: 1e-3,
+                optimizer: OptimizerChoice::Adam,
+                target: Target::Scaled,
+                l2: 0.0,
+                early_stopping: EarlyStopping {
+                    metric: StoppingMetric::ValidLoss,
+                    patience: 2,
+                },
+                checkpoint_steps: 0,
+                evaluate_steps: 0,
+            },
+            evaluate: EvaluateConfig {
+                relevant_from: 4.0,
+                threshold: Threshold::Relevant,
+            },
+        }
+    }
+}
+
+/// What is wrong with a config, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read config `{path}`: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("config is not TOML: {message} ({place})")]
+    Syntax { message: String, place: String },
+    #[error("unknown key `{key}` ({place})")]
+    UnknownKey {
+        key: String,
+        nearest: Option<String>,
+        place: String,
+    },
+    #[error("`{key}`: {message} ({place})")]
+    Value {
+        key: String,
+        message: String,
+        place: String,
+    },
+    #[error("`--set {text}` is not `key=value`")]
+    Assignment { text: String },
+}
+
+impl ConfigError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read { .. } => {
+                "configs live in `configs/`; `configs/electronics.toml` explains every key".to_string()
+            }
+            Self::Syntax { .. } => "strings stand in double quotes, tables in square brackets".to_string(),
+            Self::UnknownKey {
+                nearest: Some(nearest), ..
+            } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: None, .. } | Self::Value { .. } => {
+                "`configs/electronics.toml` explains every key".to_string()
+            }
+            Self::Assignment { .. } => "for example `--set train.epochs=3`".to_string(),
+        }
+    }
+}
+
+/// A `--set key=value`, the value read as TOML or, failing that, as a bare string.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    pub key: String,
+    pub value: Value,
+}
+
+impl Assignment {
+    /// Parses `key=value`; errors if there is no `=` or no key.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let error = || ConfigError::Assignment { text: text.to_string() };
+        let (key, value) = text.split_once('=').ok_or_else(error)?;
+        let key = key.trim();
+        if key.is_empty() || key.split('.').any(str::is_empty) {
+            return Err(error());
+        }
+        let value = format!("value = {value}")
+            .parse::<Table>()
+            .ok()
+            .and_then(|mut table| table.remove("value"))
+            .unwrap_or_else(|| Value::String(value.trim().to_string()));
+        Ok(Self {
+            key: key.to_string(),
+            value,
+        })
+    }
+
+    fn path(&self) -> Vec<String> {
+        self.key.split('.').map(str::to_string).collect()
+    }
+}
+
+impl Config {
+    /// Reads built-in < file < assignments, and checks every range once.
+    pub fn load(path: &Path, assignments: &[Assignment]) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Self::from_text(&text, &path.display().to_string(), assignments)
+    }
+
+    /// As [`Config::load`], from text that `origin` names in errors.
+    pub fn from_text(text: &str, origin: &str, assignments: &[Assignment]) -> Result<Self, ConfigError> {
+        let file = text.parse::<Table>().map_err(|error| ConfigError::Syntax {
+            message: error.message().to_string(),
+            place: place_of_offset(text, origin, error.span().map_or(0, |span| span.start)),
+        })?;
+        let places = Places {
+            text,
+            origin,
+            assignments,
+        };
+        let known = Value::try_from(Self::default()).expect("the default config is a TOML table");
+        let mut merged = known.clone();
+        merge(&mut merged, Value::Table(file), &known, &mut Vec::new(), &places)?;
+        for assignment in assignments {
+            let layer = assignment
+                .path()
+                .into_iter()
+                .rev()
+                .fold(assignment.value.clone(), |value, key| {
+                    Value::Table(Table::from_iter([(key, value)]))
+                });
+            merge(&mut merged, layer, &known, &mut Vec::new(), &places)?;
+        }
+        let config: Self = serde_path_to_error::deserialize(merged).map_err(|error| {
+            let key = error.path().to_string();
+            ConfigError::Value {
+                place: places.of(&key),
+                message: error.into_inner().message().trim().to_string(),
+                key,
+            }
+        })?;
+        match config.out_of_range() {
+            Some((key, message)) => Err(ConfigError::Value {
+                place: places.of(key),
+                key: key.to_string(),
+                message,
+            }),
+            None => Ok(config),
+        }
+    }
+
+    /// The effective config as TOML text.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a config is a TOML table")
+    }
+
+    /// The first key whose value is outside its range, with what was wanted.
+    fn out_of_range(&self) -> Option<(&'static str, String)> {
+        let (data, split, train) = (&self.data, &self.split, &self.train);
+        let scale = data.rating_scale;
+        let wanted = |holds: bool, key: &'static str, found: &dyn std::fmt::Display, wanted: &str| {
+            (!holds).then(|| (key, format!("found `{found}`, wanted {wanted}")))
+        };
+        let is_file_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !name.starts_with('.')
+        };
+        let columns = [
+            data.columns.user,
+            data.columns.product,
+            data.columns.rating,
+            data.columns.timestamp,
+        ];
+        let distinct = (0..columns.len()).all(|a| (0..a).all(|b| columns[a] != columns[b]));
+        let bad_factor = self
+            .oversample
+            .factors
+            .iter()
+            .find(|(class, factor)| class.parse::<f32>().is_err() || !(**factor >= 1.0 && factor.is_finite()));
+        wanted(is_file_name(&self.name), "name", &self.name, "letters, digits, `-`, `_` and `.`, not starting with `.`")
+            .or(wanted(
+                scale.min < scale.max && scale.min.is_finite() && scale.max.is_finite(),
+                "data.rating_scale",
+                &format!("[{}, {}]", scale.min, scale.max),
+                "two numbers, the lower first",
+            ))
+            .or(wanted((0.0..=1.0).contains(&data.max_bad_rows), "data.max_bad_rows", &data.max_bad_rows, "a share from 0 to 1"))
+            .or(wanted(distinct, "data.columns", &format!("{columns:?}"), "four different column numbers"))
+            .or(wanted(data.generate.ratings > 0, "data.generate.ratings", &0, "at least 1"))
+            .or(wanted(data.generate.users > 0, "data.generate.users", &0, "at least 1"))
+            .or(wanted(data.generate.products > 0, "data.generate.products", &0, "at least 1"))
+            .or(wanted((0.0..1.0).contains(&split.valid), "split.valid", &split.valid, "a share from 0 to below 1"))
+            .or(wanted((0.0..1.0).contains(&split.test), "split.test", &split.test, "a share from 0 to below 1"))
+            .or(wanted(split.valid + split.test < 1.0, "split.test", &split.test, "valid + test below 1, so that something trains"))
+            .or(bad_factor.map(|(class, factor)| {
+                let message = format!("class `{class}` has factor `{factor}`, wanted a rating class and a factor of at least 1; to weaken a class, raise the others");
+                ("oversample.factors", message)
+            }))
+            .or(wanted(
+                self.model.dim.is_multiple_of(4) && (4..=MAX_DIM).contains(&self.model.dim),
+                "model.dim",
+                &self.model.dim,
+                "a multiple of 4 from 4 to 512",
+            ))
+            .or(wanted(train.epochs > 0, "train.epochs", &train.epochs, "at least 1"))
+            .or(wanted((1..=1 << 20).contains(&train.batch_size), "train.batch_size", &train.batch_size, "1 to 1,048,576"))
+            .or(wanted(
+                train.learning_rate > 0.0 && train.learning_rate.is_finite(),
+                "train.learning_rate",
+                &train.learning_rate,
+                "a number above 0",
+            ))
+            .or(wanted(train.l2 >= 0.0 && train.l2.is_finite(), "train.l2", &train.l2, "a number of at least 0"))
+            .or(wanted(
+                self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,
+                "evaluate.relevant_from",
+                &self.evaluate.relevant_from,
+                "a rating on the scale, above its lowest",
+            ))
+            .or(match self.evaluate.threshold {
+                Threshold::Score(score) => wanted((0.0..=1.0).contains(&score), "evaluate.threshold", &score, "`relevant` or a score from 0 to 1"),
+                Threshold::Relevant => None,
+            })
+    }
+}
+
+/// Tables whose keys are the user's own.
+const FREE_TABLES: [&str; 1] = ["oversample.factors"];
+
+/// Lays `layer` over `base`; a key that `known` does not have is an error. A free table is replaced as a whole.
+fn merge(
+    base: &mut Value,
+    layer: Value,
+    known: &Value,
+    path: &mut Vec<String>,
+    places: &Places,
+) -> Result<(), ConfigError> {
+    let is_free = FREE_TABLES.contains(&path.join(".").as_str());
+    match (base, layer) {
+        (Value::Table(base), Value::Table(layer)) if is_free => {
+            base.extend(layer);
+        }
+        (Value::Table(base), Value::Table(layer)) => {
+            for (key, value) in layer {
+                path.push(key.clone());
+                let Some(known) = known.get(&key) else {
+                    let key = path.join(".");
+                    return Err(ConfigError::UnknownKey {
+                        nearest: nearest_key(&key),
+                        place: places.of(&key),
+                        key,
+                    });
+                };
+                merge(
+                    base.get_mut(&key).expect("base has every known key"),
+                    value,
+                    known,
+                    path,
+                    places,
+                )?;
+                path.pop();
+            }
+        }
+        (base, layer) => *base = layer,
+    }
+    Ok(())
+}
+
+/// All keys, dotted, in the order of the default config.
+pub fn known_keys() -> Vec<String> {
+    fn walk(prefix: &str, value: &Value, out: &mut Vec<String>) {
+        for (key, value) in value.as_table().into_iter().flatten() {
+            let path = if prefix.is_empty() {
+                key.clone()
+            } else {
+                format!("{prefix}.{key}")
+            };
+            match value {
+                Value::Table(_) if !FREE_TABLES.contains(&path.as_str()) => walk(&path, value, out),
+                _ => out.push(path),
+            }
+        }
+    }
+    let mut keys = Vec::new();
+    let default = Value::try_from(Config::default()).expect("the default config is a TOML table");
+    walk("", &default, &mut keys);
+    keys
+}
+
+fn nearest_key(key: &str) -> Option<String> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_string();
+    known_keys()
+        .into_iter()
+        .map(|known| {
+            let whole = strsim::jaro_winkler(key, &known);
+            let leaf = strsim::jaro_winkler(&last(key), &last(&known));
+            (whole.max(leaf), known)
+        })
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+/// Where each key was set.
+struct Places<'a> {
+    text: &'a str,
+    origin: &'a str,
+    assignments: &'a [Assignment],
+}
+
+impl Places<'_> {
+    /// `--set key=...` if an assignment reaches the key, else file and line if the file does, else the built-in defaults.
+    fn of(&self, key: &str) -> String {
+        let covers =
+            |set: &str| key == set || key.starts_with(&format!("{set}.")) || set.starts_with(&format!("{key}."));
+        if let Some(set) = self.assignments.iter().rev().find(|set| covers(&set.key)) {
+            return format!("--set {}={}", set.key, set.value.to_string().trim());
+        }
+        let mut table = toml::de::DeTable::parse(self.text).ok().map(|table| table.into_inner());
+        let mut offset = None;
+        for part in key.split('.') {
+            let found = table
+                .take()
+                .and_then(|table| table.into_iter().find(|(name, _)| name.get_ref().as_ref() == part));
+            let Some((name, value)) = found else { break };
+            offset = Some(name.span().start);
+            if let toml::de::DeValue::Table(inner) = value.into_inner() {
+                table = Some(inner);
+            }
+        }
+        match offset {
+            Some(offset) => place_of_offset(self.text, self.origin, offset),
+            None => format!("built-in defaults under {}", self.origin),
+        }
+    }
+}
+
+fn place_of_offset(text: &str, origin: &str, offset: usize) -> String {
+    let line = text[..offset.min(text.len())].matches('\n').count() + 1;
+    format!("{origin}:{line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, sets: &[&str]) -> Result<Config, String> {
+        let sets: Vec<_> = sets.iter().map(|set| Assignment::parse(set).unwrap()).collect();
+        Config::from_text(text, "x.toml", &sets).map_err(|error| format!("{error} | {}", error.hint()))
+    }
+
+    #[test]
+    fn layers_override_in_order() {
+        let config = load(
+            "[train]\nepochs = 4\nbatch_size = 16\n",
+            &["train.epochs=3", "data.path=a b.csv"],
+        )
+        .unwrap();
+        assert_eq!((config.train.epochs, config.train.batch_size), (3, 16));
+        assert_eq!(config.data.path, PathBuf::from("a b.csv"));
+        assert_eq!(config.model, Config::default().model);
+    }
+
+    #[test]
+    fn the_effective_config_reads_back_the_same() {
+        let config = load(
+            "[oversample]\nfactors = { \"1\" = 2.0 }\n[evaluate]\nthreshold = 0.5",
+            &[],
+        )
+        .unwrap();
+        assert_eq!(load(&config.to_toml(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn errors_name_key_place_and_remedy() {
+        let message = |text: &str, sets: &[&str]| load(text, sets).unwrap_err();
+        assert_eq!(
+            message("name = \"a\"\n[train]\nepoch = 3\n", &[]),
+            "unknown key `train.epoch` (x.toml:3) | did you mean `train.epochs`?"
+        );
+        assert!(
+            message("\n[train]\nepochs = 0\n", &[])
+                .starts_with("`train.epochs`: found `0`, wanted at least 1 (x.toml:3)")
+        );
+        assert!(message("", &["train.epochs=0"]).contains("(--set train.epochs=0)"));
+        assert!(message("[train]\nepochs = \"ten\"\n", &[]).starts_with("`train.epochs`: invalid type: string"));
+        assert!(message("[train\n", &[]).contains("(x.toml:1)"));
+        assert!(message("[oversample]\nfactors = { \"1\" = 0.5 }", &[]).contains("raise the others"));
+        assert!(message("[model]\ndim = 10", &[]).contains("multiple of 4"));
+    }
+}

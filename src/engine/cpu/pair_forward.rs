@@ -1,0 +1,55 @@
+//! Pair forward: loss and gradient of each sample, and the batch's sums for the head.
+//!
+//!     a = affinity(user[b], item[b])        z = scale a + bias        d = (sigmoid(z) - target[b]) weight[b] / B
+//!     gradient[b]    = scale d                                        the factor of the other side's row in its gradient
+//!     partial[group] = sum over the group of (loss weight / B, d a, d, 0)
+//!
+//! Shapes: slots, targets, weights, gradient `[B]`; compact `[R, 4 + dim]`; partial `[ceil(B / GROUP), 4]`.
+//! Twin of `shaders/pair_forward.wgsl`, whose groups may be of another size: only their sums are compared.
+
+use super::pair_logits::affinity;
+use crate::engine::objective::{loss, sigmoid};
+use crate::model::{Head, ROW_HEADER};
+
+/// Samples whose sums make one partial.
+pub const GROUP: usize = 256;
+
+/// The samples of a step and what they are measured against.
+#[derive(Clone, Copy, Debug)]
+pub struct Samples<'a> {
+    pub user_slots: &'a [u32],
+    pub item_slots: &'a [u32],
+    pub targets: &'a [f32],
+    pub weights: &'a [f32],
+}
+
+/// One group: fills `gradient` for samples `first..first + gradient.len()` and returns their sums.
+///
+/// Panics if a slot is not in its compact buffer.
+pub fn pair_forward(
+    samples: &Samples,
+    first: usize,
+    users: &[f32],
+    items: &[f32],
+    head: Head,
+    dim: usize,
+    gradient: &mut [f32],
+) -> [f32; 4] {
+    let length = ROW_HEADER + dim;
+    let share = 1.0 / samples.targets.len() as f32;
+    let mut sums = [0.0f32; 4];
+    for (offset, gradient) in gradient.iter_mut().enumerate() {
+        let number = first + offset;
+        let user = &users[samples.user_slots[number] as usize * length..][..length];
+        let item = &items[samples.item_slots[number] as usize * length..][..length];
+        let weight = samples.weights[number] * share;
+        let affinity = affinity(user, item);
+        let logit = head.logit(affinity);
+        let slope = (sigmoid(logit) - samples.targets[number]) * weight;
+        *gradient = head.scale * slope;
+        sums[0] += loss(logit, samples.targets[number]) * weight;
+        sums[1] += slope * affinity;
+        sums[2] += slope;
+    }
+    sums
+}

@@ -1,0 +1,182 @@
+//! The two engines behind one contract: [`Trainer`] changes a model, [`Scorer`] asks it.
+//!
+//! An engine owns its tables. Training state is handed out and taken in row range by row range, in the record layout of
+//! [`crate::model`], so nothing above this floor knows how an engine stores it, and a checkpoint of one engine continues on
+//! the other. `cpu` is plain Rust and the specification: every file of `gpu` is a shader's launcher, and the file of the
+//! same name under `cpu` is the shader's twin.
+
+pub mod cpu;
+pub mod gpu;
+pub mod objective;
+
+use crate::config::OptimizerChoice;
+use crate::interaction::{ItemIndex, UserIndex};
+use crate::model::{Head, Model, ModelShape, Side};
+use crate::optimizer::{Schedule, read_out};
+use crate::plan::PlanChunk;
+
+/// What an engine needs to begin.
+#[derive(Clone, Debug)]
+pub struct TrainerSetup {
+    pub shape: ModelShape,
+    pub seed: u64,
+    /// Planned steps of the whole training.
+    pub steps: usize,
+    pub learning_rate: f64,
+    pub optimizer: OptimizerChoice,
+    pub l2: f32,
+}
+
+impl TrainerSetup {
+    /// The optimiser's tables.
+    pub fn schedule(&self) -> Schedule {
+        Schedule::new(self.steps, self.learning_rate, self.optimizer)
+    }
+}
+
+/// The head with its Adam state: `scale, m, v, 0, bias, m, v, 0`.
+pub type HeadState = [f32; 8];
+
+/// A head before the first step: scale 1, bias 0.
+pub const START_HEAD: HeadState = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepStatistics {
+    pub step: u32,
+    /// Mean binary cross-entropy of the batch, before the update.
+    pub loss: f32,
+    pub samples: usize,
+}
+
+/// A device or a kernel failed; the model in the engine is no longer to be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("no usable graphics adapter: {0}")]
+    NoAdapter(String),
+    #[error("{table} table does not fit the device: {needed} bytes in one row page, limit {limit}")]
+    TooLarge {
+        table: &'static str,
+        needed: u64,
+        limit: u64,
+    },
+    #[error("the device failed while {doing}: {message}")]
+    Device { doing: &'static str, message: String },
+    #[error("kernel status {bits:#x}: a plan named a row or slot that does not exist")]
+    Status { bits: u32 },
+}
+
+/// An engine that trains.
+pub trait Trainer: Send {
+    /// The device in words, for people.
+    fn device(&self) -> String;
+
+    /// The shape of the tables.
+    fn shape(&self) -> ModelShape;
+
+    /// Takes the steps of a chunk and returns the statistics that have arrived meanwhile: it does not wait for a device.
+    fn train(&mut self, chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError>;
+
+    /// Waits for all steps and returns the statistics that were still outstanding.
+    fn finish(&mut self) -> Result<Vec<StepStatistics>, EngineError>;
+
+    /// Logits of pairs as the model stands after the last step; the state is left alone. Untouched rows count as zero.
+    fn score_pairs(&mut self, users: &[UserIndex], items: &[ItemIndex]) -> Result<Vec<f32>, EngineError>;
+
+    /// Raw records of rows `first..`, as many as fit `out`. Panics past the table's end.
+    fn read_records(&mut self, side: Side, first: usize, out: &mut [f32]) -> Result<(), EngineError>;
+
+    /// Replaces the records of rows `first..`. Panics past the table's end.
+    fn write_records(&mut self, side: Side, first: usize, records: &[f32]) -> Result<(), EngineError>;
+
+    /// The head and its optimiser state.
+    fn head(&mut self) -> Result<HeadState, EngineError>;
+
+    /// The number of the last step taken.
+    fn step(&self) -> u32;
+
+    /// Continues from another training's head and step; the records follow through [`Trainer::write_records`].
+    fn set_head(&mut self, head: HeadState, step: u32) -> Result<(), EngineError>;
+}
+
+/// An item and its logit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoredItem {
+    pub item: ItemIndex,
+    pub logit: f32,
+}
+
+/// One user to rank for: a factor row and the items that are left out, ascending.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    pub user: &'a [f32],
+    pub seen: &'a [ItemIndex],
+}
+
+/// An engine that ranks.
+pub trait Scorer {
+    /// For each query the `k` items of the highest logit that are not seen, best first, ties by lower index: exactly what a
+    /// full sort gives. Fewer than `k` only if fewer are unseen. Panics if a query's row does not fit the model.
+    fn top_k(&mut self, queries: &[Query], k: usize) -> Result<Vec<Vec<ScoredItem>>, EngineError>;
+
+    /// Logits of (factor row of a user, item) pairs. Panics if an item is not in the model.
+    fn score_pairs(&mut self, users: &[&[f32]], items: &[ItemIndex]) -> Result<Vec<f32>, EngineError>;
+}
+
+/// Rows that are read from an engine in one go: 16 MiB of records at dim 64.
+pub const ROWS_PER_READ: usize = 1 << 14;
+
+/// Reads out a table as factor rows at the end of the last step and hands them on in order, [`ROWS_PER_READ`] at a time.
+///
+/// Rows that no step touched read as zeros. Neither how often nor when this is called changes the training.
+pub fn for_each_factor_block<E: From<EngineError>>(
+    trainer: &mut dyn Trainer,
+    schedule: &Schedule,
+    side: Side,
+    mut consume: impl FnMut(&[f32]) -> Result<(), E>,
+) -> Result<(), E> {
+    let shape = trainer.shape();
+    let now = trainer.step();
+    let rows = shape.rows(side);
+    let mut records = Vec::new();
+    let mut factors = Vec::new();
+    for first in (0..rows).step_by(ROWS_PER_READ) {
+        let count = ROWS_PER_READ.min(rows - first);
+        records.resize(count * shape.record_len(), 0.0);
+        factors.resize(count * shape.factor_len(), 0.0);
+        trainer.read_records(side, first, &mut records)?;
+        let pairs = records
+            .chunks_exact(shape.record_len())
+            .zip(factors.chunks_exact_mut(shape.factor_len()));
+        for (record, factor) in pairs {
+            read_out(record, schedule, now, true, factor);
+        }
+        consume(&factors)?;
+    }
+    Ok(())
+}
+
+/// The model as it stands after the last step, weights only.
+pub fn export(trainer: &mut dyn Trainer, schedule: &Schedule) -> Result<Model, EngineError> {
+    let shape = trainer.shape();
+    let mut tables = [Vec::new(), Vec::new()];
+    for side in Side::BOTH {
+        let table = &mut tables[side as usize];
+        table.reserve_exact(shape.rows(side) * shape.factor_len());
+        for_each_factor_block(trainer, schedule, side, |block| {
+            table.extend_from_slice(block);
+            Ok::<(), EngineError>(())
+        })?;
+    }
+    let head = trainer.head()?;
+    let [users, items] = tables;
+    Ok(Model {
+        shape,
+        users,
+        items,
+        head: Head {
+            scale: head[0],
+            bias: head[4],
+        },
+    })
+}

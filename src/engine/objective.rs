@@ -1,0 +1,80 @@
+//! The objective: what a rating becomes in the loss, the loss of a logit, and its gradient.
+//!
+//!     loss(z, target) = max(z, 0) - z target + ln(1 + exp(-|z|))        binary cross-entropy with logits
+//!     d loss / d z    = sigmoid(z) - target
+//!
+//! Kernels that update rows consume the gradient alone and know nothing of the loss. The GPU's copy of the same
+//! arithmetic is `shaders/common/objective.wgsl`.
+
+use crate::config::{Config, Target};
+use crate::interaction::RatingScale;
+
+/// The map from ratings to targets, and the weight of the l2 term.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objective {
+    pub scale: RatingScale,
+    pub target: Target,
+    pub relevant_from: f32,
+    pub l2: f32,
+}
+
+impl Objective {
+    /// The objective that a config describes.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            scale: config.data.rating_scale,
+            target: config.train.target,
+            relevant_from: config.evaluate.relevant_from,
+            l2: config.train.l2 as f32,
+        }
+    }
+
+    /// The target of a rating, in [0, 1].
+    pub fn target(&self, rating: f32) -> f32 {
+        match self.target {
+            Target::Scaled => self.scale.to_unit(rating),
+            Target::Binary => f32::from(rating >= self.relevant_from),
+        }
+    }
+}
+
+/// `1 / (1 + exp(-z))`, without overflow on either side.
+#[inline]
+pub fn sigmoid(z: f32) -> f32 {
+    let small = (-z.abs()).exp();
+    let numerator = if z >= 0.0 { 1.0 } else { small };
+    numerator / (1.0 + small)
+}
+
+/// Binary cross-entropy of a logit against a target in [0, 1].
+#[inline]
+pub fn loss(z: f32, target: f32) -> f32 {
+    z.max(0.0) - z * target + (-z.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gradient_is_the_slope_of_the_loss() {
+        for z in [-30.0f64, -3.0, -0.5, 0.2, 1.0, 8.0, 30.0] {
+            for target in [0.0f64, 0.25, 1.0] {
+                let exact = |z: f64| z.max(0.0) - z * target + (-z.abs()).exp().ln_1p();
+                let slope = (exact(z + 1e-6) - exact(z - 1e-6)) / 2e-6;
+                let gradient = (sigmoid(z as f32) - target as f32) as f64;
+                assert!(
+                    (slope - gradient).abs() < 1e-6,
+                    "z {z}, target {target}: {slope} for {gradient}"
+                );
+                assert!((loss(z as f32, target as f32) as f64 - exact(z)).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite() {
+        assert_eq!((sigmoid(-1e30), sigmoid(1e30)), (0.0, 1.0));
+        assert!(loss(1e30, 1.0).is_finite() && loss(-1e30, 0.0) == 0.0);
+    }
+}

@@ -1,0 +1,3 @@
+//! Training: burn-train's learner around an engine of ours.
+
+pub mod event;
