@@ -1,0 +1,68 @@
+//! The source: a readable file, the user's own or a generated stand-in, and never a silent one.
+
+use super::synthetic;
+use crate::config::{DataConfig, WhenMissing};
+use std::path::{Path, PathBuf};
+
+/// A file to read, and whether people or dotcart made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub path: PathBuf,
+    pub generated: bool,
+}
+
+/// There is no file to read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("no ratings at `{path}` ({place})")]
+    Missing { path: PathBuf, place: &'static str },
+    #[error("cannot write generated ratings to `{path}`: {source}")]
+    Generate { path: PathBuf, source: std::io::Error },
+}
+
+impl SourceError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => {
+                "set `data.path` to a ratings file; README says where the Electronics file comes from"
+            }
+            Self::Generate { .. } => "generated ratings go beside `data.path`; that folder must be writable",
+        }
+    }
+}
+
+/// Finds the ratings file of a config.
+///
+/// If it is missing and the config says so, a stand-in is generated beside it; a path that the user gave on the command
+/// line (`path_is_explicit`) must exist. Errors if there is nothing to read or the stand-in cannot be written.
+pub fn locate(config: &DataConfig, path_is_explicit: bool, seed: u64) -> Result<Source, SourceError> {
+    if config.path.exists() {
+        return Ok(Source {
+            path: config.path.clone(),
+            generated: false,
+        });
+    }
+    if path_is_explicit || config.when_missing == WhenMissing::Error {
+        let place = if path_is_explicit {
+            "--set data.path"
+        } else {
+            "data.path"
+        };
+        return Err(SourceError::Missing {
+            path: config.path.clone(),
+            place,
+        });
+    }
+    let size = &config.generate;
+    let name = format!(
+        "generated-{}x{}x{}-seed{seed}.csv",
+        size.ratings, size.users, size.products
+    );
+    let path = config.path.parent().unwrap_or(Path::new("")).join(name);
+    synthetic::write_file(&path, size, seed).map_err(|source| SourceError::Generate {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Source { path, generated: true })
+}
