@@ -1,0 +1,21 @@
+//! The run directory: everything that recommend, evaluate and resume need, and nothing else.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config.toml` | the config as it took effect |
+//! | `data.json` | the data report |
+//! | `users.safetensors`, `products.safetensors` | the vocabularies ([`vocabulary_file`]) |
+//! | `interactions.safetensors` | all rows, grouped by user: product, rating, part ([`interactions_file`]) |
+//! | `model.safetensors` | the best epoch's weights ([`model_file`]) |
+//! | `metrics.jsonl` | one event an object, appended while training |
+//! | `evaluation.json` | the test split, judged |
+//! | `checkpoint/` | `last.safetensors`, and `best.safetensors` until it becomes the model |
+//! | `manifest.json` | version, sizes and digests, written last: without it a run is unfinished, to be resumed, never loaded |
+//!
+//! Every file is written to a temporary name, synced and renamed, so that a kill at any moment leaves the last good state.
+
+pub mod interactions_file;
+pub mod model_file;
+pub mod run_directory;
+pub mod tensor_file;
+pub mod vocabulary_file;

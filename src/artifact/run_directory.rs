@@ -1,0 +1,284 @@
+//! One run's folder: made, filled, completed by its manifest, found again.
+
+use super::interactions_file::InteractionsFile;
+use super::model_file::ModelFile;
+use super::tensor_file::{FileError, write_whole};
+use super::vocabulary_file::VocabularyFile;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
+
+/// Where runs are kept, relative to the working directory.
+pub const RUNS: &str = "runs";
+/// The file in [`RUNS`] that names the newest complete run.
+pub const LATEST: &str = "latest";
+/// Version of the files of a run; another version is refused.
+pub const FORMAT_VERSION: u32 = 1;
+
+pub const CONFIG: &str = "config.toml";
+pub const DATA_REPORT: &str = "data.json";
+pub const USERS: &str = "users.safetensors";
+pub const PRODUCTS: &str = "products.safetensors";
+pub const INTERACTIONS: &str = "interactions.safetensors";
+pub const MODEL: &str = "model.safetensors";
+pub const METRICS: &str = "metrics.jsonl";
+pub const EVALUATION: &str = "evaluation.json";
+pub const CHECKPOINT_LAST: &str = "checkpoint/last.safetensors";
+pub const CHECKPOINT_BEST: &str = "checkpoint/best.safetensors";
+pub const MANIFEST: &str = "manifest.json";
+
+/// The files that a manifest vouches for.
+const VOUCHED: [&str; 7] = [CONFIG, DATA_REPORT, USERS, PRODUCTS, INTERACTIONS, MODEL, EVALUATION];
+
+/// What a complete run consists of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub format_version: u32,
+    /// The dotcart that wrote it.
+    pub dotcart_version: String,
+    pub best_epoch: usize,
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// Size and content of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    pub bytes: u64,
+    /// XXH3-128 of the content, hexadecimal.
+    pub xxh3: String,
+}
+
+/// A run cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("there is no run `{0}`")]
+    Unknown(String),
+    #[error("there is no complete run yet: `{0}` does not exist")]
+    NoLatest(PathBuf),
+    #[error("run `{0}` is unfinished: it has no manifest")]
+    Unfinished(PathBuf),
+    #[error("run `{0}` is complete already")]
+    Complete(PathBuf),
+    #[error("run `{path}` has format version {found}, this dotcart reads {FORMAT_VERSION}")]
+    Version { path: PathBuf, found: u32 },
+    #[error("run `{0}` is being trained by another process")]
+    Busy(PathBuf),
+}
+
+impl RunError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::File(FileError::Write { .. }) => "is the disk full, or the folder read-only?".to_string(),
+            Self::File(_) => "restore the file, or train again".to_string(),
+            Self::Unknown(_) => format!("runs live in `{RUNS}/`; `--run` takes a name there or a path"),
+            Self::NoLatest(_) => "train first: `dotcart train configs/electronics.toml`".to_string(),
+            Self::Unfinished(path) => format!("`dotcart train --resume {}` finishes it", path.display()),
+            Self::Complete(path) => format!("`dotcart evaluate --run {}` judges it", path.display()),
+            Self::Version { .. } => "use the dotcart that wrote it, or train again".to_string(),
+            Self::Busy(_) => "wait for it, or stop it first".to_string(),
+        }
+    }
+}
+
+/// A run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl RunDirectory {
+    /// Makes `runs/<name>-<n>` with the lowest free n above all taken ones.
+    pub fn create(name: &str) -> Result<Self, RunError> {
+        let root = Path::new(RUNS);
+        std::fs::create_dir_all(root).map_err(FileError::write(root))?;
+        let number = |entry: std::fs::DirEntry| {
+            let file_name = entry.file_name().into_string().ok()?;
+            file_name.strip_prefix(name)?.strip_prefix('-')?.parse::<u32>().ok()
+        };
+        let entries = std::fs::read_dir(root).map_err(FileError::read(root))?;
+        let mut next = 1 + entries.flatten().filter_map(number).max().unwrap_or(0);
+        loop {
+            let path = root.join(format!("{name}-{next}"));
+            match std::fs::create_dir(&path) {
+                Ok(()) => {
+                    let checkpoint = path.join("checkpoint");
+                    std::fs::create_dir(&checkpoint).map_err(FileError::write(&checkpoint))?;
+                    return Ok(Self { path });
+                }
+                // Another training took the number in the meantime.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => next += 1,
+                Err(error) => return Err(FileError::write(&path)(error).into()),
+            }
+        }
+    }
+
+    /// Finds a run by path or by name in [`RUNS`]; without either, the newest complete one.
+    pub fn find(run: Option<&str>) -> Result<Self, RunError> {
+        let Some(run) = run else {
+            let latest = Path::new(RUNS).join(LATEST);
+            let name = std::fs::read_to_string(&latest).map_err(|_| RunError::NoLatest(latest))?;
+            return Self::find(Some(name.trim()));
+        };
+        let candidates = [Path::new(RUNS).join(run), PathBuf::from(run)];
+        let path = candidates.into_iter().find(|path| path.join(CONFIG).is_file());
+        path.map(|path| Self { path })
+            .ok_or_else(|| RunError::Unknown(run.to_string()))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder's own name.
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .unwrap_or(self.path.as_os_str())
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens `metrics.jsonl` for appending and holds it locked, so that only one process trains this run.
+    pub fn lock_metrics(&self) -> Result<File, RunError> {
+        let path = self.file(METRICS);
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(FileError::write(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => Err(RunError::Busy(self.path.clone())),
+            Err(std::fs::TryLockError::Error(error)) => Err(FileError::write(&path)(error).into()),
+        }
+    }
+
+    /// Whether the manifest stands.
+    pub fn is_complete(&self) -> bool {
+        self.file(MANIFEST).is_file()
+    }
+
+    /// Writes a JSON file.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), RunError> {
+        let mut text = serde_json::to_vec_pretty(value).expect("reports are JSON");
+        text.push(b'\n');
+        Ok(write_whole(&self.file(name), &text)?)
+    }
+
+    /// Writes a text file.
+    pub fn write_text(&self, name: &str, text: &str) -> Result<(), RunError> {
+        Ok(write_whole(&self.file(name), text.as_bytes())?)
+    }
+
+    /// Reads a JSON file.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, RunError> {
+        let path = self.file(name);
+        let text = std::fs::read(&path).map_err(FileError::read(&path))?;
+        let value = serde_json::from_slice(&text).map_err(|error| FileError::damaged(&path, error.to_string()))?;
+        Ok(value)
+    }
+
+    /// Turns the best checkpoint into the model, writes the manifest, and makes this the latest run.
+    pub fn complete(&self, best_epoch: usize) -> Result<(), RunError> {
+        let mut files = BTreeMap::new();
+        for name in VOUCHED {
+            files.insert(name.to_string(), digest(&self.file(name))?);
+        }
+        self.write_json(
+            MANIFEST,
+            &Manifest {
+                format_version: FORMAT_VERSION,
+                dotcart_version: env!("CARGO_PKG_VERSION").to_string(),
+                best_epoch,
+                files,
+            },
+        )?;
+        let latest = self.path.with_file_name(LATEST);
+        Ok(write_whole(&latest, format!("{}\n", self.name()).as_bytes())?)
+    }
+
+    /// Checks that the run is complete and every file has its size. Contents are checked by [`RunDirectory::verify`].
+    pub fn manifest(&self) -> Result<Manifest, RunError> {
+        if !self.is_complete() {
+            return Err(RunError::Unfinished(self.path.clone()));
+        }
+        let manifest: Manifest = self.read_json(MANIFEST)?;
+        if manifest.format_version != FORMAT_VERSION {
+            return Err(RunError::Version {
+                path: self.path.clone(),
+                found: manifest.format_version,
+            });
+        }
+        for (name, entry) in &manifest.files {
+            let path = self.file(name);
+            let found = std::fs::metadata(&path).map_err(FileError::read(&path))?.len();
+            if found != entry.bytes {
+                let fault = format!("it has {found} bytes, its manifest says {}", entry.bytes);
+                return Err(FileError::damaged(&path, fault).into());
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Reads every file once and compares it with the manifest.
+    pub fn verify(&self) -> Result<Manifest, RunError> {
+        let manifest = self.manifest()?;
+        for (name, entry) in &manifest.files {
+            let path = self.file(name);
+            if digest(&path)? != *entry {
+                return Err(FileError::damaged(&path, "its content is not what its manifest says").into());
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The users' vocabulary.
+    pub fn users(&self) -> Result<VocabularyFile, RunError> {
+        Ok(VocabularyFile::open(&self.file(USERS))?)
+    }
+
+    /// The products' vocabulary.
+    pub fn products(&self) -> Result<VocabularyFile, RunError> {
+        Ok(VocabularyFile::open(&self.file(PRODUCTS))?)
+    }
+
+    /// All rows.
+    pub fn interactions(&self, users: usize, items: usize) -> Result<InteractionsFile, RunError> {
+        Ok(InteractionsFile::open(&self.file(INTERACTIONS), users, items)?)
+    }
+
+    /// The model.
+    pub fn model(&self) -> Result<ModelFile, RunError> {
+        Ok(ModelFile::open(&self.file(MODEL))?)
+    }
+}
+
+fn digest(path: &Path) -> Result<FileEntry, RunError> {
+    let mut file = File::open(path).map_err(FileError::read(path))?;
+    let mut hash = Xxh3::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        let read = std::io::Read::read(&mut file, &mut buffer).map_err(FileError::read(path))?;
+        if read == 0 {
+            break;
+        }
+        bytes += read as u64;
+        hash.update(&buffer[..read]);
+    }
+    Ok(FileEntry {
+        bytes,
+        xxh3: format!("{:032x}", hash.digest128()),
+    })
+}

@@ -1,0 +1,332 @@
+//! Safetensors files, written as a stream and read through a memory map.
+//!
+//! The header comes from the `safetensors` crate; the data follows block by block, so that a table of gigabytes is never in
+//! memory twice. The same content gives the same bytes. Format: <https://huggingface.co/docs/safetensors>.
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A file of a run cannot be written, or is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("cannot write `{path}`: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot read `{path}`: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("`{path}` is damaged: {fault}")]
+    Damaged { path: PathBuf, fault: String },
+}
+
+impl FileError {
+    /// For `map_err` on a write.
+    pub fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        |source| Self::Write {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// For `map_err` on a read.
+    pub fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        |source| Self::Read {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// A fault of the content.
+    pub fn damaged(path: &Path, fault: impl Into<String>) -> Self {
+        Self::Damaged {
+            path: path.to_path_buf(),
+            fault: fault.into(),
+        }
+    }
+}
+
+/// Writes `bytes` to a temporary name beside `path`, syncs, and renames.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let temporary = temporary_name(path);
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(FileError::write(path))
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+/// One tensor to be written.
+#[derive(Clone, Debug)]
+pub struct TensorSpec {
+    pub name: &'static str,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+}
+
+impl TensorSpec {
+    /// A tensor of the given type and shape.
+    pub fn new(name: &'static str, dtype: Dtype, shape: &[usize]) -> Self {
+        Self {
+            name,
+            dtype,
+            shape: shape.to_vec(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+}
+
+/// A safetensors file on its way: the header stands, the data is appended in the order of the specs.
+pub struct TensorWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    left: usize,
+}
+
+impl TensorWriter {
+    /// Begins a file. `note` becomes the one metadata entry, under the key `dotcart`.
+    ///
+    /// Panics if the specs are not ordered by falling element size, which is what keeps every tensor aligned.
+    pub fn create(path: &Path, specs: &[TensorSpec], note: Option<&str>) -> Result<Self, FileError> {
+        let sizes: Vec<_> = specs.iter().map(|spec| spec.dtype.bitsize()).collect();
+        assert!(
+            sizes.is_sorted_by(|a, b| a >= b),
+            "TensorWriter: element sizes {sizes:?} rise"
+        );
+        let mut end = 0;
+        let infos = specs.iter().map(|spec| {
+            let start = end;
+            end += spec.bytes();
+            let info = TensorInfo {
+                dtype: spec.dtype,
+                shape: spec.shape.clone(),
+                data_offsets: (start, end),
+            };
+            (spec.name.to_string(), info)
+        });
+        let infos: Vec<_> = infos.collect();
+        let note = note.map(|note| HashMap::from([("dotcart".to_string(), note.to_string())]));
+        let metadata = Metadata::new(note, infos).expect("offsets follow one another");
+        let mut header = serde_json::to_vec(&metadata).expect("a header is JSON");
+        header.resize(header.len().next_multiple_of(8), b' ');
+        let begin = || {
+            let mut file = BufWriter::with_capacity(1 << 20, File::create(temporary_name(path))?);
+            file.write_all(&(header.len() as u64).to_le_bytes())?;
+            file.write_all(&header)?;
+            Ok(file)
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            file: begin().map_err(FileError::write(path))?,
+            left: end,
+        })
+    }
+
+    /// Appends plain data. Panics if it is more than the specs announced.
+    pub fn append<T: bytemuck::NoUninit>(&mut self, data: &[T]) -> Result<(), FileError> {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        self.left = self
+            .left
+            .checked_sub(bytes.len())
+            .expect("no more data than the header announced");
+        self.file.write_all(bytes).map_err(FileError::write(&self.path))
+    }
+
+    /// Appends numbers, which must be finite.
+    pub fn append_finite(&mut self, data: &[f32]) -> Result<(), FileError> {
+        match data.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(FileError::Write {
+                path: self.path.clone(),
+                source: std::io::Error::other(format!("the model has diverged: a weight is {value}")),
+            }),
+            None => self.append(data),
+        }
+    }
+
+    /// Syncs and renames. Panics if data is missing.
+    pub fn finish(self) -> Result<(), FileError> {
+        assert_eq!(
+            self.left,
+            0,
+            "TensorWriter: {} bytes of `{}` are missing",
+            self.left,
+            self.path.display()
+        );
+        let path = self.path;
+        let file = self.file;
+        let end = || {
+            file.into_inner()?.sync_all()?;
+            std::fs::rename(temporary_name(&path), &path)
+        };
+        end().map_err(FileError::write(&path))
+    }
+}
+
+/// A safetensors file that is read where it lies.
+pub struct TensorFile {
+    path: PathBuf,
+    map: memmap2::Mmap,
+}
+
+impl TensorFile {
+    /// Maps a file and checks its header and length.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let file = File::open(path).map_err(FileError::read(path))?;
+        // SAFETY: run files are replaced by renaming, never written in place, so a mapped file does not change.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(FileError::read(path))?;
+        SafeTensors::deserialize(&map).map_err(|error| FileError::damaged(path, error.to_string()))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            map,
+        })
+    }
+
+    /// The path, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The metadata entry under the key `dotcart`.
+    pub fn note(&self) -> Option<String> {
+        let (_, metadata) = SafeTensors::read_metadata(&self.map).ok()?;
+        metadata.metadata().as_ref()?.get("dotcart").cloned()
+    }
+
+    /// A tensor's data and shape. Errors if it is not there or of another type.
+    pub fn tensor<T: Element>(&self, name: &str) -> Result<(&[T], Vec<usize>), FileError> {
+        let damaged = |fault: String| FileError::damaged(&self.path, fault);
+        let file = SafeTensors::deserialize(&self.map).map_err(|error| damaged(error.to_string()))?;
+        let view = file.tensor(name).map_err(|error| damaged(error.to_string()))?;
+        if view.dtype() != T::DTYPE {
+            return Err(damaged(format!(
+                "tensor `{name}` is {}, wanted {}",
+                view.dtype(),
+                T::DTYPE
+            )));
+        }
+        let data =
+            bytemuck::try_cast_slice(view.data()).map_err(|error| damaged(format!("tensor `{name}`: {error}")))?;
+        Ok((data, view.shape().to_vec()))
+    }
+
+    /// A tensor of exactly this shape.
+    pub fn tensor_of<T: Element>(&self, name: &str, shape: &[usize]) -> Result<&[T], FileError> {
+        let (data, found) = self.tensor(name)?;
+        if found != shape {
+            return Err(FileError::damaged(
+                &self.path,
+                format!("tensor `{name}` has shape {found:?}, wanted {shape:?}"),
+            ));
+        }
+        Ok(data)
+    }
+}
+
+/// A number type that stands in run files.
+pub trait Element: bytemuck::AnyBitPattern + bytemuck::NoUninit {
+    const DTYPE: Dtype;
+}
+
+impl Element for f32 {
+    const DTYPE: Dtype = Dtype::F32;
+}
+
+impl Element for u8 {
+    const DTYPE: Dtype = Dtype::U8;
+}
+
+impl Element for u32 {
+    const DTYPE: Dtype = Dtype::U32;
+}
+
+impl Element for u64 {
+    const DTYPE: Dtype = Dtype::U64;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("dotcart-tensor-{}-{name}", std::process::id()))
+    }
+
+    fn write(path: &Path) {
+        let specs = [
+            TensorSpec::new("wide", Dtype::U64, &[1]),
+            TensorSpec::new("a", Dtype::F32, &[2, 3]),
+            TensorSpec::new("b", Dtype::U8, &[5]),
+        ];
+        let mut file = TensorWriter::create(path, &specs, Some("{\"x\":1}")).unwrap();
+        file.append(&[u64::MAX]).unwrap();
+        file.append_finite(&[1.0, 2.0, 3.0]).unwrap();
+        file.append_finite(&[4.0, 5.0, 6.0]).unwrap();
+        file.append(b"hello").unwrap();
+        file.finish().unwrap();
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_the_crate_agrees() {
+        let path = path("round");
+        write(&path);
+        let file = TensorFile::open(&path).unwrap();
+        assert_eq!(
+            file.tensor_of::<f32>("a", &[2, 3]).unwrap(),
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        );
+        assert_eq!(file.tensor_of::<u64>("wide", &[1]).unwrap(), [u64::MAX]);
+        assert_eq!(file.tensor_of::<u8>("b", &[5]).unwrap(), b"hello");
+        assert_eq!(file.note().as_deref(), Some("{\"x\":1}"));
+        assert!(
+            file.tensor::<u32>("a")
+                .unwrap_err()
+                .to_string()
+                .contains("is F32, wanted U32")
+        );
+        assert!(file.tensor_of::<f32>("a", &[3, 2]).is_err() && file.tensor::<f32>("c").is_err());
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_cut_or_grew_is_refused() {
+        let path = path("cut");
+        write(&path);
+        let whole = std::fs::read(&path).unwrap();
+        for damaged in [
+            &whole[..whole.len() - 1],
+            &whole[..20],
+            &whole[..4],
+            &[whole.as_slice(), b"x"].concat(),
+            b"",
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(TensorFile::open(&path).is_err(), "{} bytes pass", damaged.len());
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_not_written() {
+        let path = path("nan");
+        let mut file = TensorWriter::create(&path, &[TensorSpec::new("a", Dtype::F32, &[1])], None).unwrap();
+        assert!(
+            file.append_finite(&[f32::NAN])
+                .unwrap_err()
+                .to_string()
+                .contains("diverged")
+        );
+        std::fs::remove_file(temporary_name(&path)).unwrap();
+    }
+}

@@ -1,0 +1,143 @@
+//! A vocabulary on disk, searched where it lies: no id is read that is not asked for.
+//!
+//! Safetensors with, in index order: `id_starts` u64 `[n + 1]` into `id_text` u8; `sorted` u32 `[n]`, the indices in byte order
+//! of their ids, for a binary search; `train_ratings` u32 `[n]`, ratings in the training split.
+
+use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::data::vocabulary::Vocabulary;
+use rayon::slice::ParallelSliceMut;
+use safetensors::tensor::Dtype;
+use std::path::Path;
+
+/// Writes a vocabulary and its rating counts. Panics if the two differ in length.
+pub fn write(path: &Path, vocabulary: &Vocabulary, train_ratings: &[u32]) -> Result<(), FileError> {
+    let count = vocabulary.len();
+    assert_eq!(
+        count,
+        train_ratings.len(),
+        "vocabulary_file: ids and rating counts differ in length"
+    );
+    let mut starts: Vec<u64> = vec![0];
+    let mut text = Vec::new();
+    for id in vocabulary.ids() {
+        text.extend_from_slice(id.as_bytes());
+        starts.push(text.len() as u64);
+    }
+    let mut sorted: Vec<u32> = (0..count as u32).collect();
+    sorted.par_sort_unstable_by(|&a, &b| vocabulary.id(a).cmp(vocabulary.id(b)));
+    let specs = [
+        TensorSpec::new("id_starts", Dtype::U64, &[count + 1]),
+        TensorSpec::new("sorted", Dtype::U32, &[count]),
+        TensorSpec::new("train_ratings", Dtype::U32, &[count]),
+        TensorSpec::new("id_text", Dtype::U8, &[text.len()]),
+    ];
+    let mut file = TensorWriter::create(path, &specs, None)?;
+    file.append(&starts)?;
+    file.append(&sorted)?;
+    file.append(train_ratings)?;
+    file.append(&text)?;
+    file.finish()
+}
+
+/// An open vocabulary.
+pub struct VocabularyFile {
+    file: TensorFile,
+    count: usize,
+}
+
+impl VocabularyFile {
+    /// Opens a vocabulary and checks that its tensors fit one another.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let file = TensorFile::open(path)?;
+        let (sorted, _) = file.tensor::<u32>("sorted")?;
+        let count = sorted.len();
+        file.tensor_of::<u32>("train_ratings", &[count])?;
+        let starts = file.tensor_of::<u64>("id_starts", &[count + 1])?;
+        let (text, _) = file.tensor::<u8>("id_text")?;
+        if starts[count] != text.len() as u64 {
+            return Err(FileError::damaged(
+                path,
+                "`id_starts` does not end where `id_text` does",
+            ));
+        }
+        Ok(Self { file, count })
+    }
+
+    /// Number of ids.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is no id.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The id of an index. Errors if the file is damaged there; panics if there is no such index.
+    pub fn id(&self, index: u32) -> Result<&str, FileError> {
+        std::str::from_utf8(self.bytes(index)?)
+            .map_err(|_| FileError::damaged(self.file.path(), format!("id {index} is not UTF-8")))
+    }
+
+    fn bytes(&self, index: u32) -> Result<&[u8], FileError> {
+        let (starts, _) = self.file.tensor::<u64>("id_starts")?;
+        let (text, _) = self.file.tensor::<u8>("id_text")?;
+        let range = starts[index as usize] as usize..starts[index as usize + 1] as usize;
+        text.get(range)
+            .ok_or_else(|| FileError::damaged(self.file.path(), format!("id {index} lies outside the text")))
+    }
+
+    /// The index of an id, by binary search.
+    pub fn index(&self, id: &str) -> Result<Option<u32>, FileError> {
+        let (sorted, _) = self.file.tensor::<u32>("sorted")?;
+        let mut range = 0..sorted.len();
+        while !range.is_empty() {
+            let middle = range.start + range.len() / 2;
+            let index = sorted[middle];
+            if index as usize >= self.count {
+                return Err(FileError::damaged(
+                    self.file.path(),
+                    format!("`sorted` names index {index} of {}", self.count),
+                ));
+            }
+            match self.bytes(index)?.cmp(id.as_bytes()) {
+                std::cmp::Ordering::Equal => return Ok(Some(index)),
+                std::cmp::Ordering::Less => range.start = middle + 1,
+                std::cmp::Ordering::Greater => range.end = middle,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ratings in the training split, by index.
+    pub fn train_ratings(&self) -> Result<&[u32], FileError> {
+        Ok(self.file.tensor::<u32>("train_ratings")?.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn every_id_is_found_and_no_other(ids in prop::collection::hash_set("[0-9A-Zé]{0,4}", 0..100)) {
+            let mut vocabulary = Vocabulary::default();
+            ids.iter().for_each(|id| { vocabulary.intern(id); });
+            let counts: Vec<u32> = (0..vocabulary.len() as u32).collect();
+            let path = std::env::temp_dir().join(format!("dotcart-vocabulary-{}", std::process::id()));
+            write(&path, &vocabulary, &counts).unwrap();
+            let file = VocabularyFile::open(&path).unwrap();
+            prop_assert_eq!(file.len(), ids.len());
+            for (index, id) in vocabulary.ids().enumerate() {
+                prop_assert_eq!(file.id(index as u32).unwrap(), id);
+                prop_assert_eq!(file.index(id).unwrap(), Some(index as u32));
+            }
+            prop_assert_eq!(file.index("absent").unwrap(), None);
+            prop_assert_eq!(file.train_ratings().unwrap(), &counts);
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
