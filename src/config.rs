@@ -166,16 +166,6 @@ pub enum Threshold {
     Score(f32),
 }
 
-impl Threshold {
-    /// The score from which on a prediction is positive.
-    pub fn score(self, relevant_from: f32, scale: RatingScale) -> f32 {
-        match self {
-            Self::Relevant => scale.to_unit(relevant_from),
-            Self::Score(score) => score,
-        }
-    }
-}
-
 impl Serialize for Threshold {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -4,6 +4,7 @@
 //! what is known of the other side, and counted apart.
 
 use crate::artifact::run_directory::{RunDirectory, RunError};
+use crate::artifact::tensor_file::FileError;
 use crate::config::{Config, Threshold};
 use crate::engine::cpu::CpuScorer;
 use crate::engine::objective::{Objective, sigmoid};
@@ -40,8 +41,8 @@ pub struct Evaluation {
 pub struct AtThreshold {
     /// Predicted relevant if the score reaches this.
     pub score: f32,
-    /// The same as a predicted rating.
-    pub rating: f32,
+    /// The same as a predicted rating, where scores predict ratings.
+    pub rating: Option<f32>,
     pub counts: Confusion,
     pub precision: Option<f64>,
     pub base_rate: Option<f64>,
@@ -58,12 +59,18 @@ pub enum EvaluateError {
     Engine(#[from] EngineError),
 }
 
+impl From<FileError> for EvaluateError {
+    fn from(error: FileError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
 /// Judges the model in a run's folder on one part of its rows.
 pub fn evaluate(run: &RunDirectory, config: &Config, part: Part, generated: bool) -> Result<Evaluation, EvaluateError> {
-    let model = run.model()?.read().map_err(RunError::from)?;
+    let model = run.model()?.read()?;
     let (users, products) = (run.users()?, run.products()?);
     let file = run.interactions(model.shape.users, model.shape.items)?;
-    let (interactions, parts) = file.read().map_err(RunError::from)?;
+    let (interactions, parts) = file.read()?;
     let rows: Vec<usize> = (0..parts.len()).filter(|&row| parts[row] == part as u8).collect();
 
     let user_rows: Vec<&[f32]> = rows.iter().map(|&row| model.user(interactions.users[row])).collect();
@@ -77,10 +84,7 @@ pub fn evaluate(run: &RunDirectory, config: &Config, part: Part, generated: bool
         .collect();
     let mean = train.iter().map(|&rating| rating as f64).sum::<f64>() / train.len().max(1) as f64;
 
-    let (user_counts, item_counts) = (
-        users.train_ratings().map_err(RunError::from)?,
-        products.train_ratings().map_err(RunError::from)?,
-    );
+    let (user_counts, item_counts) = (users.train_ratings()?, products.train_ratings()?);
     let cold = |counts: &[u32], index: &[u32]| rows.iter().filter(|&&row| counts[index[row] as usize] == 0).count();
     Ok(Evaluation {
         cold_user_rows: cold(user_counts, &interactions.users),
@@ -92,22 +96,21 @@ pub fn evaluate(run: &RunDirectory, config: &Config, part: Part, generated: bool
 
 /// Judges logits against ratings; `mean` is the mean training rating.
 fn judge(config: &Config, part: Part, logits: &[f32], ratings: &[f32], mean: f32) -> Evaluation {
-    let scale = config.data.rating_scale;
     let objective = Objective::new(config);
     let relevant_from = config.evaluate.relevant_from;
     let scores: Vec<f32> = logits.iter().map(|&logit| sigmoid(logit)).collect();
-    let predicted: Vec<f32> = scores.iter().map(|&score| scale.from_unit(score)).collect();
+    let predicted: Option<Vec<f32>> = scores.iter().map(|&score| objective.predicted_rating(score)).collect();
     let targets: Vec<f32> = ratings.iter().map(|&rating| objective.target(rating)).collect();
     let relevant: Vec<bool> = ratings.iter().map(|&rating| rating >= relevant_from).collect();
-    let chosen = config.evaluate.threshold.score(relevant_from, scale);
+    let chosen = objective.threshold(config.evaluate.threshold);
     let mut wanted = vec![chosen];
-    let customary = [Threshold::Relevant.score(relevant_from, scale), 0.5];
+    let customary = [objective.threshold(Threshold::Relevant), 0.5];
     wanted.extend(customary.into_iter().filter(|score| *score != chosen));
     let thresholds = wanted.into_iter().map(|score| {
         let counts = Confusion::at(score, &scores, &relevant);
         AtThreshold {
             score,
-            rating: scale.from_unit(score),
+            rating: objective.predicted_rating(score),
             counts,
             precision: counts.precision(),
             base_rate: counts.base_rate(),
@@ -123,8 +126,8 @@ fn judge(config: &Config, part: Part, logits: &[f32], ratings: &[f32], mean: f32
         relevant_from,
         thresholds: thresholds.collect(),
         auc: auc(logits, &relevant),
-        rmse: rmse(&predicted, ratings),
-        mae: mae(&predicted, ratings),
+        rmse: predicted.as_deref().and_then(|predicted| rmse(predicted, ratings)),
+        mae: predicted.as_deref().and_then(|predicted| mae(predicted, ratings)),
         loss: cross_entropy(logits, &targets),
         rmse_of_global_mean: rmse(&vec![mean; ratings.len()], ratings),
         generated: false,

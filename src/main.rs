@@ -1,1 +1,5 @@
-fn main() {}
+//! `dotcart`: parse, run, exit code.
+
+fn main() -> std::process::ExitCode {
+    dotcart::cli::run()
+}

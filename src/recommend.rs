@@ -1,9 +1,10 @@
 //! Recommend: every product a user has not rated, in one pass, best first.
 
-use crate::artifact::run_directory::{RunDirectory, RunError};
+use crate::artifact::run_directory::{MODEL, RunDirectory, RunError};
+use crate::artifact::tensor_file::FileError;
 use crate::config::Config;
 use crate::engine::cpu::CpuScorer;
-use crate::engine::objective::sigmoid;
+use crate::engine::objective::{Objective, sigmoid};
 use crate::engine::{EngineError, Query, Scorer};
 use serde::Serialize;
 
@@ -29,7 +30,8 @@ pub struct Recommendation {
     pub product: String,
     /// Sigmoid of the logit, in (0, 1).
     pub score: f32,
-    pub predicted_rating: f32,
+    /// Absent where scores are chances of relevance.
+    pub predicted_rating: Option<f32>,
     /// Ratings of the product in the training split.
     pub train_ratings: u32,
 }
@@ -47,6 +49,26 @@ pub enum RecommendError {
     NothingLeft { user: String, products: usize },
 }
 
+impl RecommendError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Run(error) => error.hint(),
+            Self::Engine(error) => error.hint().to_string(),
+            Self::UnknownUser { example, .. } => {
+                format!("ids are compared as text, leading zeros count; one that is there: `{example}`")
+            }
+            Self::NothingLeft { .. } => "there is nothing left to recommend".to_string(),
+        }
+    }
+}
+
+impl From<FileError> for RecommendError {
+    fn from(error: FileError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
 /// Ranks for one user the `top` best products that the user has not rated in any part.
 ///
 /// Scored on the cpu: opening a GPU costs more than the work. Fewer than `top` only if fewer are left.
@@ -59,11 +81,11 @@ pub fn recommend(
 ) -> Result<Ranking, RecommendError> {
     let users = run.users()?;
     let products = run.products()?;
-    let Some(index) = users.index(user).map_err(RunError::from)? else {
+    let Some(index) = users.index(user)? else {
         return Err(RecommendError::UnknownUser {
             user: user.to_string(),
             run: run.path().display().to_string(),
-            example: users.id(0).map_err(RunError::from)?.to_string(),
+            example: users.id(0)?.to_string(),
         });
     };
     let model = run.model()?;
@@ -76,11 +98,10 @@ pub fn recommend(
             users.len(),
             products.len()
         );
-        let path = run.file(crate::artifact::run_directory::MODEL);
-        return Err(RunError::File(crate::artifact::tensor_file::FileError::damaged(&path, fault)).into());
+        return Err(FileError::damaged(&run.file(MODEL), fault).into());
     }
     let rows = run.interactions(shape.users, shape.items)?;
-    let mut seen = rows.user(index).map_err(RunError::from)?.items.to_vec();
+    let mut seen = rows.user(index)?.items.to_vec();
     seen.sort_unstable();
     seen.dedup();
     if seen.len() == shape.items {
@@ -89,32 +110,33 @@ pub fn recommend(
             products: shape.items,
         });
     }
-    let factors = model.user(index).map_err(RunError::from)?;
-    let items = model.items().map_err(RunError::from)?;
+    let factors = model.user(index)?;
+    let items = model.items()?;
     let mut scorer = CpuScorer::from_items(shape, model.head(), &items, config.threads);
     let query = Query {
         user: &factors,
         seen: &seen,
     };
     let ranked = scorer.top_k(&[query], top)?.remove(0);
-    let counts = products.train_ratings().map_err(RunError::from)?;
+    let objective = Objective::new(config);
+    let counts = products.train_ratings()?;
     let products = ranked.iter().enumerate().map(|(place, scored)| {
         let score = sigmoid(scored.logit);
         Ok(Recommendation {
             rank: place + 1,
             product: products.id(scored.item)?.to_string(),
             score,
-            predicted_rating: config.data.rating_scale.from_unit(score),
+            predicted_rating: objective.predicted_rating(score),
             train_ratings: counts[scored.item as usize],
         })
     });
-    let products: Result<Vec<_>, crate::artifact::tensor_file::FileError> = products.collect();
+    let products: Result<Vec<_>, FileError> = products.collect();
     Ok(Ranking {
         user: user.to_string(),
-        train_ratings: users.train_ratings().map_err(RunError::from)?[index as usize],
+        train_ratings: users.train_ratings()?[index as usize],
         seen: seen.len(),
         candidates: shape.items - seen.len(),
-        products: products.map_err(RunError::from)?,
+        products: products?,
         generated,
     })
 }

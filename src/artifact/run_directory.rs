@@ -73,14 +73,26 @@ impl RunError {
     /// What the user can do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::File(FileError::Write { .. }) => "is the disk full, or the folder read-only?".to_string(),
-            Self::File(_) => "restore the file, or train again".to_string(),
+            Self::File(error) => Self::hint_of_file(error),
             Self::Unknown(_) => format!("runs live in `{RUNS}/`; `--run` takes a name there or a path"),
             Self::NoLatest(_) => "train first: `dotcart train configs/electronics.toml`".to_string(),
             Self::Unfinished(path) => format!("`dotcart train --resume {}` finishes it", path.display()),
             Self::Complete(path) => format!("`dotcart evaluate --run {}` judges it", path.display()),
             Self::Version { .. } => "use the dotcart that wrote it, or train again".to_string(),
             Self::Busy(_) => "wait for it, or stop it first".to_string(),
+        }
+    }
+}
+
+impl RunError {
+    /// What the user can do about a file that fails.
+    pub fn hint_of_file(error: &FileError) -> String {
+        match error {
+            FileError::Write { source, .. } if source.to_string().contains("diverged") => {
+                "lower `train.learning_rate`, or raise `train.l2`".to_string()
+            }
+            FileError::Write { .. } => "is the disk full, or the folder read-only?".to_string(),
+            FileError::Read { .. } | FileError::Damaged { .. } => "restore the file, or train again".to_string(),
         }
     }
 }

@@ -183,6 +183,7 @@ pub fn ingest(path: &Path, generated: bool, config: &DataConfig) -> Result<Inges
     }
     let has_timestamps = layout.is_some_and(|columns| columns > config.columns.timestamp);
     interactions.timestamps = has_timestamps.then_some(timestamps);
+    interactions.group_by_user(users.len());
     let mut histogram: Vec<(f32, usize)> = Vec::new();
     for &rating in &interactions.ratings {
         match histogram.iter_mut().find(|(class, _)| *class == rating) {
@@ -324,8 +325,11 @@ mod tests {
         .unwrap();
         assert_eq!(data.users.ids().collect::<Vec<_>>(), ["A1", "B,2"]);
         assert_eq!(data.items.ids().collect::<Vec<_>>(), ["0132793040", "00X"]);
-        assert_eq!(data.interactions.users, [0, 1, 0]);
-        assert_eq!(data.interactions.timestamps, Some(vec![1365811200, 1, 2]));
+        // Grouped by user, a user's rows in file order.
+        assert_eq!(data.interactions.users, [0, 0, 1]);
+        assert_eq!(data.interactions.items, [0, 1, 0]);
+        assert_eq!(data.interactions.ratings, [5.0, 3.5, 1.0]);
+        assert_eq!(data.interactions.timestamps, Some(vec![1365811200, 2, 1]));
         assert_eq!(data.report.histogram, [(1.0, 1), (3.5, 1), (5.0, 1)]);
     }
 

@@ -3,7 +3,7 @@
 use crate::interaction::{Interaction, ItemIndex, UserIndex};
 use burn_dataset::{Dataset, DatasetError};
 
-/// Columns of equal length, one entry a row of the file, in file order.
+/// Columns of equal length, one entry a row of the file; grouped by user after ingest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interactions {
     pub users: Vec<UserIndex>,
@@ -22,6 +22,28 @@ impl Interactions {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
+    }
+
+    /// Groups the rows by user, ascending; a user's rows stay in file order. Panics if a user is not below `users`.
+    pub fn group_by_user(&mut self, users: usize) {
+        let mut next = vec![0usize; users + 1];
+        for &user in &self.users {
+            next[user as usize + 1] += 1;
+        }
+        for user in 0..users {
+            next[user + 1] += next[user];
+        }
+        let mut order = vec![0usize; self.len()];
+        for (row, &user) in self.users.iter().enumerate() {
+            order[next[user as usize]] = row;
+            next[user as usize] += 1;
+        }
+        self.users = order.iter().map(|&row| self.users[row]).collect();
+        self.items = order.iter().map(|&row| self.items[row]).collect();
+        self.ratings = order.iter().map(|&row| self.ratings[row]).collect();
+        if let Some(timestamps) = &mut self.timestamps {
+            *timestamps = order.iter().map(|&row| timestamps[row]).collect();
+        }
     }
 
     /// The row at `row`. Panics if there is none.

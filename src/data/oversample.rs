@@ -21,6 +21,13 @@ impl SamplingTable {
     pub fn rows(&self) -> &[u32] {
         &self.rows
     }
+
+    /// A part of the table. Panics if the range is outside it.
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        Self {
+            rows: self.rows[range].to_vec(),
+        }
+    }
 }
 
 /// A factor names a rating that no training row has.

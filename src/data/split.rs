@@ -60,6 +60,15 @@ impl Split {
         Ok(Self { parts })
     }
 
+    /// A split that was stored. Panics on a byte that is no part.
+    pub fn from_parts(parts: Vec<u8>) -> Self {
+        assert!(
+            parts.iter().all(|&part| Part::from_byte(part).is_some()),
+            "Split: a byte is no part"
+        );
+        Self { parts }
+    }
+
     /// The part of each row, as stored.
     pub fn parts(&self) -> &[u8] {
         &self.parts

@@ -119,13 +119,7 @@ impl World {
 
     /// By popularity; every other time the better liked of two.
     fn pick(&self, taste: &[f32; TASTES], rng: &mut impl Rng) -> usize {
-        let total = self.popularity[self.popularity.len() - 1];
-        let mut draw = || {
-            self.popularity
-                .partition_point(|&sum| sum <= rng.random::<f64>() * total)
-        };
-        let (first, second) = (draw(), draw());
-        let (first, second) = (first.min(self.quality.len() - 1), second.min(self.quality.len() - 1));
+        let (first, second) = (draw(&self.popularity, rng), draw(&self.popularity, rng));
         if rng.random::<bool>() && self.liking(taste, second) > self.liking(taste, first) {
             second
         } else {
@@ -162,8 +156,7 @@ fn ratings_per_user(size: &GenerateConfig, rng: &mut impl Rng) -> Vec<usize> {
     }
     let mut misses = 0;
     while left > 0 && misses < 1000 && !active.is_empty() {
-        let at = activity.partition_point(|&bound| bound <= rng.random::<f64>() * sum);
-        let user = active[at.min(active.len() - 1)];
+        let user = active[draw(&activity, rng)];
         if counts[user] * 4 < most {
             counts[user] += 1;
             left -= 1;
@@ -182,6 +175,12 @@ fn ratings_per_user(size: &GenerateConfig, rng: &mut impl Rng) -> Vec<usize> {
         }
     }
     counts
+}
+
+/// Draws an index in proportion to the weights whose running sums are given.
+fn draw(sums: &[f64], rng: &mut impl Rng) -> usize {
+    let point = rng.random::<f64>() * sums[sums.len() - 1];
+    sums.partition_point(|&sum| sum <= point).min(sums.len() - 1)
 }
 
 /// Standard normal, Box and Muller 1958.
@@ -254,6 +253,14 @@ mod tests {
             assert!((found - share).abs() < 0.02, "class {}: {found} for {share}", class + 1);
         }
         assert!(rows.iter().any(|(_, product, _)| product.starts_with('0')));
+        // A long tail: nearly every product appears, and the first hundred have a good part of all ratings.
+        let mut products: HashMap<&String, usize> = HashMap::new();
+        rows.iter().for_each(|(_, product, _)| *products.entry(product).or_default() += 1);
+        assert!(products.len() > size.products * 95 / 100, "{} products", products.len());
+        let mut counts: Vec<usize> = products.into_values().collect();
+        counts.sort_unstable();
+        let head = counts.iter().rev().take(100).sum::<usize>() as f64 / rows.len() as f64;
+        assert!((0.12..0.2).contains(&head), "the first hundred have {head}");
     }
 
     #[test]

@@ -66,6 +66,17 @@ pub enum EngineError {
     Status { bits: u32 },
 }
 
+impl EngineError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoAdapter(_) => "`dotcart doctor` lists adapters; `--device cpu` needs none",
+            Self::TooLarge { .. } => "lower `model.dim`, or use `--device cpu`",
+            Self::Device { .. } | Self::Status { .. } => "train with `--device cpu`, and report the fault",
+        }
+    }
+}
+
 /// An engine that trains.
 pub trait Trainer: Send {
     /// The device in words, for people.

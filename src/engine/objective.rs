@@ -6,7 +6,7 @@
 //! Kernels that update rows consume the gradient alone and know nothing of the loss. The GPU's copy of the same
 //! arithmetic is `shaders/common/objective.wgsl`.
 
-use crate::config::{Config, Target};
+use crate::config::{Config, Target, Threshold};
 use crate::interaction::RatingScale;
 
 /// The map from ratings to targets, and the weight of the l2 term.
@@ -34,6 +34,21 @@ impl Objective {
         match self.target {
             Target::Scaled => self.scale.to_unit(rating),
             Target::Binary => f32::from(rating >= self.relevant_from),
+        }
+    }
+
+    /// The rating that a score predicts, or `None` where scores are chances of relevance and no ratings.
+    pub fn predicted_rating(&self, score: f32) -> Option<f32> {
+        (self.target == Target::Scaled).then(|| self.scale.from_unit(score))
+    }
+
+    /// The score from which on a row is predicted relevant: where the predicted rating reaches `relevant_from`, or one half
+    /// where scores are chances; or the score that the config names.
+    pub fn threshold(&self, threshold: Threshold) -> f32 {
+        match (threshold, self.target) {
+            (Threshold::Score(score), _) => score,
+            (Threshold::Relevant, Target::Scaled) => self.scale.to_unit(self.relevant_from),
+            (Threshold::Relevant, Target::Binary) => 0.5,
         }
     }
 }

@@ -1,3 +1,10 @@
-//! Training: burn-train's learner around an engine of ours.
+//! Training: burn-train's learner around an engine of ours. Knows no screen: it sends events.
 
+pub mod checkpoint;
 pub mod event;
+pub mod learner;
+pub mod loader;
+pub mod metrics;
+pub mod renderer;
+pub mod stopping;
+pub mod strategy;

@@ -1,0 +1,70 @@
+//! Arguments, as typed.
+
+use crate::config::DeviceChoice;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Learns what people will like from the ratings they gave, on any GPU, and recommends what they have not bought yet.
+#[derive(Debug, Parser)]
+#[command(name = "dotcart", version, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model and judge it on held-out ratings
+    Train(TrainArguments),
+    /// Judge a trained model on its test split again
+    Evaluate(EvaluateArguments),
+    /// Rank for a user all products that the user has not rated
+    Recommend(RecommendArguments),
+    /// Show graphics adapters, their limits, and which engine `auto` takes
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    /// Experiment file, for example configs/electronics.toml
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub config: Option<PathBuf>,
+    /// Override a key of the file, for example --set train.epochs=3
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
+    pub set: Vec<String>,
+    /// Engine to train on
+    #[arg(long)]
+    pub device: Option<DeviceChoice>,
+    /// Print lines even if stderr is a terminal
+    #[arg(long)]
+    pub plain: bool,
+    /// Continue an unfinished run from its last checkpoint
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct EvaluateArguments {
+    /// Run to judge, by name or path [default: the newest complete one]
+    #[arg(long)]
+    pub run: Option<String>,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RecommendArguments {
+    /// User id, as it stands in the ratings file
+    #[arg(long)]
+    pub user: String,
+    /// How many products
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+    /// Run to ask, by name or path [default: the newest complete one]
+    #[arg(long)]
+    pub run: Option<String>,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,24 @@
+//! `dotcart evaluate`: judge a trained model on its test split again.
+
+use super::args::EvaluateArguments;
+use super::output::Output;
+use super::{CommandResult, End};
+use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
+use crate::config::Config;
+use crate::data::ingest::DataReport;
+use crate::evaluate::evaluate;
+use crate::interaction::Part;
+
+pub fn run(arguments: &EvaluateArguments, output: &mut Output) -> CommandResult {
+    let run = RunDirectory::find(arguments.run.as_deref())?;
+    run.verify()?;
+    let config = Config::load(&run.file(CONFIG), &[])?;
+    let report: DataReport = run.read_json(DATA_REPORT)?;
+    let evaluation = evaluate(&run, &config, Part::Test, report.generated)?;
+    if arguments.json {
+        output.json(&evaluation);
+    } else {
+        output.evaluation(&evaluation);
+    }
+    Ok(End::Done)
+}

@@ -1,0 +1,55 @@
+//! The command line: one file a command, one printer, one exit code.
+
+mod args;
+mod doctor;
+mod evaluate;
+mod output;
+mod recommend;
+mod train;
+
+use crate::pipeline::PipelineError;
+use args::{Arguments, Command};
+use clap::Parser;
+use output::Output;
+use std::process::ExitCode;
+
+/// How a command ends, and what the shell is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Done = 0,
+    UserError = 1,
+    InternalError = 3,
+    Interrupted = 130,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        ExitCode::from(end as u8)
+    }
+}
+
+/// Runs the command line of this process. A usage error exits with 2 inside clap.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut output = Output::new();
+    let result = match arguments.command {
+        Command::Train(arguments) => train::run(&arguments, &mut output),
+        Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
+        Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
+        Command::Doctor => doctor::run(&mut output),
+    };
+    match result {
+        Ok(end) => end.into(),
+        Err(error) => {
+            output.error(&error.to_string(), &error.hint());
+            let end = if error.is_internal() {
+                End::InternalError
+            } else {
+                End::UserError
+            };
+            end.into()
+        }
+    }
+}
+
+type CommandResult = Result<End, PipelineError>;

@@ -1,0 +1,11 @@
+//! The views of a training: [`terminal::Terminal`] draws a live dashboard, [`plain::Plain`] writes lines where there is
+//! no terminal.
+//!
+//! Both watch the same events and keep the same [`state::State`], which knows no screen. Training knows neither of them.
+//! Precision never stands alone in a view: its base rate, lift and recall are always beside it.
+
+pub mod curve;
+pub mod plain;
+pub mod state;
+pub mod terminal;
+pub mod view;

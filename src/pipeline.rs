@@ -1,0 +1,339 @@
+//! The flow: config -> source -> ingest -> split -> oversample -> plan -> train -> evaluate -> run directory.
+
+use crate::artifact::model_file::ExportError;
+use crate::artifact::run_directory::{
+    CHECKPOINT_BEST, CHECKPOINT_LAST, CONFIG, DATA_REPORT, EVALUATION, INTERACTIONS, MODEL, PRODUCTS, RunDirectory,
+    RunError, USERS,
+};
+use crate::artifact::tensor_file::FileError;
+use crate::artifact::{interactions_file, vocabulary_file};
+use crate::config::{Config, ConfigError, DeviceChoice};
+use crate::data::ingest::{DataReport, IngestError, Ingested, ingest};
+use crate::data::interactions::Interactions;
+use crate::data::oversample::{OversampleError, SamplingTable, classes, oversample};
+use crate::data::source::{Source, SourceError, locate};
+use crate::data::split::{Split, SplitError};
+use crate::engine::cpu::CpuTrainer;
+use crate::engine::objective::Objective;
+use crate::engine::{EngineError, Trainer, TrainerSetup};
+use crate::evaluate::{EvaluateError, Evaluation, evaluate};
+use crate::interaction::Part;
+use crate::model::ModelShape;
+use crate::recommend::RecommendError;
+use crate::train::checkpoint;
+use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};
+use crate::train::learner::Factorisation;
+use crate::train::loader::{PairLoader, PlanLoader, Position, TrainingSet};
+use crate::train::renderer::BusRenderer;
+use crate::train::stopping::{Best, Stopping};
+use crate::train::strategy::{EngineStrategy, Outcome, TrainError};
+use burn::optim::AdamConfig;
+use burn::train::logger::InMemoryMetricLogger;
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// Anything that can go wrong on the way, each with its hint.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    #[error(transparent)]
+    Oversample(#[from] OversampleError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    #[error(transparent)]
+    Recommend(#[from] RecommendError),
+    #[error("training failed: {0}")]
+    Burn(String),
+}
+
+impl PipelineError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Source(error) => error.hint().to_string(),
+            Self::Ingest(error) => error.hint().to_string(),
+            Self::Split(_) => {
+                "the file is too small for `split.valid` and `split.test`; lower them, or set them to 0".to_string()
+            }
+            Self::Oversample(_) => "name classes as they stand in the file, for example `\"1\" = 2.0`".to_string(),
+            Self::Run(error) => error.hint(),
+            Self::Engine(error) => error.hint().to_string(),
+            Self::Train(TrainError::Export(ExportError::File(error)))
+            | Self::Recommend(RecommendError::Run(RunError::File(error))) => RunError::hint_of_file(error),
+            Self::Train(TrainError::Engine(error) | TrainError::Export(ExportError::Engine(error))) => {
+                error.hint().to_string()
+            }
+            Self::Train(TrainError::Loader(_)) | Self::Burn(_) => {
+                "this is a fault of dotcart; please report it".to_string()
+            }
+            Self::Recommend(error) => error.hint(),
+        }
+    }
+
+    /// True if the fault is ours, not the user's.
+    pub fn is_internal(&self) -> bool {
+        matches!(
+            self,
+            Self::Train(TrainError::Loader(_)) | Self::Burn(_) | Self::Engine(EngineError::Status { .. })
+        )
+    }
+}
+
+impl From<FileError> for PipelineError {
+    fn from(error: FileError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl From<EvaluateError> for PipelineError {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::Run(error) => Self::Run(error),
+            EvaluateError::Engine(error) => Self::Engine(error),
+        }
+    }
+}
+
+/// Rows, their split and what an epoch draws from.
+pub struct Prepared {
+    pub report: DataReport,
+    pub interactions: Arc<Interactions>,
+    pub split: Split,
+    pub table: SamplingTable,
+    pub classes: Vec<ClassCount>,
+}
+
+/// Source, ingest, split, oversample: a run directory with everything but a model, and what training needs of it.
+pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, Prepared), PipelineError> {
+    let Source { path, generated } = locate(&config.data, path_is_explicit, config.seed)?;
+    let Ingested {
+        users,
+        items,
+        interactions,
+        report,
+    } = ingest(&path, generated, &config.data)?;
+    let split = Split::random(interactions.len(), &config.split, config.seed)?;
+    let prepared = prepare(config, report, interactions, split)?;
+
+    let run = RunDirectory::create(&config.name)?;
+    run.write_text(CONFIG, &config.to_toml())?;
+    run.write_json(DATA_REPORT, &prepared.report)?;
+    let train = prepared.split.train();
+    let count = |rows: usize, index: &[u32]| {
+        let mut counts = vec![0u32; rows];
+        train
+            .rows()
+            .iter()
+            .for_each(|&row| counts[index[row as usize] as usize] += 1);
+        counts
+    };
+    let interactions = &prepared.interactions;
+    vocabulary_file::write(&run.file(USERS), &users, &count(users.len(), &interactions.users))?;
+    vocabulary_file::write(&run.file(PRODUCTS), &items, &count(items.len(), &interactions.items))?;
+    interactions_file::write(
+        &run.file(INTERACTIONS),
+        users.len(),
+        interactions,
+        prepared.split.parts(),
+    )?;
+    Ok((run, prepared))
+}
+
+/// The same from an unfinished run directory, which needs nothing else.
+pub fn reopen(run: &RunDirectory, config: &Config) -> Result<Prepared, PipelineError> {
+    if run.is_complete() {
+        return Err(RunError::Complete(run.path().to_path_buf()).into());
+    }
+    let report: DataReport = run.read_json(DATA_REPORT)?;
+    let (interactions, parts) = run.interactions(report.users, report.items)?.read()?;
+    prepare(config, report, interactions, Split::from_parts(parts))
+}
+
+fn prepare(
+    config: &Config,
+    report: DataReport,
+    interactions: Interactions,
+    split: Split,
+) -> Result<Prepared, PipelineError> {
+    let train = split.train();
+    let table = oversample(&train, &interactions.ratings, &config.oversample.factors, config.seed)?;
+    let classes = classes(&train, &interactions.ratings)
+        .into_iter()
+        .map(|(rating, rows)| ClassCount {
+            rating,
+            natural: rows.len(),
+            oversampled: table
+                .rows()
+                .iter()
+                .filter(|&&row| interactions.ratings[row as usize] == rating)
+                .count(),
+        });
+    Ok(Prepared {
+        classes: classes.collect(),
+        report,
+        interactions: Arc::new(interactions),
+        split,
+        table,
+    })
+}
+
+/// An untrained engine on the device that the config asks for.
+pub fn open_trainer(config: &Config, setup: &TrainerSetup) -> Result<Box<dyn Trainer>, EngineError> {
+    match config.device {
+        DeviceChoice::Cpu | DeviceChoice::Auto | DeviceChoice::Gpu => {
+            Ok(Box::new(CpuTrainer::new(setup, config.threads)))
+        }
+    }
+}
+
+/// How a training ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trained {
+    pub reason: FinishReason,
+    pub best_epoch: usize,
+    pub seconds: f64,
+}
+
+/// Trains a run, from its last checkpoint if it has one, until done or interrupted; the best epoch becomes its model.
+pub fn train(
+    run: &RunDirectory,
+    config: &Config,
+    prepared: Prepared,
+    bus: &EventBus,
+    interrupter: &Interrupter,
+) -> Result<Trained, PipelineError> {
+    let objective = Objective::new(config);
+    let set = Arc::new(TrainingSet {
+        interactions: Arc::clone(&prepared.interactions),
+        table: prepared.table,
+        objective,
+        batch_size: config.train.batch_size,
+        seed: config.seed,
+    });
+    let shape = ModelShape {
+        users: prepared.report.users,
+        items: prepared.report.items,
+        dim: config.model.dim,
+    };
+    let setup = TrainerSetup {
+        shape,
+        seed: config.seed,
+        steps: set.steps() * config.train.epochs,
+        learning_rate: config.train.learning_rate,
+        optimizer: config.train.optimizer,
+        l2: config.train.l2 as f32,
+    };
+    let mut trainer = open_trainer(config, &setup)?;
+    let last = run.file(CHECKPOINT_LAST);
+    let place = match last.exists() {
+        true => Some(checkpoint::load(&last, trainer.as_mut()).map_err(TrainError::from)?),
+        false => None,
+    };
+    let position = place.map_or(Position::START, |place| place.position());
+    let valid_rows = prepared.split.rows(Part::Valid);
+    bus.send(&TrainEvent::Started(Box::new(TrainStart {
+        run: run.name(),
+        device: trainer.device(),
+        generated: prepared.report.generated,
+        users: shape.users,
+        items: shape.items,
+        dim: shape.dim,
+        batch_size: set.batch_size,
+        epochs: config.train.epochs,
+        first_epoch: position.epoch,
+        steps_per_epoch: set.steps(),
+        samples_per_epoch: set.samples(),
+        valid_rows: valid_rows.len(),
+        classes: prepared.classes,
+    })));
+
+    let start = Instant::now();
+    let outcome = Arc::new(Mutex::new(Outcome::default()));
+    let step = Arc::new(AtomicU32::new(trainer.step()));
+    let stopping = Stopping::new(
+        config.train.early_stopping,
+        place.map_or(Best::default(), |place| place.best),
+    );
+    let strategy = EngineStrategy {
+        config: config.clone(),
+        run: run.clone(),
+        bus: bus.clone(),
+        schedule: setup.schedule(),
+        stopping: stopping.clone(),
+        start,
+        seconds_before: place.map_or(0.0, |place| place.seconds),
+        position,
+        step: Arc::clone(&step),
+        outcome: Arc::clone(&outcome),
+    };
+    let train_loader = Arc::new(PlanLoader::new(set, position));
+    let valid_loader = Arc::new(PairLoader::new(prepared.interactions, valid_rows));
+    let training = SupervisedTraining::<Factorisation>::new(run.path(), train_loader, valid_loader)
+        .with_application_logger(None)
+        .with_metric_logger(InMemoryMetricLogger::default())
+        .with_interrupter(interrupter.clone())
+        .renderer(Box::new(BusRenderer::new(bus.clone(), start, step)))
+        .early_stopping(stopping.clone())
+        .num_epochs(config.train.epochs)
+        .checkpoint(position.epoch - 1)
+        .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
+    let training = crate::train::metrics::register(training, &objective, config.evaluate.threshold);
+    // The learner's own optimiser is never stepped: the engine's is.
+    let learner = Learner::new(
+        Factorisation::new(trainer, objective),
+        AdamConfig::new().init(),
+        config.train.learning_rate,
+    );
+    let result = training.launch(learner);
+
+    let outcome = std::mem::take(&mut *outcome.lock().expect("no thread panics while it holds the lock"));
+    if let Some(error) = outcome.error {
+        return Err(error.into());
+    }
+    if let Some(error) = result.error {
+        return Err(PipelineError::Burn(error.to_string()));
+    }
+    let trained = Trained {
+        reason: match (outcome.is_done, outcome.stopped_early) {
+            (false, _) => FinishReason::Stopped,
+            (true, true) => FinishReason::EarlyStopped,
+            (true, false) => FinishReason::Completed,
+        },
+        best_epoch: stopping.best().epoch,
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    bus.send(&TrainEvent::Finished {
+        reason: trained.reason,
+        best_epoch: trained.best_epoch,
+        seconds: trained.seconds,
+    });
+    Ok(trained)
+}
+
+/// Judges the best epoch on the test split and completes the run.
+pub fn complete(run: &RunDirectory, config: &Config, trained: &Trained) -> Result<Evaluation, PipelineError> {
+    let best = run.file(CHECKPOINT_BEST);
+    let model = run.file(MODEL);
+    if best.exists() {
+        std::fs::rename(&best, &model).map_err(FileError::write(&model))?;
+    }
+    let report: DataReport = run.read_json(DATA_REPORT)?;
+    let evaluation = evaluate(run, config, Part::Test, report.generated)?;
+    run.write_json(EVALUATION, &evaluation)?;
+    run.complete(trained.best_epoch)?;
+    Ok(evaluation)
+}

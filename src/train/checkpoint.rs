@@ -1,0 +1,92 @@
+//! Checkpoints: the whole state of a training in one safetensors file, streamed page by page.
+//!
+//! `user_records` `[users, 4 + 3 dim]`, `item_records` `[items, 4 + 3 dim]` (layout in [`crate::model`], word 3 of a record is a
+//! u32), `head` `[8]`; the place in the training and the best epoch stand in the header. The file does not depend on the
+//! engine, on its page size or on the number of threads.
+
+use super::loader::Position;
+use super::stopping::Best;
+use crate::artifact::model_file::ExportError;
+use crate::artifact::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::engine::{ROWS_PER_READ, Trainer};
+use crate::model::{LAST_STEP, Side};
+use safetensors::tensor::Dtype;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Where a training stands.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    pub format_version: u32,
+    pub step: u32,
+    pub epoch: usize,
+    pub steps_done: usize,
+    pub best: Best,
+    /// Seconds trained so far, over all processes.
+    pub seconds: f64,
+}
+
+impl Place {
+    /// Version of the file; another one is refused.
+    pub const FORMAT_VERSION: u32 = 1;
+
+    /// Where the loader continues.
+    pub fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            steps_done: self.steps_done,
+        }
+    }
+}
+
+const TABLES: [&str; 2] = ["user_records", "item_records"];
+
+/// Writes a checkpoint; the previous one stays until the new one is whole.
+pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(), ExportError> {
+    let shape = trainer.shape();
+    let length = shape.record_len();
+    let specs = [
+        TensorSpec::new(TABLES[0], Dtype::F32, &[shape.users, length]),
+        TensorSpec::new(TABLES[1], Dtype::F32, &[shape.items, length]),
+        TensorSpec::new("head", Dtype::F32, &[8]),
+    ];
+    let note = serde_json::to_string(place).expect("a place is JSON");
+    let mut file = TensorWriter::create(path, &specs, Some(&note))?;
+    let mut records = Vec::new();
+    for side in Side::BOTH {
+        for first in (0..shape.rows(side)).step_by(ROWS_PER_READ) {
+            records.resize(ROWS_PER_READ.min(shape.rows(side) - first) * length, 0.0);
+            trainer.read_records(side, first, &mut records)?;
+            let is_broken = |(place, value): (usize, &f32)| place % length != LAST_STEP && !value.is_finite();
+            if records.iter().enumerate().any(is_broken) {
+                let source = std::io::Error::other("the model has diverged: a weight is not finite");
+                return Err(FileError::write(path)(source).into());
+            }
+            file.append(&records)?;
+        }
+    }
+    file.append_finite(&trainer.head()?)?;
+    Ok(file.finish()?)
+}
+
+/// Reads a checkpoint into an engine of the same shape, and returns its place.
+pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError> {
+    let shape = trainer.shape();
+    let length = shape.record_len();
+    let file = TensorFile::open(path)?;
+    let damaged = |fault: String| FileError::damaged(path, fault);
+    let note = file.note().ok_or_else(|| damaged("it has no place".to_string()))?;
+    let place: Place = serde_json::from_str(&note).map_err(|error| damaged(error.to_string()))?;
+    if place.format_version != Place::FORMAT_VERSION {
+        return Err(damaged(format!("it has format version {}", place.format_version)).into());
+    }
+    for side in Side::BOTH {
+        let records = file.tensor_of::<f32>(TABLES[side as usize], &[shape.rows(side), length])?;
+        for (number, block) in records.chunks(ROWS_PER_READ * length).enumerate() {
+            trainer.write_records(side, number * ROWS_PER_READ, block)?;
+        }
+    }
+    let head = file.tensor_of::<f32>("head", &[8])?;
+    trainer.set_head(head.try_into().expect("the shape was checked"), place.step)?;
+    Ok(place)
+}

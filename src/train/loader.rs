@@ -1,0 +1,267 @@
+//! Loaders: burn's [`DataLoader`] over columns; a worker thread plans ahead of the engine.
+//!
+//! An epoch's order is a shuffle of the sampling table that depends on seed and epoch alone, so a resumed training sees the
+//! samples it would have seen.
+
+use crate::data::interactions::Interactions;
+use crate::data::oversample::SamplingTable;
+use crate::engine::objective::Objective;
+use crate::plan::{PlanChunk, Sample};
+use crate::random::{Purpose, stream};
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::Device;
+use rand::seq::SliceRandom;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+
+/// Samples that travel to a device together; small batches are sent many at a time.
+const SAMPLES_PER_CHUNK: usize = 1 << 16;
+/// Steps of a chunk at the most.
+const MAX_STEPS_PER_CHUNK: usize = 64;
+/// Chunks that may wait for the engine.
+const CHUNKS_AHEAD: usize = 2;
+
+/// A place in a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub epoch: usize,
+    /// Steps of the epoch that are done.
+    pub steps_done: usize,
+}
+
+impl Position {
+    /// Before the first step.
+    pub const START: Self = Self {
+        epoch: 1,
+        steps_done: 0,
+    };
+}
+
+/// What an epoch is drawn from.
+#[derive(Clone, Debug)]
+pub struct TrainingSet {
+    pub interactions: Arc<Interactions>,
+    pub table: SamplingTable,
+    pub objective: Objective,
+    pub batch_size: usize,
+    pub seed: u64,
+}
+
+impl TrainingSet {
+    /// Samples of an epoch.
+    pub fn samples(&self) -> usize {
+        self.table.rows().len()
+    }
+
+    /// Steps of an epoch; the last one may be short.
+    pub fn steps(&self) -> usize {
+        self.samples().div_ceil(self.batch_size)
+    }
+
+    /// Row numbers of an epoch in the order they are trained on.
+    fn order(&self, epoch: usize) -> Vec<u32> {
+        let mut order = self.table.rows().to_vec();
+        order.shuffle(&mut stream(self.seed, Purpose::Shuffle, epoch as u32));
+        order
+    }
+
+    /// Plans steps `steps` of an epoch, counted from 0.
+    fn plan(&self, order: &[u32], epoch: usize, steps: Range<usize>) -> PlanChunk {
+        let mut chunk = PlanChunk::default();
+        let mut batch = Vec::with_capacity(self.batch_size);
+        for step in steps {
+            let rows = &order[step * self.batch_size..((step + 1) * self.batch_size).min(order.len())];
+            batch.clear();
+            batch.extend(rows.iter().map(|&row| {
+                let row = row as usize;
+                Sample {
+                    user: self.interactions.users[row],
+                    item: self.interactions.items[row],
+                    target: self.objective.target(self.interactions.ratings[row]),
+                    weight: 1.0,
+                }
+            }));
+            chunk.push(((epoch - 1) * self.steps() + step + 1) as u32, &batch);
+        }
+        chunk
+    }
+}
+
+/// Planned chunks of one epoch after another. Each `iter` is one epoch; the first may begin in its middle.
+#[derive(Clone)]
+pub struct PlanLoader {
+    set: Arc<TrainingSet>,
+    next: Arc<Mutex<Position>>,
+}
+
+impl PlanLoader {
+    /// A loader whose first epoch begins at `start`.
+    pub fn new(set: Arc<TrainingSet>, start: Position) -> Self {
+        Self {
+            set,
+            next: Arc::new(Mutex::new(start)),
+        }
+    }
+}
+
+struct Chunks {
+    received: Receiver<PlanChunk>,
+    done: usize,
+    total: usize,
+}
+
+impl Iterator for Chunks {
+    type Item = Result<PlanChunk, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.received.recv() {
+            Ok(chunk) => {
+                self.done += chunk.samples();
+                Some(Ok(chunk))
+            }
+            Err(_) if self.done < self.total => {
+                let message = format!("the planner stopped after {} of {} samples", self.done, self.total);
+                self.done = self.total;
+                Some(Err(DatasetError::new(std::io::Error::other(message))))
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+impl DataLoaderIterator<PlanChunk> for Chunks {
+    fn progress(&self) -> Progress {
+        Progress::new(self.done, self.total, Some("samples".to_string()))
+    }
+}
+
+impl DataLoader<PlanChunk> for PlanLoader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<PlanChunk> + 'a> {
+        let start = {
+            let mut next = self.next.lock().expect("no loader panics while it holds the lock");
+            let after = Position {
+                epoch: next.epoch + 1,
+                steps_done: 0,
+            };
+            std::mem::replace(&mut *next, after)
+        };
+        let (sender, received) = sync_channel(CHUNKS_AHEAD);
+        let set = Arc::clone(&self.set);
+        std::thread::Builder::new()
+            .name("planner".to_string())
+            .spawn(move || {
+                let order = set.order(start.epoch);
+                let per_chunk = (SAMPLES_PER_CHUNK / set.batch_size).clamp(1, MAX_STEPS_PER_CHUNK);
+                let mut step = start.steps_done;
+                while step < set.steps() {
+                    let end = (step + per_chunk).min(set.steps());
+                    // A closed channel means that the training stopped.
+                    if sender.send(set.plan(&order, start.epoch, step..end)).is_err() {
+                        return;
+                    }
+                    step = end;
+                }
+            })
+            .expect("the system starts threads");
+        Box::new(Chunks {
+            received,
+            done: (start.steps_done * self.set.batch_size).min(self.set.samples()),
+            total: self.set.samples(),
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.set.samples()
+    }
+
+    fn to_device(&self, _device: &Device) -> Arc<dyn DataLoader<PlanChunk>> {
+        Arc::new(self.clone())
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<PlanChunk>> {
+        let table = self.set.table.slice(start..end);
+        let set = TrainingSet {
+            table,
+            ..(*self.set).clone()
+        };
+        Arc::new(Self::new(Arc::new(set), Position::START))
+    }
+}
+
+/// Rows of the validation split that are scored together.
+const ROWS_PER_BATCH: usize = 1 << 16;
+
+/// Pairs to be scored, with what they were rated.
+#[derive(Clone, Debug, Default)]
+pub struct PairBatch {
+    pub users: Vec<u32>,
+    pub items: Vec<u32>,
+    pub ratings: Vec<f32>,
+}
+
+/// Held-out rows in file order.
+#[derive(Clone)]
+pub struct PairLoader {
+    interactions: Arc<Interactions>,
+    rows: Arc<[u32]>,
+}
+
+impl PairLoader {
+    /// A loader over the given rows.
+    pub fn new(interactions: Arc<Interactions>, rows: Vec<u32>) -> Self {
+        Self {
+            interactions,
+            rows: rows.into(),
+        }
+    }
+}
+
+struct Pairs<'a> {
+    loader: &'a PairLoader,
+    done: usize,
+}
+
+impl Iterator for Pairs<'_> {
+    type Item = Result<PairBatch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rows = self.loader.rows[self.done..].chunks(ROWS_PER_BATCH).next()?;
+        self.done += rows.len();
+        let all = &self.loader.interactions;
+        Some(Ok(PairBatch {
+            users: rows.iter().map(|&row| all.users[row as usize]).collect(),
+            items: rows.iter().map(|&row| all.items[row as usize]).collect(),
+            ratings: rows.iter().map(|&row| all.ratings[row as usize]).collect(),
+        }))
+    }
+}
+
+impl DataLoaderIterator<PairBatch> for Pairs<'_> {
+    fn progress(&self) -> Progress {
+        Progress::new(self.done, self.loader.rows.len(), Some("rows".to_string()))
+    }
+}
+
+impl DataLoader<PairBatch> for PairLoader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<PairBatch> + 'a> {
+        Box::new(Pairs { loader: self, done: 0 })
+    }
+
+    fn num_items(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn to_device(&self, _device: &Device) -> Arc<dyn DataLoader<PairBatch>> {
+        Arc::new(self.clone())
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<PairBatch>> {
+        Arc::new(Self::new(
+            Arc::clone(&self.interactions),
+            self.rows[start..end].to_vec(),
+        ))
+    }
+}

@@ -1,0 +1,148 @@
+//! The renderer: burn-train's [`MetricsRenderer`], which turns its callbacks into [`TrainEvent`]s for the bus.
+
+use super::event::{EventBus, TrainEvent, ValidMetrics};
+use super::metrics::{AUC_PREFIX, BASE_RATE, LOSS, PRECISION_PREFIX, RECALL_PREFIX};
+use burn::train::LearnerSummary;
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+/// Speaks to the bus in burn's stead.
+pub struct BusRenderer {
+    bus: EventBus,
+    start: Instant,
+    /// Number of the last step, kept by the strategy.
+    step: Arc<AtomicU32>,
+    names: HashMap<MetricId, String>,
+    epoch: usize,
+    is_train: bool,
+    loss: f64,
+    valid: ValidMetrics,
+}
+
+impl BusRenderer {
+    /// A renderer whose seconds count from `start`; `step` is read when an event is sent.
+    pub fn new(bus: EventBus, start: Instant, step: Arc<AtomicU32>) -> Self {
+        Self {
+            bus,
+            start,
+            step,
+            names: HashMap::new(),
+            epoch: 0,
+            is_train: true,
+            loss: f64::NAN,
+            valid: ValidMetrics::default(),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+}
+
+impl MetricsRendererTraining for BusRenderer {
+    fn update_train(&mut self, state: MetricState) {
+        // The final entry is the epoch's mean, not the value of a step.
+        if let MetricState::Numeric(_, Some(entry @ (NumericEntry::Value(_) | NumericEntry::Aggregated { .. }))) = state
+        {
+            self.loss = entry.current();
+        }
+    }
+
+    fn update_valid(&mut self, state: MetricState) {
+        // Values of single batches come first and the epoch's own last.
+        let MetricState::Numeric(entry, Some(value)) = state else {
+            return;
+        };
+        let value = value.current();
+        let Some(name) = self.names.get(&entry.metric_id) else {
+            return;
+        };
+        match name.as_str() {
+            LOSS => self.valid.loss = value,
+            BASE_RATE => self.valid.base_rate = value,
+            // burn gives these two in percent.
+            name if name.starts_with(PRECISION_PREFIX) => self.valid.precision = value / 100.0,
+            name if name.starts_with(RECALL_PREFIX) => self.valid.recall = value / 100.0,
+            name if name.starts_with(AUC_PREFIX) => self.valid.auc = value / 100.0,
+            _ => {}
+        }
+    }
+
+    fn on_train_end(&mut self, _: Option<LearnerSummary>) -> Result<(), Box<dyn std::error::Error>> {
+        Ok(())
+    }
+}
+
+impl TrainingProgressLogger for BusRenderer {
+    fn start(&mut self, _epochs: usize, starting_epoch: usize, _items: Option<usize>, _label: Option<&str>) {
+        self.epoch = starting_epoch;
+    }
+
+    fn update_epoch(&mut self, epoch: usize) {
+        self.epoch = epoch + 1;
+    }
+
+    fn start_split(&mut self, split: &str, _items: usize) {
+        self.is_train = split == "train";
+        if self.is_train {
+            self.bus.send(&TrainEvent::EpochStarted { epoch: self.epoch });
+        }
+    }
+
+    fn update_split(&mut self, items_processed: usize) {
+        if self.is_train {
+            self.bus.send(&TrainEvent::Progress {
+                epoch: self.epoch,
+                step: self.step.load(Ordering::Relaxed),
+                samples: items_processed,
+                loss: self.loss,
+                seconds: self.seconds(),
+            });
+        }
+    }
+
+    fn end_split(&mut self) {
+        if !self.is_train {
+            self.bus.send(&TrainEvent::Validated {
+                epoch: self.epoch,
+                step: self.step.load(Ordering::Relaxed),
+                epoch_end: true,
+                metrics: self.valid,
+                seconds: self.seconds(),
+            });
+        }
+    }
+
+    fn end(&mut self) {}
+
+    fn log_event_training(&mut self, _event: String) {}
+}
+
+impl MetricsRenderer for BusRenderer {
+    fn manual_close(&mut self) {}
+
+    fn register_metric(&mut self, definition: MetricDefinition) {
+        self.names.insert(definition.metric_id, definition.name.to_string());
+    }
+}
+
+/// The test split is judged by [`crate::evaluate`], not by burn-train's evaluator.
+impl MetricsRendererEvaluation for BusRenderer {
+    fn update_test(&mut self, _name: EvaluationName, _state: MetricState) {}
+}
+
+impl EvaluationProgressLogger for BusRenderer {
+    fn start_global_progress(&mut self, _tests: usize) {}
+    fn start_test(&mut self, _name: &str, _items: usize) {}
+    fn update_test_progress(&mut self, _items: usize) {}
+    fn end_test(&mut self) {}
+    fn end_global_progress(&mut self) {}
+    fn log_event_evaluation(&mut self, _event: String) {}
+}

@@ -1,0 +1,328 @@
+//! The strategy: burn-train's custom learning strategy around the engine.
+//!
+//! Epoch by epoch: planned chunks go to the engine, statistics that have arrived go to burn's metrics, the validation split is
+//! scored, early stopping decides, the best model and the checkpoint are written. Looking and saving change no bit of the
+//! result; a stop between two chunks saves and ends in order.
+
+use super::checkpoint::{self, Place};
+use super::event::{EventBus, TrainEvent, ValidMetrics};
+use super::learner::{Factorisation, PairOutput, StepOutput};
+use super::loader::Position;
+use super::stopping::Stopping;
+use crate::artifact::model_file::{self, ExportError};
+use crate::artifact::run_directory::{CHECKPOINT_BEST, CHECKPOINT_LAST, RunDirectory};
+use crate::config::Config;
+use crate::engine::objective::Objective;
+use crate::engine::{EngineError, StepStatistics};
+use crate::metrics::rating::{Confusion, auc};
+use crate::optimizer::Schedule;
+use burn::train::{
+    EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
+};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// Why a training could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("the data loader failed: {0}")]
+    Loader(String),
+}
+
+/// How the loop ended, for the caller of burn's `launch`.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub error: Option<TrainError>,
+    pub stopped_early: bool,
+    /// True if all epochs, or as many as early stopping wanted, are done.
+    pub is_done: bool,
+}
+
+/// Everything the loop needs besides what burn hands it.
+pub struct EngineStrategy {
+    pub config: Config,
+    pub run: RunDirectory,
+    pub bus: EventBus,
+    pub schedule: Schedule,
+    pub stopping: Stopping,
+    pub start: Instant,
+    /// Seconds trained by earlier processes.
+    pub seconds_before: f64,
+    pub position: Position,
+    pub step: Arc<AtomicU32>,
+    pub outcome: Arc<Mutex<Outcome>>,
+}
+
+type Events = SupervisedTrainingEventProcessor<Factorisation>;
+
+impl EngineStrategy {
+    fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    /// Trains the rest of an epoch. Returns how many of its steps are done.
+    fn train_epoch(
+        &self,
+        model: &Factorisation,
+        epoch: usize,
+        loaders: Loaders,
+        components: &mut Running,
+    ) -> Result<usize, TrainError> {
+        let samples = loaders.train.num_items();
+        let events = &mut components.events;
+        let interrupter = &components.interrupter;
+        interrupter.fail_on_error(events.process_train(LearnerEvent::StartSplit {
+            epoch_number: epoch,
+            total_items: samples,
+        }));
+        let mut steps_done = if epoch == self.position.epoch {
+            self.position.steps_done
+        } else {
+            0
+        };
+        let mut samples_reported = (steps_done * self.config.train.batch_size).min(samples);
+        let mut report = |steps: Vec<StepStatistics>, events: &mut Events| {
+            let Some(last) = steps.last() else { return };
+            samples_reported += steps.iter().map(|step| step.samples).sum::<usize>();
+            self.step.store(last.step, Ordering::Relaxed);
+            let progress = burn::data::dataloader::Progress::new(samples_reported, samples, None);
+            let item = TrainingItem::new(
+                StepOutput { steps: steps.clone() },
+                progress,
+                Some(last.step as usize),
+                None,
+            );
+            interrupter.fail_on_error(events.process_train(LearnerEvent::ProcessedItem(item)));
+        };
+        let due = |every: usize, before: usize, after: usize| every > 0 && before / every != after / every;
+        for chunk in loaders.train.iter() {
+            let chunk = chunk.map_err(|error| TrainError::Loader(error.to_string()))?;
+            let before = steps_done;
+            steps_done += chunk.steps.len();
+            let steps = model.trainer().train(chunk)?;
+            report(steps, events);
+            if due(self.config.train.evaluate_steps, before, steps_done) {
+                self.look(model, epoch, &loaders, events, interrupter)?;
+            }
+            if due(self.config.train.checkpoint_steps, before, steps_done) {
+                self.save(model, Position { epoch, steps_done })?;
+            }
+            if interrupter.should_stop() {
+                break;
+            }
+        }
+        let steps = model.trainer().finish()?;
+        report(steps, events);
+        interrupter.fail_on_error(events.process_train(LearnerEvent::EndSplit(epoch)));
+        Ok(steps_done)
+    }
+
+    /// Scores the validation split between epochs' ends; decides nothing.
+    fn look(
+        &self,
+        model: &Factorisation,
+        epoch: usize,
+        loaders: &Loaders,
+        events: &mut Events,
+        interrupter: &Interrupter,
+    ) -> Result<(), TrainError> {
+        let mut rows = Rows::default();
+        for batch in loaders.valid.iter() {
+            let batch = batch.map_err(|error| TrainError::Loader(error.to_string()))?;
+            rows.add(&model.score(batch)?);
+        }
+        interrupter.fail_on_error(events.flush());
+        if let Some(metrics) = rows.metrics(&self.config) {
+            self.bus.send(&TrainEvent::Validated {
+                epoch,
+                step: model.trainer().step(),
+                epoch_end: false,
+                metrics,
+                seconds: self.seconds(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Scores the validation split through burn's metrics. Returns its loss and AUC, or `None` if nothing is held out.
+    fn validate(
+        &self,
+        model: &Factorisation,
+        epoch: usize,
+        loaders: &Loaders,
+        components: &mut Running,
+    ) -> Result<Option<(f64, f64)>, TrainError> {
+        let total = loaders.valid.num_items();
+        if total == 0 {
+            return Ok(None);
+        }
+        let Running {
+            events, interrupter, ..
+        } = components;
+        interrupter.fail_on_error(events.process_valid(LearnerEvent::StartSplit {
+            epoch_number: epoch,
+            total_items: total,
+        }));
+        let mut rows = Rows::default();
+        let mut batches = loaders.valid.iter();
+        while let Some(batch) = batches.next() {
+            let output = model.score(batch.map_err(|error| TrainError::Loader(error.to_string()))?)?;
+            rows.add(&output);
+            let item = TrainingItem::new(output, batches.progress(), None, None);
+            interrupter.fail_on_error(events.process_valid(LearnerEvent::ProcessedItem(item)));
+        }
+        interrupter.fail_on_error(events.process_valid(LearnerEvent::EndSplit(epoch)));
+        Ok(rows.metrics(&self.config).map(|metrics| (metrics.loss, metrics.auc)))
+    }
+
+    fn save(&self, model: &Factorisation, position: Position) -> Result<(), TrainError> {
+        let mut trainer = model.trainer();
+        let place = Place {
+            format_version: Place::FORMAT_VERSION,
+            step: trainer.step(),
+            epoch: position.epoch,
+            steps_done: position.steps_done,
+            best: self.stopping.best(),
+            seconds: self.seconds_before + self.seconds(),
+        };
+        checkpoint::save(&self.run.file(CHECKPOINT_LAST), trainer.as_mut(), &place)?;
+        self.bus.send(&TrainEvent::CheckpointSaved {
+            step: place.step,
+            seconds: self.seconds(),
+        });
+        Ok(())
+    }
+
+    /// All epochs.
+    fn run_epochs(&self, model: &Factorisation, loaders: &Loaders, components: &mut Running) -> Result<(), TrainError> {
+        for epoch in self.position.epoch..=self.config.train.epochs {
+            let is_epoch_start = epoch > self.position.epoch || self.position.steps_done == 0;
+            let rule = components.early_stopping.as_mut();
+            if epoch > 1
+                && is_epoch_start
+                && rule.is_some_and(|rule| rule.should_stop(epoch - 1, &components.event_store))
+            {
+                self.lock().stopped_early = true;
+                break;
+            }
+            let steps_done = self.train_epoch(model, epoch, loaders.clone(), components)?;
+            if components.interrupter.should_stop() {
+                return self.save(model, Position { epoch, steps_done });
+            }
+            let valid = self.validate(model, epoch, loaders, components)?;
+            let Running {
+                events, interrupter, ..
+            } = components;
+            interrupter.fail_on_error(events.process_train(LearnerEvent::EndEpoch(epoch)));
+            interrupter.fail_on_error(events.flush());
+            let is_best = self.stopping.report(epoch, valid);
+            if is_best {
+                model_file::write(
+                    &self.run.file(CHECKPOINT_BEST),
+                    model.trainer().as_mut(),
+                    &self.schedule,
+                )?;
+            }
+            self.bus.send(&TrainEvent::EpochEnded {
+                epoch,
+                is_best,
+                seconds: self.seconds(),
+            });
+            self.save(
+                model,
+                Position {
+                    epoch: epoch + 1,
+                    steps_done: 0,
+                },
+            )?;
+            if components.interrupter.should_stop() && epoch < self.config.train.epochs {
+                return Ok(());
+            }
+        }
+        self.lock().is_done = true;
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Outcome> {
+        self.outcome.lock().expect("no thread panics while it holds the lock")
+    }
+}
+
+/// burn's loaders.
+#[derive(Clone)]
+struct Loaders {
+    train: TrainLoader<Factorisation>,
+    valid: ValidLoader<Factorisation>,
+}
+
+/// What is left of burn's components once the loop runs.
+struct Running {
+    events: Events,
+    interrupter: Interrupter,
+    early_stopping: Option<Box<dyn burn::train::CloneEarlyStoppingStrategy>>,
+    event_store: Arc<burn::train::metric::store::EventStoreClient>,
+}
+
+/// Scored rows, all of a split.
+#[derive(Default)]
+struct Rows {
+    logits: Vec<f32>,
+    relevant: Vec<bool>,
+    loss: f64,
+}
+
+impl Rows {
+    fn add(&mut self, output: &PairOutput) {
+        self.logits.extend_from_slice(&output.logits);
+        self.relevant.extend(output.relevant());
+        self.loss += output.loss() * output.logits.len() as f64;
+    }
+
+    /// `None` without rows.
+    fn metrics(&self, config: &Config) -> Option<ValidMetrics> {
+        let objective = Objective::new(config);
+        let scores: Vec<f32> = self
+            .logits
+            .iter()
+            .map(|&logit| crate::engine::objective::sigmoid(logit))
+            .collect();
+        let counts = Confusion::at(objective.threshold(config.evaluate.threshold), &scores, &self.relevant);
+        Some(ValidMetrics {
+            loss: self.loss / self.logits.len() as f64,
+            precision: counts.precision().unwrap_or(0.0),
+            base_rate: counts.base_rate()?,
+            recall: counts.recall().unwrap_or(0.0),
+            auc: auc(&self.logits, &self.relevant).unwrap_or(0.5),
+        })
+    }
+}
+
+impl SupervisedLearningStrategy<Factorisation> for EngineStrategy {
+    fn fit(
+        &self,
+        components: TrainingComponents<Factorisation>,
+        learner: Learner<Factorisation>,
+        train: TrainLoader<Factorisation>,
+        valid: ValidLoader<Factorisation>,
+        _starting_epoch: usize,
+    ) -> (Factorisation, Events) {
+        let model = learner.model();
+        let mut running = Running {
+            events: components.event_processor,
+            interrupter: components.interrupter,
+            early_stopping: components.early_stopping,
+            event_store: components.event_store,
+        };
+        if let Err(error) = self.run_epochs(&model, &Loaders { train, valid }, &mut running) {
+            running.interrupter.stop(Some("error"));
+            self.lock().error = Some(error);
+        }
+        (model, running.events)
+    }
+}
