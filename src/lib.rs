@@ -1,4 +1,46 @@
-//! dotcart
+//! dotcart learns user and product embeddings from a ratings table, on any GPU, and recommends what has not been bought yet.
+//!
+//! # The flow: one noun per arrow
+//!
+//! ```text
+//! config.toml
+//!   -> source       a readable file                     the user's, or a generated stand-in, never a silent one
+//!   -> ingest       Vocabulary x 2, Interactions        ids interned while reading; columns, never a struct a row
+//!   -> split        Split                               one byte a row: train, valid, test
+//!   -> oversample   SamplingTable                       row numbers, from the training split alone
+//!   -> plan         PlanChunk stream                    batches with sorted row segments, made ahead on a thread
+//!   -> train        TrainEvents -> dashboard | lines | metrics.jsonl
+//!   -> artifact     a run directory                     all that recommend, evaluate and resume need
+//!   -> evaluate     Evaluation
+//!   -> recommend    Ranking
+//! ```
+//!
+//! [`pipeline`] is this list as code.
+//!
+//! # The house: imports go down only
+//!
+//! ```text
+//! 9  main.rs
+//! 8  cli/            one file a command; output.rs is the only printer
+//! 7  pipeline        the flow above            dashboard/  state, view, terminal, plain
+//! 6  train/          burn-train's learner around an engine
+//! 5  recommend       evaluate
+//! 4  artifact/       the run directory and its files
+//! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
+//! 2  plan  model  optimizer                    data/  host only      metrics/  pure functions
+//! 1  interaction  config  random  format       device  shader  launch: the only files that name wgpu or cubecl
+//! ```
+//!
+//! # Invariants
+//!
+//! - `data` knows no device; a kernel knows no file and no config; `train` knows no screen, it sends events.
+//! - Only the training split is oversampled, after the split.
+//! - All randomness comes from the seed. Nothing is added atomically, so the same seed on the same device gives the same
+//!   bytes, on the cpu for any number of threads.
+//! - Looking (evaluate, export) and saving (checkpoint) change no bit of a training's result.
+//! - Training never waits for a device in order to report.
+//! - Every shader in `shaders/` has a launcher of the same name in `engine/gpu/` and a twin in `engine/cpu/`.
+//! - A run without a manifest is unfinished: it is resumed, never loaded.
 
 pub mod artifact;
 pub mod cli;

@@ -1,0 +1,13 @@
+//! The views of a training: [`terminal::Terminal`] draws a live dashboard, [`plain::Plain`] writes lines where there is
+//! no terminal.
+//!
+//! Both watch the same events and keep the same [`state::State`], which knows no screen. Training knows neither of them.
+//! Precision never stands alone in a view: its base rate, lift and recall are always beside it.
+
+pub mod curve;
+mod pace;
+mod parts;
+pub mod plain;
+pub mod state;
+pub mod terminal;
+pub mod view;

@@ -1,0 +1,238 @@
+//! The live dashboard, in the terminal's alternate screen.
+//!
+//! It speaks to the user through stderr, for stdout is data. A thread of its own draws: training hands over an event and
+//! goes on. Raw mode swallows Ctrl-C, so the thread takes it as a key. The terminal is given back when the dashboard is
+//! dropped, before a panic speaks, and by [`restore`].
+
+use super::state::State;
+use super::view::{Palette, draw};
+use crate::train::event::{Observer, TrainEvent};
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
+use ratatui::crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
+};
+use ratatui::crossterm::{cursor, execute, queue};
+use std::io::{self, Write, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Pictures are this far apart at least.
+const FRAME: Duration = Duration::from_millis(100);
+/// The clock moves at least this often.
+const CLOCK: Duration = Duration::from_secs(1);
+
+/// True while the terminal is ours. Whoever writes to it holds the lock, so nothing is drawn after it was given back.
+static OURS: Mutex<bool> = Mutex::new(false);
+
+/// Draws a training on the terminal until it is dropped.
+pub struct Terminal {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Terminal {
+    /// Takes the terminal over; `on_stop` is called once, when the user asks for the end with `q` or Ctrl-C.
+    ///
+    /// # Errors
+    ///
+    /// If there is no terminal that can be put in raw mode, or its thread cannot be started.
+    pub fn start(on_stop: Box<dyn Fn() + Send + Sync>) -> io::Result<Self> {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(restore_before_panics);
+        take_over()?;
+        let shared = Arc::new(Shared::default());
+        let started = ratatui::Terminal::new(CrosstermBackend::new(Screen::default())).and_then(|screen| {
+            let shared = shared.clone();
+            thread::Builder::new()
+                .name("dashboard".into())
+                .spawn(move || run(screen, &shared, &*on_stop))
+        });
+        match started {
+            Ok(thread) => Ok(Self {
+                shared,
+                thread: Some(thread),
+            }),
+            Err(error) => {
+                restore();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Observer for Terminal {
+    fn observe(&mut self, event: &TrainEvent) {
+        self.shared.lock().apply(event);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, the hook has spoken.
+            let _ = thread.join();
+        }
+        restore();
+    }
+}
+
+/// Gives the terminal back as it was; does nothing if it is not taken, so it may be called at any time, from any thread.
+pub fn restore() {
+    if std::mem::take(&mut *ours()) {
+        // Nothing can be done if the terminal is gone.
+        let _ = execute!(stderr(), EndSynchronizedUpdate, LeaveAlternateScreen, cursor::Show);
+        let _ = disable_raw_mode();
+    }
+}
+
+fn take_over() -> io::Result<()> {
+    let mut ours = ours();
+    enable_raw_mode()?;
+    *ours = true;
+    drop(ours);
+    execute!(stderr(), EnterAlternateScreen, cursor::Hide).inspect_err(|_| restore())
+}
+
+fn restore_before_panics() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        restore();
+        previous(info);
+    }));
+}
+
+fn ours() -> MutexGuard<'static, bool> {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the training and the drawing thread share.
+#[derive(Default)]
+struct Shared {
+    watched: Mutex<Watched>,
+    closing: AtomicBool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Watched {
+    state: State,
+    /// When the last event came, by our own clock.
+    at: Instant,
+    changed: bool,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self {
+            state: State::default(),
+            at: Instant::now(),
+            changed: true,
+        }
+    }
+}
+
+impl Watched {
+    fn apply(&mut self, event: &TrainEvent) {
+        self.state.apply(event);
+        // An epoch's start carries no time, so the clock runs on.
+        if !matches!(event, TrainEvent::EpochStarted { .. }) {
+            self.at = Instant::now();
+        }
+        self.changed = true;
+    }
+
+    /// The state to draw now, if it differs from the last one drawn. A copy: training never waits for the terminal.
+    fn next_picture(&mut self, drawn: Instant) -> Option<State> {
+        if !self.changed && drawn.elapsed() < CLOCK {
+            return None;
+        }
+        self.changed = false;
+        self.state.tick(self.at.elapsed().as_secs_f64());
+        Some(self.state.clone())
+    }
+}
+
+/// The drawing thread.
+fn run(mut screen: ratatui::Terminal<CrosstermBackend<Screen>>, shared: &Shared, on_stop: &dyn Fn()) {
+    let palette = Palette::new(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
+    let mut drawn = Instant::now();
+    while !shared.closing.load(Ordering::Acquire) && *ours() {
+        if let Some(state) = shared.lock().next_picture(drawn) {
+            drawn = Instant::now();
+            // A terminal that is gone must not stop a training.
+            let _ = screen.draw(|frame| draw(frame, &state, &palette));
+        }
+        for event in events_of_a_frame() {
+            let mut watched = shared.lock();
+            watched.changed = true;
+            let Some(key) = key_for_the_end(&event).filter(|_| watched.state.outcome.is_none()) else {
+                continue;
+            };
+            let again = std::mem::replace(&mut watched.state.stopping, true);
+            drop(watched);
+            if !again {
+                on_stop();
+            } else if key == KeyCode::Char('c') {
+                // The user is tired of waiting: without raw mode the next Ctrl-C is a signal again.
+                restore();
+            }
+        }
+    }
+}
+
+/// What the user does within a frame's time.
+fn events_of_a_frame() -> Vec<Event> {
+    let end = Instant::now() + FRAME;
+    let mut events = Vec::new();
+    while let Ok(true) = event::poll(end.saturating_duration_since(Instant::now())) {
+        match event::read() {
+            Ok(event) => events.push(event),
+            Err(_) => break,
+        }
+    }
+    // Where no keys can be read, a frame still takes its time.
+    thread::sleep(end.saturating_duration_since(Instant::now()));
+    events
+}
+
+/// `q` or Ctrl-C.
+fn key_for_the_end(event: &Event) -> Option<KeyCode> {
+    let key = event.as_key_press_event()?;
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    matches!(
+        (key.code, control),
+        (KeyCode::Char('q'), false) | (KeyCode::Char('c'), true)
+    )
+    .then_some(key.code)
+}
+
+/// Collects a picture and writes it at once: a half-drawn one never shows.
+#[derive(Default)]
+struct Screen {
+    picture: Vec<u8>,
+}
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.picture.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(self.picture.len() + 16);
+        queue!(bytes, BeginSynchronizedUpdate)?;
+        bytes.append(&mut self.picture);
+        queue!(bytes, EndSynchronizedUpdate)?;
+        let ours = ours();
+        if *ours { stderr().write_all(&bytes) } else { Ok(()) }
+    }
+}
