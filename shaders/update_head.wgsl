@@ -40,10 +40,10 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         let gradients = vec4<f32>(sums[0].y, sums[0].z, 0.0, 0.0);
         var m = vec4<f32>(head[0].y, head[1].y, 0.0, 0.0);
         var v = vec4<f32>(head[0].z, head[1].z, 0.0, 0.0);
-        let old = vec4<f32>(head[0].x, head[1].x, 0.0, 0.0);
-        let new = adam_step(old, &m, &v, gradients, params.step_size);
-        head[0] = vec4<f32>(new.x, m.x, v.x, 0.0);
-        head[1] = vec4<f32>(new.y, m.y, v.y, 0.0);
+        let before = vec4<f32>(head[0].x, head[1].x, 0.0, 0.0);
+        let after = adam_step(before, &m, &v, gradients, params.step_size);
+        head[0] = vec4<f32>(after.x, m.x, v.x, 0.0);
+        head[1] = vec4<f32>(after.y, m.y, v.y, 0.0);
         statistics[params.statistics_at] = sums[0].x;
     }
 }

@@ -6,7 +6,7 @@ fn sigmoid(z: f32) -> f32 {
     return select(small, 1.0, z >= 0.0) / (1.0 + small);
 }
 
-// Binary cross-entropy of a logit against a target in [0, 1].
-fn loss(z: f32, target: f32) -> f32 {
-    return max(z, 0.0) - z * target + log(1.0 + exp(-abs(z)));
+// Binary cross-entropy of a logit against what is wanted, in [0, 1].
+fn loss(z: f32, wanted: f32) -> f32 {
+    return max(z, 0.0) - z * wanted + log(1.0 + exp(-abs(z)));
 }
