@@ -10,6 +10,7 @@ pub mod gpu;
 pub mod objective;
 
 use crate::config::OptimizerChoice;
+use crate::device::DeviceError;
 use crate::interaction::{ItemIndex, UserIndex};
 use crate::model::{Head, Model, ModelShape, Side};
 use crate::optimizer::{Schedule, read_out};
@@ -52,17 +53,9 @@ pub struct StepStatistics {
 /// A device or a kernel failed; the model in the engine is no longer to be trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    #[error("no usable graphics adapter: {0}")]
-    NoAdapter(String),
-    #[error("{table} table does not fit the device: {needed} bytes in one row page, limit {limit}")]
-    TooLarge {
-        table: &'static str,
-        needed: u64,
-        limit: u64,
-    },
-    #[error("the device failed while {doing}: {message}")]
-    Device { doing: &'static str, message: String },
-    #[error("kernel status {bits:#x}: a plan named a row or slot that does not exist")]
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error("kernel status {bits:#x}: a plan named a row, slot or sample that does not exist")]
     Status { bits: u32 },
 }
 

@@ -1,1 +1,10 @@
-//! Tests
+//! The kernels: what Rust and WGSL have to agree on, each kernel against its twin, both engines against each other.
+
+#[path = "../common/gpu.rs"]
+mod gpu;
+mod pairs;
+mod ranking;
+mod rows;
+mod shaders;
+mod support;
+mod trainer;

@@ -3,6 +3,7 @@
 //! Work is cut at fixed places (groups of samples) or between rows, which never meet; nothing depends on who does what.
 
 pub mod gather_rows;
+pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;
 pub mod score_top_k;
@@ -16,10 +17,11 @@ use crate::model::{Head, Model, ModelShape, Side, start_records};
 use crate::optimizer::Schedule;
 use crate::plan::{PAIRS_PER_PLAN, PlanChunk, StepLayout, pair_plans};
 use gather_rows::gather_rows;
+use merge_top_k::merge_top_k;
 use pair_forward::{GROUP, Samples, pair_forward};
 use pair_logits::{affinity, pair_logits};
 use rayon::prelude::*;
-use score_top_k::{Candidate, merge_top_k, score_top_k};
+use score_top_k::{Candidate, score_top_k};
 use std::sync::Arc;
 use sum_pieces::sum_pieces;
 use update_head::update_head;

@@ -4,7 +4,7 @@
 //!
 //! Ranked by score, ties by lower index: exactly the first k of a full sort. A seen item is left out by a flag, never by an
 //! infinity. Shapes: user and item rows `[4 + dim]`.
-//! Twin of `shaders/score_top_k.wgsl` and `shaders/merge_top_k.wgsl`.
+//! Twin of `shaders/score_top_k.wgsl`.
 
 use super::pair_logits::dot;
 use crate::interaction::ItemIndex;
@@ -98,12 +98,5 @@ pub fn score_top_k(user: &[f32], items: &[f32], first: ItemIndex, seen: &[ItemIn
             score: score + 0.0,
         });
     }
-    best.into_sorted()
-}
-
-/// Merges the best of several item ranges into the k best of all.
-pub fn merge_top_k(parts: impl IntoIterator<Item = Candidate>, k: usize) -> Vec<Candidate> {
-    let mut best = Best::new(k);
-    parts.into_iter().for_each(|candidate| best.push(candidate));
     best.into_sorted()
 }

@@ -1,1 +1,122 @@
-//! gpu
+//! The gpu engine: WGSL kernels on the device that [`crate::device`] opens.
+//!
+//! Each file named like a shader launches it and says what it binds; the file of that name under `cpu` is its twin.
+//! `table` keeps a table in pages, `trainer` and `scorer` put the kernels in order.
+//!
+//! A *team* of [`lanes`] threads takes a row or a sample, each thread every `lanes`-th column of four numbers, so that
+//! neighbouring threads read neighbouring words. Teams meet in workgroup memory and add in fixed order; nothing needs
+//! subgroups, float atomics or more than eight buffers.
+//!
+//! Memory traffic of a training step, in rows of `dim` words for each touched row: `gather_rows` reads weight, m and v and
+//! writes the settled weight, `update_rows` reads and writes weight, m and v: 10. It works the catch-up out a second time
+//! rather than let `gather_rows` write back what it settled, which would make 13 and let looking change the state.
+
+pub mod gather_rows;
+pub mod merge_top_k;
+pub mod pair_forward;
+pub mod pair_logits;
+pub mod score_top_k;
+pub mod scorer;
+pub mod sum_pieces;
+pub mod table;
+pub mod trainer;
+pub mod update_head;
+pub mod update_rows;
+
+use crate::launch::KernelSpec;
+use crate::model::ROW_HEADER;
+use crate::optimizer::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
+use crate::plan::{NO_PIECE, PIECE};
+use crate::shader::Constant;
+
+/// Threads of a workgroup, except where a kernel says otherwise.
+pub const WORKGROUP: usize = 128;
+/// A team is at most this wide.
+const MAX_LANES: usize = 16;
+/// The widest rows.
+pub const MAX_DIM: usize = 512;
+/// Loop iterations that a thread may take: Mesa's software driver ends a shader there, without a word
+/// (`LP_MAX_TGSI_LOOP_ITERATIONS`).
+pub const MAX_TRIPS: usize = 65_535;
+
+/// A row of a plan that is in no page.
+pub const STATUS_BAD_ROW: u32 = 1;
+/// A slot of a plan beyond its compact rows.
+pub const STATUS_BAD_SLOT: u32 = 2;
+/// A sample number or a piece of a plan beyond the batch.
+pub const STATUS_BAD_SAMPLE: u32 = 4;
+/// A record that is ahead of the training.
+pub const STATUS_BAD_STEP: u32 = 8;
+
+/// All kernels.
+pub const SPECS: [&KernelSpec; 8] = [
+    &gather_rows::SPEC,
+    &merge_top_k::SPEC,
+    &pair_forward::SPEC,
+    &pair_logits::SPEC,
+    &score_top_k::SPEC,
+    &sum_pieces::SPEC,
+    &update_head::SPEC,
+    &update_rows::SPEC,
+];
+
+/// Threads that share a row of `dim` columns: a power of two.
+pub fn lanes(dim: usize) -> usize {
+    (dim / 4).next_power_of_two().min(MAX_LANES)
+}
+
+/// Rows or samples that a workgroup takes.
+pub fn teams(dim: usize) -> usize {
+    WORKGROUP / lanes(dim)
+}
+
+/// Workgroups for `count` rows or samples.
+fn workgroups(count: usize, dim: usize) -> usize {
+    count.div_ceil(teams(dim))
+}
+
+/// What every shader's prelude says.
+///
+/// Panics unless `dim` is a multiple of 4 from 4 to [`MAX_DIM`].
+pub fn constants(dim: usize) -> Vec<Constant> {
+    assert!(
+        dim.is_multiple_of(4) && (4..=MAX_DIM).contains(&dim),
+        "gpu: dim {dim} is not a multiple of 4 from 4 to {MAX_DIM}"
+    );
+    let counts = [
+        ("DIM4", dim / 4),
+        ("FACTOR4", (ROW_HEADER + dim) / 4),
+        ("RECORD4", (ROW_HEADER + 3 * dim) / 4),
+        ("WORKGROUP", WORKGROUP),
+        ("LANES", lanes(dim)),
+        ("TEAMS", teams(dim)),
+        ("PIECE", PIECE),
+        ("TILE", score_top_k::TILE),
+        ("QUERIES", score_top_k::QUERIES),
+        ("FAN_IN", merge_top_k::FAN_IN),
+    ];
+    let words = [
+        ("NO_PIECE", NO_PIECE),
+        ("NO_ITEM", score_top_k::NO_ITEM),
+        ("NO_KEY", score_top_k::NO_KEY),
+        ("STATUS_BAD_ROW", STATUS_BAD_ROW),
+        ("STATUS_BAD_SLOT", STATUS_BAD_SLOT),
+        ("STATUS_BAD_SAMPLE", STATUS_BAD_SAMPLE),
+        ("STATUS_BAD_STEP", STATUS_BAD_STEP),
+    ];
+    let numbers = [
+        ("BETA1", BETA1 as f32),
+        ("BETA2", BETA2 as f32),
+        ("REST1", (1.0 - BETA1) as f32),
+        ("REST2", (1.0 - BETA2) as f32),
+        ("EPSILON", EPSILON),
+        ("HALF_LN_BETA2", HALF_LN_BETA2),
+        ("LOG2_BETA1", BETA1.log2() as f32),
+        ("LOG2_BETA2", BETA2.log2() as f32),
+        ("LOG2_RHO", (BETA1 / BETA2.sqrt()).log2() as f32),
+    ];
+    let counts = counts.map(|(name, value)| Constant::U32(name, value as u32));
+    let words = words.map(|(name, value)| Constant::U32(name, value));
+    let numbers = numbers.map(|(name, value)| Constant::F32(name, value));
+    counts.into_iter().chain(words).chain(numbers).collect()
+}

@@ -1,0 +1,68 @@
+// Gather rows: the touched rows of one page of a table, brought to the end of step `now`, in a compact buffer.
+//
+//     compact[slot] = read_out(record[rows[slot]], now)
+//
+// Shapes: rows [slots] in `plan`; schedule [steps + 1]; records [page_rows, RECORD4]; compact [R, FACTOR4]; vec4 each.
+// A team of LANES threads takes a row. Partner src/engine/gpu/gather_rows.rs, twin src/engine/cpu/gather_rows.rs.
+
+#import dispatch
+#import catch_up
+#import status
+
+struct Params {
+    rows_at: u32,
+    first_slot: u32,
+    slots: u32,
+    first_row: u32,
+    page_rows: u32,
+    now: u32,
+    lazy: u32,
+    untouched_is_zero: u32,
+}
+
+@group(0) @binding(0) var<storage, read> plan: array<u32>;
+@group(0) @binding(1) var<storage, read> schedule: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> records: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> compact: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> status: atomic<u32>;
+@group(0) @binding(5) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let offset = linear_workgroup(workgroup, workgroups) * TEAMS + thread / LANES;
+    let lane = thread % LANES;
+    if (offset >= params.slots) {
+        return;
+    }
+    let slot = params.first_slot + offset;
+    let row = plan[params.rows_at + slot];
+    if (row < params.first_row || row - params.first_row >= params.page_rows) {
+        report(STATUS_BAD_ROW);
+        return;
+    }
+    let record = (row - params.first_row) * RECORD4;
+    let factor = slot * FACTOR4;
+    let header = records[record];
+    let last = bitcast<u32>(header.w);
+    if (last > params.now) {
+        report(STATUS_BAD_STEP);
+        return;
+    }
+    let missed = catch_up(last, params.now, params.lazy != 0u);
+    let keep = select(1.0, 0.0, last == 0u && params.untouched_is_zero != 0u);
+
+    for (var column = 1u + lane; column <= DIM4; column += LANES) {
+        let weight = records[record + column];
+        let m = records[record + DIM4 + column];
+        let v = records[record + 2u * DIM4 + column];
+        compact[factor + column] = keep * settle(missed, weight, m, v);
+    }
+    if (lane == 0u) {
+        let bias = settle(missed, vec4<f32>(header.x), vec4<f32>(header.y), vec4<f32>(header.z)).x;
+        compact[factor] = vec4<f32>(keep * bias, 0.0, 0.0, 0.0);
+    }
+}

@@ -1,0 +1,66 @@
+//! Launches `shaders/gather_rows.wgsl`: the touched rows of one page, settled, into the compact buffer.
+
+use super::{WORKGROUP, constants, workgroups};
+use crate::device::{Buffer, Gpu};
+use crate::launch::{Kernel, KernelSpec, input, output, params};
+
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "gather_rows",
+    bindings: &[
+        input("plan"),
+        input("schedule"),
+        input("records"),
+        output("compact"),
+        output("status"),
+    ],
+    params: Params::LAYOUT,
+    workgroup: WORKGROUP as u32,
+};
+
+params! {
+    pub struct Params {
+        /// Where the rows begin in the plan.
+        pub rows_at: u32,
+        /// The page's slots: the first and how many.
+        pub first_slot: u32,
+        pub slots: u32,
+        /// The page's rows: the first and how many.
+        pub first_row: u32,
+        pub page_rows: u32,
+        /// The step at whose end the rows are wanted.
+        pub now: u32,
+        /// 1 if rows outside a batch stand still.
+        pub lazy: u32,
+        /// 1 if a row that no step touched reads as zeros.
+        pub untouched_is_zero: u32,
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct GatherRows {
+    kernel: Kernel,
+    dim: usize,
+}
+
+impl GatherRows {
+    pub fn new(dim: usize) -> Self {
+        let kernel = Kernel::new(&SPEC, &constants(dim));
+        Self { kernel, dim }
+    }
+
+    /// Queues one page.
+    pub fn launch(
+        &self,
+        gpu: Gpu,
+        plan: &Buffer,
+        schedule: &Buffer,
+        records: &Buffer,
+        compact: &Buffer,
+        status: &Buffer,
+        params: &Params,
+    ) {
+        let workgroups = workgroups(params.slots as usize, self.dim);
+        let buffers = [plan, schedule, records, compact, status];
+        gpu.launch(&self.kernel, &buffers, params, workgroups);
+    }
+}

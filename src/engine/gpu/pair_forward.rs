@@ -1,0 +1,72 @@
+//! Launches `shaders/pair_forward.wgsl`: loss and gradient of each sample, and the sums for the head.
+
+use super::{WORKGROUP, constants, workgroups};
+use crate::device::{Buffer, Gpu};
+use crate::launch::{Kernel, KernelSpec, input, output, params};
+
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "pair_forward",
+    bindings: &[
+        input("plan"),
+        input("users"),
+        input("items"),
+        input("head"),
+        output("gradient"),
+        output("partials"),
+        output("status"),
+    ],
+    params: Params::LAYOUT,
+    workgroup: WORKGROUP as u32,
+};
+
+params! {
+    pub struct Params {
+        pub samples: u32,
+        /// Where the samples' slots, targets and weights begin in the plan.
+        pub user_slots_at: u32,
+        pub item_slots_at: u32,
+        pub targets_at: u32,
+        pub weights_at: u32,
+        /// Compact rows of each side.
+        pub user_rows: u32,
+        pub item_rows: u32,
+        /// `1 / samples`.
+        pub share: f32,
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct PairForward {
+    kernel: Kernel,
+    dim: usize,
+}
+
+impl PairForward {
+    pub fn new(dim: usize) -> Self {
+        let kernel = Kernel::new(&SPEC, &constants(dim));
+        Self { kernel, dim }
+    }
+
+    /// Partial sums that `samples` samples leave.
+    pub fn partials(&self, samples: usize) -> usize {
+        workgroups(samples, self.dim)
+    }
+
+    /// Queues all samples.
+    pub fn launch(
+        &self,
+        gpu: Gpu,
+        plan: &Buffer,
+        users: &Buffer,
+        items: &Buffer,
+        head: &Buffer,
+        gradient: &Buffer,
+        partials: &Buffer,
+        status: &Buffer,
+        params: &Params,
+    ) {
+        let workgroups = self.partials(params.samples as usize);
+        let buffers = [plan, users, items, head, gradient, partials, status];
+        gpu.launch(&self.kernel, &buffers, params, workgroups);
+    }
+}

@@ -1,0 +1,61 @@
+//! Launches `shaders/pair_logits.wgsl`: the logit of each sample from the compact rows of both sides.
+
+use super::{WORKGROUP, constants, workgroups};
+use crate::device::{Buffer, Gpu};
+use crate::launch::{Kernel, KernelSpec, input, output, params};
+
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "pair_logits",
+    bindings: &[
+        input("plan"),
+        input("users"),
+        input("items"),
+        input("head"),
+        output("logits"),
+        output("status"),
+    ],
+    params: Params::LAYOUT,
+    workgroup: WORKGROUP as u32,
+};
+
+params! {
+    pub struct Params {
+        pub samples: u32,
+        /// Where the samples' slots begin in the plan.
+        pub user_slots_at: u32,
+        pub item_slots_at: u32,
+        /// Compact rows of each side.
+        pub user_rows: u32,
+        pub item_rows: u32,
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct PairLogits {
+    kernel: Kernel,
+    dim: usize,
+}
+
+impl PairLogits {
+    pub fn new(dim: usize) -> Self {
+        let kernel = Kernel::new(&SPEC, &constants(dim));
+        Self { kernel, dim }
+    }
+
+    /// Queues all samples.
+    pub fn launch(
+        &self,
+        gpu: Gpu,
+        plan: &Buffer,
+        users: &Buffer,
+        items: &Buffer,
+        head: &Buffer,
+        logits: &Buffer,
+        status: &Buffer,
+        params: &Params,
+    ) {
+        let workgroups = workgroups(params.samples as usize, self.dim);
+        let buffers = [plan, users, items, head, logits, status];
+        gpu.launch(&self.kernel, &buffers, params, workgroups);
+    }
+}

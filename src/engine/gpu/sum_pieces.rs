@@ -1,0 +1,61 @@
+//! Launches `shaders/sum_pieces.wgsl`: the gradient sums of the pieces of long rows.
+
+use super::{WORKGROUP, constants, workgroups};
+use crate::device::{Buffer, Gpu};
+use crate::launch::{Kernel, KernelSpec, input, output, params};
+
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "sum_pieces",
+    bindings: &[
+        input("plan"),
+        input("gradient"),
+        input("other"),
+        output("sums"),
+        output("status"),
+    ],
+    params: Params::LAYOUT,
+    workgroup: WORKGROUP as u32,
+};
+
+params! {
+    pub struct Params {
+        /// Where the pieces begin in the plan, and how many there are.
+        pub pieces_at: u32,
+        pub pieces: u32,
+        /// Where the samples grouped by row begin in the plan, and how many there are.
+        pub samples_at: u32,
+        pub samples: u32,
+        /// Where the samples' slots on the other side begin in the plan, and its compact rows.
+        pub other_slots_at: u32,
+        pub other_rows: u32,
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct SumPieces {
+    kernel: Kernel,
+    dim: usize,
+}
+
+impl SumPieces {
+    pub fn new(dim: usize) -> Self {
+        let kernel = Kernel::new(&SPEC, &constants(dim));
+        Self { kernel, dim }
+    }
+
+    /// Queues all pieces.
+    pub fn launch(
+        &self,
+        gpu: Gpu,
+        plan: &Buffer,
+        gradient: &Buffer,
+        other: &Buffer,
+        sums: &Buffer,
+        status: &Buffer,
+        params: &Params,
+    ) {
+        let workgroups = workgroups(params.pieces as usize, self.dim);
+        let buffers = [plan, gradient, other, sums, status];
+        gpu.launch(&self.kernel, &buffers, params, workgroups);
+    }
+}

@@ -1,0 +1,448 @@
+//! Training on the device.
+//!
+//! A chunk of planned steps goes up in one transfer; the launches of all its steps are queued, and nothing waits. Each step:
+//! `gather_rows` for the pages of both tables, `pair_forward`, for each side `sum_pieces` and `update_rows` page by page,
+//! `update_head`. The losses of a chunk come back in one copy, which the host looks at when later chunks are under way.
+//!
+//! Where no table needs a second page and no row is cut a step is six launches. Sums run in the order of the plan, so two
+//! runs on one device give the same bytes.
+
+use super::gather_rows::{self, GatherRows};
+use super::pair_forward::{self, PairForward};
+use super::pair_logits::{self, PairLogits};
+use super::sum_pieces::{self, SumPieces};
+use super::table::Table;
+use super::update_head::{self, UpdateHead};
+use super::update_rows::{self, UpdateRows};
+use super::{MAX_TRIPS, lanes};
+use crate::device::{Buffer, DeviceError, Gpu, Pending};
+use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
+use crate::interaction::{ItemIndex, UserIndex};
+use crate::model::{ModelShape, Side, start_records};
+use crate::optimizer::Schedule;
+use crate::plan::{PIECE, PlanChunk, StepLayout, pair_plans};
+use rayon::prelude::*;
+use std::collections::VecDeque;
+
+/// Chunks whose losses may still be on their way; training waits for the oldest beyond that, so that the host cannot run
+/// away from the device.
+const CHUNKS_IN_FLIGHT: usize = 2;
+
+/// Rows whose start records are made and sent in one go.
+const ROWS_PER_WRITE: usize = 1 << 14;
+
+/// Training on a graphics device.
+pub struct GpuTrainer {
+    gpu: Gpu,
+    shape: ModelShape,
+    l2: f32,
+    schedule: Schedule,
+    step: u32,
+    kernels: Kernels,
+    /// Records of users and of items.
+    tables: [Table; 2],
+    /// Rows `[c, tail, moment, 0]` of the schedule.
+    schedule_table: Buffer,
+    head: Buffer,
+    /// Bits that kernels set when a plan is wrong.
+    status: Buffer,
+    scratch: Scratch,
+    in_flight: VecDeque<ChunkInFlight>,
+}
+
+struct Kernels {
+    gather_rows: GatherRows,
+    pair_forward: PairForward,
+    pair_logits: PairLogits,
+    sum_pieces: SumPieces,
+    update_rows: UpdateRows,
+    update_head: UpdateHead,
+}
+
+impl Kernels {
+    fn new(dim: usize) -> Self {
+        Self {
+            gather_rows: GatherRows::new(dim),
+            pair_forward: PairForward::new(dim),
+            pair_logits: PairLogits::new(dim),
+            sum_pieces: SumPieces::new(dim),
+            update_rows: UpdateRows::new(dim),
+            update_head: UpdateHead::new(dim),
+        }
+    }
+}
+
+/// What a step works in; kept from step to step and as large as the largest so far.
+struct Scratch {
+    compact: [Buffer; 2],
+    piece_sums: [Buffer; 2],
+    gradient: Buffer,
+    partials: Buffer,
+}
+
+impl Scratch {
+    fn new(gpu: Gpu) -> Result<Self, DeviceError> {
+        let empty = || gpu.empty("scratch", 0);
+        Ok(Self {
+            compact: [empty()?, empty()?],
+            piece_sums: [empty()?, empty()?],
+            gradient: empty()?,
+            partials: empty()?,
+        })
+    }
+}
+
+/// Makes a buffer at least `words` long; what it held is lost if it grows.
+fn grow(gpu: Gpu, buffer: &mut Buffer, what: &'static str, words: usize) -> Result<(), DeviceError> {
+    if buffer.len() < words {
+        *buffer = gpu.empty(what, words)?;
+    }
+    Ok(())
+}
+
+/// A chunk that the device may still be working on.
+struct ChunkInFlight {
+    /// Number and samples of each step.
+    steps: Vec<(u32, usize)>,
+    /// The losses of the steps, and the status.
+    read: Pending,
+}
+
+impl ChunkInFlight {
+    fn wait(self) -> Result<Vec<StepStatistics>, EngineError> {
+        let words = self.read.wait::<u32>("training")?;
+        check_status(&words[1])?;
+        let losses = words[0].iter().map(|&bits| f32::from_bits(bits));
+        let statistics = self.steps.into_iter().zip(losses);
+        Ok(statistics
+            .map(|((step, samples), loss)| StepStatistics { step, loss, samples })
+            .collect())
+    }
+}
+
+fn check_status(status: &[u32]) -> Result<(), EngineError> {
+    match status {
+        [0] => Ok(()),
+        [bits] => Err(EngineError::Status { bits: *bits }),
+        _ => unreachable!("the status is one word"),
+    }
+}
+
+impl GpuTrainer {
+    /// An untrained model; pages as large as the adapter binds, or of `page_rows` rows if that is given.
+    ///
+    /// Panics unless `setup.shape.dim` is a multiple of 4 from 4 to [`super::MAX_DIM`].
+    pub fn new(gpu: Gpu, setup: &TrainerSetup, page_rows: Option<usize>) -> Result<Self, EngineError> {
+        let shape = setup.shape;
+        let kernels = Kernels::new(shape.dim);
+        let schedule = setup.schedule();
+        let table = |side: Side| {
+            let name = match side {
+                Side::User => "user table",
+                Side::Item => "item table",
+            };
+            Table::new(gpu, name, shape.rows(side), shape.record_len(), page_rows)
+        };
+        let trainer = Self {
+            gpu,
+            shape,
+            l2: setup.l2,
+            step: 0,
+            kernels,
+            tables: [table(Side::User)?, table(Side::Item)?],
+            schedule_table: gpu.upload("schedule", schedule.table().as_flattened().to_vec())?,
+            schedule,
+            head: gpu.upload("head", START_HEAD.to_vec())?,
+            status: gpu.upload("status", vec![0u32])?,
+            scratch: Scratch::new(gpu)?,
+            in_flight: VecDeque::new(),
+        };
+        trainer.write_start_records(setup.seed);
+        Ok(trainer)
+    }
+
+    fn write_start_records(&self, seed: u64) {
+        let shape = self.shape;
+        for side in Side::BOTH {
+            for first in (0..shape.rows(side)).step_by(ROWS_PER_WRITE) {
+                let rows = ROWS_PER_WRITE.min(shape.rows(side) - first);
+                let mut records = vec![0.0; rows * shape.record_len()];
+                let block = 1024;
+                records
+                    .par_chunks_mut(block * shape.record_len())
+                    .enumerate()
+                    .for_each(|(number, records)| start_records(seed, side, first + number * block, &shape, records));
+                self.tables[side as usize].write(first, &records);
+            }
+        }
+    }
+
+    /// Queues one step of a chunk whose words are in `plan`; its loss goes to `statistics[statistics_at]`.
+    fn queue_step(
+        &mut self,
+        chunk: &PlanChunk,
+        step: &StepLayout,
+        plan: &Buffer,
+        statistics: &Buffer,
+        statistics_at: usize,
+    ) -> Result<(), EngineError> {
+        assert_eq!(step.step, self.step + 1, "GpuTrainer: steps come in order");
+        let samples = step.batch();
+        self.check_trips(samples)?;
+        self.queue_gather(chunk, step, plan, false)?;
+
+        let partials = self.kernels.pair_forward.partials(samples);
+        grow(self.gpu, &mut self.scratch.gradient, "gradient of a step", samples)?;
+        grow(self.gpu, &mut self.scratch.partials, "sums of a step", 4 * partials)?;
+        let scratch = &self.scratch;
+        let [users, items] = Side::BOTH.map(|side| step.side(side));
+        self.kernels.pair_forward.launch(
+            self.gpu,
+            plan,
+            &scratch.compact[0],
+            &scratch.compact[1],
+            &self.head,
+            &scratch.gradient,
+            &scratch.partials,
+            &self.status,
+            &pair_forward::Params {
+                samples: samples as u32,
+                user_slots_at: users.slots.start as u32,
+                item_slots_at: items.slots.start as u32,
+                targets_at: step.targets.start as u32,
+                weights_at: step.weights.start as u32,
+                user_rows: users.row_count() as u32,
+                item_rows: items.row_count() as u32,
+                share: 1.0 / samples as f32,
+            },
+        );
+        for side in Side::BOTH {
+            self.queue_update(chunk, step, side, plan)?;
+        }
+        self.kernels.update_head.launch(
+            self.gpu,
+            &self.scratch.partials,
+            &self.head,
+            statistics,
+            &update_head::Params {
+                partials: partials as u32,
+                statistics_at: statistics_at as u32,
+                step_size: self.schedule.step_size(step.step),
+            },
+        );
+        self.step = step.step;
+        Ok(())
+    }
+
+    /// The longest loop of a kernel: a row that takes the whole batch, in pieces.
+    fn check_trips(&self, samples: usize) -> Result<(), EngineError> {
+        let columns = (self.shape.dim / 4).div_ceil(lanes(self.shape.dim));
+        let largest = (MAX_TRIPS / columns - columns) * PIECE;
+        if samples > largest {
+            return Err(DeviceError::TooLarge {
+                what: "samples of a batch",
+                needed: samples as u64,
+                limit: largest as u64,
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Queues `gather_rows` for both tables, as they stand at the end of the last step.
+    fn queue_gather(
+        &mut self,
+        chunk: &PlanChunk,
+        step: &StepLayout,
+        plan: &Buffer,
+        untouched_is_zero: bool,
+    ) -> Result<(), EngineError> {
+        for side in Side::BOTH {
+            let layout = step.side(side);
+            let compact = &mut self.scratch.compact[side as usize];
+            let words = layout.row_count() * self.shape.factor_len();
+            grow(self.gpu, compact, "compact rows of a step", words)?;
+            for page in self.tables[side as usize].touched(chunk.side(step, side).rows) {
+                self.kernels.gather_rows.launch(
+                    self.gpu,
+                    plan,
+                    &self.schedule_table,
+                    page.records,
+                    compact,
+                    &self.status,
+                    &gather_rows::Params {
+                        rows_at: layout.rows.start as u32,
+                        first_slot: page.slots.start as u32,
+                        slots: page.slots.len() as u32,
+                        first_row: page.rows.start as u32,
+                        page_rows: page.rows.len() as u32,
+                        now: self.step,
+                        lazy: u32::from(self.schedule.is_lazy()),
+                        untouched_is_zero: u32::from(untouched_is_zero),
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues `sum_pieces` and `update_rows` for one table.
+    fn queue_update(
+        &mut self,
+        chunk: &PlanChunk,
+        step: &StepLayout,
+        side: Side,
+        plan: &Buffer,
+    ) -> Result<(), EngineError> {
+        let layout = step.side(side);
+        let other_layout = step.side(side.other());
+        let samples = step.batch();
+        let pieces = layout.piece_count();
+        let piece_sums = &mut self.scratch.piece_sums[side as usize];
+        let words = pieces * self.shape.factor_len();
+        grow(self.gpu, piece_sums, "piece sums of a step", words)?;
+        let scratch = &self.scratch;
+        let piece_sums = &scratch.piece_sums[side as usize];
+        let other = &scratch.compact[side.other() as usize];
+        self.kernels.sum_pieces.launch(
+            self.gpu,
+            plan,
+            &scratch.gradient,
+            other,
+            piece_sums,
+            &self.status,
+            &sum_pieces::Params {
+                pieces_at: layout.pieces.start as u32,
+                pieces: pieces as u32,
+                samples_at: layout.samples.start as u32,
+                samples: samples as u32,
+                other_slots_at: other_layout.slots.start as u32,
+                other_rows: other_layout.row_count() as u32,
+            },
+        );
+        for page in self.tables[side as usize].touched(chunk.side(step, side).rows) {
+            self.kernels.update_rows.launch(
+                self.gpu,
+                plan,
+                &self.schedule_table,
+                &scratch.gradient,
+                other,
+                piece_sums,
+                page.records,
+                &self.status,
+                &update_rows::Params {
+                    rows_at: layout.rows.start as u32,
+                    starts_at: layout.starts.start as u32,
+                    first_piece_at: layout.first_piece.start as u32,
+                    samples_at: layout.samples.start as u32,
+                    other_slots_at: other_layout.slots.start as u32,
+                    first_slot: page.slots.start as u32,
+                    slots: page.slots.len() as u32,
+                    samples: samples as u32,
+                    other_rows: other_layout.row_count() as u32,
+                    pieces: pieces as u32,
+                    first_row: page.rows.start as u32,
+                    page_rows: page.rows.len() as u32,
+                    step: step.step,
+                    lazy: u32::from(self.schedule.is_lazy()),
+                    l2_share: 2.0 * self.l2 / samples as f32,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits until at most `left` chunks are in flight and returns the statistics of the others.
+    fn arrived(&mut self, left: usize) -> Result<Vec<StepStatistics>, EngineError> {
+        let mut statistics = Vec::new();
+        while self.in_flight.len() > left {
+            let oldest = self.in_flight.pop_front().expect("there is one");
+            statistics.extend(oldest.wait()?);
+        }
+        Ok(statistics)
+    }
+}
+
+impl Trainer for GpuTrainer {
+    fn device(&self) -> String {
+        self.gpu.adapter().to_string()
+    }
+
+    fn shape(&self) -> ModelShape {
+        self.shape
+    }
+
+    fn train(&mut self, mut chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {
+        let plan = self.gpu.upload("plan of a chunk", chunk.words.clone())?;
+        let statistics = self.gpu.empty("statistics", chunk.steps.len())?;
+        let steps = std::mem::take(&mut chunk.steps);
+        for (number, step) in steps.iter().enumerate() {
+            self.queue_step(&chunk, step, &plan, &statistics, number)?;
+        }
+        self.in_flight.push_back(ChunkInFlight {
+            steps: steps.iter().map(|step| (step.step, step.batch())).collect(),
+            read: self.gpu.read(&[&statistics, &self.status]),
+        });
+        self.arrived(CHUNKS_IN_FLIGHT)
+    }
+
+    fn finish(&mut self) -> Result<Vec<StepStatistics>, EngineError> {
+        self.arrived(0)
+    }
+
+    fn score_pairs(&mut self, users: &[UserIndex], items: &[ItemIndex]) -> Result<Vec<f32>, EngineError> {
+        let mut logits = Vec::with_capacity(users.len());
+        for chunk in pair_plans(users, items) {
+            let step = &chunk.steps[0];
+            let samples = step.batch();
+            let plan = self.gpu.upload("plan of pairs", chunk.words.clone())?;
+            self.queue_gather(&chunk, step, &plan, true)?;
+            let out = self.gpu.empty("logits", samples)?;
+            let [users, items] = Side::BOTH.map(|side| step.side(side));
+            self.kernels.pair_logits.launch(
+                self.gpu,
+                &plan,
+                &self.scratch.compact[0],
+                &self.scratch.compact[1],
+                &self.head,
+                &out,
+                &self.status,
+                &pair_logits::Params {
+                    samples: samples as u32,
+                    user_slots_at: users.slots.start as u32,
+                    item_slots_at: items.slots.start as u32,
+                    user_rows: users.row_count() as u32,
+                    item_rows: items.row_count() as u32,
+                },
+            );
+            let words = self.gpu.read(&[&out, &self.status]).wait::<u32>("scoring pairs")?;
+            check_status(&words[1])?;
+            logits.extend(words[0].iter().map(|&bits| f32::from_bits(bits)));
+        }
+        Ok(logits)
+    }
+
+    fn read_records(&mut self, side: Side, first: usize, out: &mut [f32]) -> Result<(), EngineError> {
+        Ok(self.tables[side as usize].read(first, out)?)
+    }
+
+    fn write_records(&mut self, side: Side, first: usize, records: &[f32]) -> Result<(), EngineError> {
+        self.tables[side as usize].write(first, records);
+        Ok(())
+    }
+
+    fn head(&mut self) -> Result<HeadState, EngineError> {
+        let words = self.gpu.read(&[&self.head]).wait_one::<f32>("reading the head")?;
+        Ok(words.try_into().expect("a head is 8 words"))
+    }
+
+    fn step(&self) -> u32 {
+        self.step
+    }
+
+    fn set_head(&mut self, head: HeadState, step: u32) -> Result<(), EngineError> {
+        self.gpu.write(&self.head, head.to_vec());
+        self.step = step;
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! Shaders without a device: they compose, they are valid, and they agree with their launchers.
+
+use dotcart::engine::gpu::{SPECS, constants};
+use dotcart::launch::{Binding, KernelSpec};
+use dotcart::shader::{COMMON, SHADERS, compose, validate};
+use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner, back, valid::ModuleInfo};
+use std::path::Path;
+
+const DIMS: [usize; 8] = [4, 8, 16, 32, 64, 100, 128, 512];
+
+/// WebGPU's guaranteed workgroup memory; more would do on most adapters, but no kernel needs it.
+const WORKGROUP_BYTES: u32 = 16_384;
+
+fn for_each_module(check: impl Fn(&KernelSpec, &Module, &ModuleInfo)) {
+    for spec in SPECS {
+        for dim in DIMS {
+            let text = compose(spec.name, &constants(dim));
+            let (module, info) = validate(&text).unwrap_or_else(|error| panic!("{}, dim {dim}: {error}", spec.name));
+            check(spec, &module, &info);
+        }
+    }
+}
+
+#[test]
+fn files_kernels_partners_and_twins_are_the_same_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let stems = |folder: &str| {
+        let mut stems: Vec<_> = std::fs::read_dir(root.join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "wgsl"))
+            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
+        stems.sort();
+        stems
+    };
+    let names = |files: &[(&'static str, &'static str)]| files.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    assert_eq!(stems("shaders"), names(SHADERS));
+    assert_eq!(stems("shaders/common"), names(COMMON));
+    assert_eq!(stems("shaders"), SPECS.map(|spec| spec.name));
+    for spec in SPECS {
+        for engine in ["gpu", "cpu"] {
+            let partner = format!("src/engine/{engine}/{}.rs", spec.name);
+            let text = std::fs::read_to_string(root.join(&partner)).unwrap_or_else(|error| panic!("{partner}: {error}"));
+            let shader = format!("shaders/{}.wgsl", spec.name);
+            assert!(text.contains(&shader), "{partner} does not name `{shader}`");
+        }
+    }
+}
+
+#[test]
+fn each_has_one_entry_point_called_main_with_the_declared_workgroup() {
+    for_each_module(|spec, module, _| {
+        let [entry] = &module.entry_points[..] else {
+            panic!("{}: {} entry points", spec.name, module.entry_points.len());
+        };
+        assert_eq!((entry.name.as_str(), entry.stage), ("main", ShaderStage::Compute));
+        assert_eq!(entry.workgroup_size, [spec.workgroup, 1, 1], "{}", spec.name);
+    });
+}
+
+#[test]
+fn bindings_are_the_launchers() {
+    for_each_module(|spec, module, info| {
+        assert!(
+            spec.bindings.len() <= 8,
+            "{}: more buffers than WebGPU grants",
+            spec.name
+        );
+        let entry = info.get_entry_point(0);
+        let mut found: Vec<_> = module
+            .global_variables
+            .iter()
+            .filter_map(|(handle, variable)| Some((variable.binding?, handle, variable)))
+            .collect();
+        found.sort_by_key(|(binding, ..)| binding.binding);
+        let (_, _, params) = found.pop().expect("there are parameters");
+        assert_eq!(params.space, AddressSpace::Uniform, "{}: the last binding", spec.name);
+        assert_eq!(params.name.as_deref(), Some("params"));
+        let storage: Vec<_> = found
+            .iter()
+            .enumerate()
+            .map(|(number, (binding, handle, variable))| {
+                assert_eq!((binding.group, binding.binding), (0, number as u32), "{}", spec.name);
+                // The pipeline's layout is made from what is used; a buffer too many would not fit it.
+                assert!(
+                    !entry[*handle].is_empty(),
+                    "{}: {:?} is not used",
+                    spec.name,
+                    variable.name
+                );
+                let AddressSpace::Storage { access } = variable.space else {
+                    panic!("{}: {:?} is no storage buffer", spec.name, variable.name);
+                };
+                (
+                    variable.name.clone().unwrap_or_default(),
+                    access.contains(StorageAccess::STORE),
+                )
+            })
+            .collect();
+        let declared = |binding: &Binding| (binding.name.to_owned(), binding.writable);
+        assert_eq!(
+            storage,
+            spec.bindings.iter().map(declared).collect::<Vec<_>>(),
+            "{}",
+            spec.name
+        );
+    });
+}
+
+#[test]
+fn params_have_one_layout() {
+    for_each_module(|spec, module, _| {
+        let (_, params) = module
+            .types
+            .iter()
+            .find(|(_, kind)| kind.name.as_deref() == Some("Params"))
+            .unwrap_or_else(|| panic!("{}: no struct `Params`", spec.name));
+        let TypeInner::Struct { members, span } = &params.inner else {
+            panic!("{}: `Params` is no struct", spec.name);
+        };
+        let members: Vec<_> = members
+            .iter()
+            .map(|member| (member.name.as_deref().unwrap_or_default(), member.offset as usize))
+            .collect();
+        assert_eq!(members, spec.params.fields, "{}", spec.name);
+        assert_eq!(*span as usize, spec.params.size, "{}: size of `Params`", spec.name);
+    });
+}
+
+#[test]
+fn no_float_atomics_and_little_workgroup_memory() {
+    for_each_module(|spec, module, _| {
+        for (_, kind) in module.types.iter() {
+            if let TypeInner::Atomic(scalar) = kind.inner {
+                assert_eq!(scalar, naga::Scalar::U32, "{}: sums are in fixed order", spec.name);
+            }
+        }
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let workgroup = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
+        let bytes: u32 = workgroup.map(|(_, variable)| layouter[variable.ty].size).sum();
+        assert!(
+            bytes <= WORKGROUP_BYTES,
+            "{}: {bytes} bytes of workgroup memory",
+            spec.name
+        );
+    });
+}
+
+#[test]
+fn every_driver_language_can_be_written() {
+    for_each_module(|spec, module, info| {
+        let name = spec.name;
+        let words = back::spv::write_vec(module, info, &back::spv::Options::default(), None);
+        assert!(
+            !words.unwrap_or_else(|error| panic!("{name}, SPIR-V: {error}")).is_empty()
+        );
+        let metal = back::msl::Options {
+            lang_version: (2, 4),
+            fake_missing_bindings: true,
+            ..Default::default()
+        };
+        back::msl::write_string(module, info, &metal, &back::msl::PipelineOptions::default())
+            .unwrap_or_else(|error| panic!("{name}, Metal: {error}"));
+        let direct3d = back::hlsl::Options {
+            shader_model: back::hlsl::ShaderModel::V6_0,
+            fake_missing_bindings: true,
+            // Where wgpu puts the number of workgroups, which Direct3D does not tell a shader.
+            special_constants_binding: Some(back::hlsl::BindTarget::default()),
+            ..Default::default()
+        };
+        let mut text = String::new();
+        let options = back::hlsl::PipelineOptions::default();
+        back::hlsl::Writer::new(&mut text, &direct3d, &options)
+            .write(module, info, None)
+            .unwrap_or_else(|error| panic!("{name}, Direct3D: {error}"));
+    });
+}

@@ -1,0 +1,238 @@
+//! Training and its state: the gpu engine against the cpu engine, and against itself.
+
+use crate::gpu::gpu;
+use crate::support::{assert_close_by, assert_records_close, batch, chunk, rng, setup};
+use dotcart::device::Gpu;
+use dotcart::engine::cpu::CpuTrainer;
+use dotcart::engine::gpu::trainer::GpuTrainer;
+use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
+use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup};
+use dotcart::model::Side;
+use dotcart::plan::PlanChunk;
+use rand::RngExt;
+
+/// After some thirty steps of learning rate 1e-2 a weight has gone up to 0.3. Adam's step is a ratio, so a gradient that is
+/// almost nothing may turn its step by a good part of its size: 1e-4 is a hundredth of one step.
+const ATOL: f32 = 1e-4;
+const RTOL: f32 = 1e-3;
+
+/// Random chunks of 1 to 4 steps, `steps` in all, after step `after`.
+fn chunks(seed: u64, setup: &TrainerSetup, after: u32, steps: u32) -> Vec<PlanChunk> {
+    let mut rng = rng(seed);
+    let mut chunks = Vec::new();
+    let mut step = after;
+    while step < after + steps {
+        let mut chunk = PlanChunk::default();
+        for _ in 0..rng.random_range(1..=4u32).min(after + steps - step) {
+            step += 1;
+            let samples = rng.random_range(1..400);
+            let (users, items) = (setup.shape.users as u32, setup.shape.items as u32);
+            chunk.push(step, &batch(&mut rng, samples, users, items, step % 3 == 0));
+        }
+        chunks.push(chunk);
+    }
+    chunks
+}
+
+fn train(trainer: &mut dyn Trainer, chunks: &[PlanChunk]) -> Vec<StepStatistics> {
+    let mut statistics = Vec::new();
+    for chunk in chunks {
+        statistics.extend(trainer.train(chunk.clone()).unwrap());
+    }
+    statistics.extend(trainer.finish().unwrap());
+    statistics
+}
+
+fn table(trainer: &mut dyn Trainer, side: Side) -> Vec<f32> {
+    let shape = trainer.shape();
+    let mut records = vec![0.0; shape.rows(side) * shape.record_len()];
+    trainer.read_records(side, 0, &mut records).unwrap();
+    records
+}
+
+#[track_caller]
+fn assert_same_state(gpu: &mut dyn Trainer, cpu: &mut dyn Trainer) {
+    let dim = gpu.shape().dim;
+    assert_eq!(gpu.step(), cpu.step());
+    for side in Side::BOTH {
+        let (received, expected) = (table(gpu, side), table(cpu, side));
+        assert_records_close(side.name(), &received, &expected, dim, ATOL, RTOL);
+    }
+    assert_close_by("head", &gpu.head().unwrap(), &cpu.head().unwrap(), ATOL, RTOL);
+}
+
+#[track_caller]
+fn assert_same_statistics(received: &[StepStatistics], expected: &[StepStatistics]) {
+    let numbers = |statistics: &[StepStatistics]| -> Vec<_> {
+        statistics.iter().map(|step| (step.step, step.samples)).collect()
+    };
+    let losses = |statistics: &[StepStatistics]| -> Vec<_> { statistics.iter().map(|step| step.loss).collect() };
+    assert_eq!(numbers(received), numbers(expected));
+    assert_close_by("losses", &losses(received), &losses(expected), ATOL, RTOL);
+}
+
+fn both(gpu: Gpu, setup: &TrainerSetup, page_rows: Option<usize>) -> (GpuTrainer, CpuTrainer) {
+    (GpuTrainer::new(gpu, setup, page_rows).unwrap(), CpuTrainer::new(setup, 1))
+}
+
+#[test]
+fn thirty_steps_equal_the_cpu_engine() {
+    let Some(gpu) = gpu() else { return };
+    for (dim, page_rows) in [(16, None), (16, Some(7)), (100, None), (100, Some(64))] {
+        let setup = setup(300, 90, dim);
+        let (mut on_gpu, mut on_cpu) = both(gpu, &setup, page_rows);
+        let chunks = chunks(1, &setup, 0, 30);
+        let (received, expected) = (train(&mut on_gpu, &chunks), train(&mut on_cpu, &chunks));
+        assert_same_statistics(&received, &expected);
+        assert_same_state(&mut on_gpu, &mut on_cpu);
+    }
+}
+
+#[test]
+fn lazy_adam_equals_the_cpu_engine() {
+    let Some(gpu) = gpu() else { return };
+    let mut setup = setup(120, 40, 8);
+    setup.optimizer = dotcart::config::OptimizerChoice::LazyAdam;
+    let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(50));
+    let chunks = chunks(2, &setup, 0, 12);
+    train(&mut on_gpu, &chunks);
+    train(&mut on_cpu, &chunks);
+    assert_same_state(&mut on_gpu, &mut on_cpu);
+}
+
+#[test]
+fn two_runs_give_the_same_bytes() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(200, 50, 32);
+    let run = |page_rows| {
+        let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
+        let statistics = train(&mut trainer, &chunks(3, &setup, 0, 20));
+        let losses: Vec<u32> = statistics.iter().map(|step| step.loss.to_bits()).collect();
+        let tables = Side::BOTH.map(|side| table(&mut trainer, side).into_iter().map(f32::to_bits).collect::<Vec<_>>());
+        (losses, tables, trainer.head().unwrap().map(f32::to_bits))
+    };
+    let first = run(None);
+    assert!(first == run(None), "two runs differ");
+    assert!(first == run(Some(13)), "the size of pages changes a result");
+}
+
+#[test]
+fn records_come_back_as_they_went_in() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(50, 20, 12);
+    let mut trainer = GpuTrainer::new(gpu, &setup, Some(8)).unwrap();
+    let mut cpu = CpuTrainer::new(&setup, 1);
+    for side in Side::BOTH {
+        assert_eq!(table(&mut trainer, side), table(&mut cpu, side), "start weights");
+    }
+    let length = setup.shape.record_len();
+    let mut expected = table(&mut trainer, Side::User);
+    for (first, rows) in [(0, 1), (7, 2), (3, 30), (49, 1)] {
+        let words = crate::support::uniform(&mut rng(first as u64), rows * length, -1.0, 1.0);
+        trainer.write_records(Side::User, first, &words).unwrap();
+        expected[first * length..][..words.len()].copy_from_slice(&words);
+        let mut received = vec![0.0; words.len()];
+        trainer.read_records(Side::User, first, &mut received).unwrap();
+        assert_eq!(received, words);
+    }
+    assert_eq!(table(&mut trainer, Side::User), expected);
+    trainer.read_records(Side::User, 5, &mut []).unwrap();
+}
+
+#[test]
+fn pairs_score_as_on_the_cpu_and_leave_the_state_alone() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(300, 90, 32);
+    let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(100));
+    let chunks = chunks(4, &setup, 0, 10);
+    train(&mut on_gpu, &chunks);
+    train(&mut on_cpu, &chunks);
+    let before = table(&mut on_gpu, Side::User);
+    let mut rng = rng(5);
+    let users: Vec<u32> = (0..70_000).map(|_| rng.random_range(0..300)).collect();
+    let items: Vec<u32> = (0..70_000).map(|_| rng.random_range(0..90)).collect();
+    let received = on_gpu.score_pairs(&users, &items).unwrap();
+    let expected = on_cpu.score_pairs(&users, &items).unwrap();
+    assert_close_by("logits", &received, &expected, ATOL, RTOL);
+    assert!(before == table(&mut on_gpu, Side::User), "scoring changed the state");
+    assert!(on_gpu.score_pairs(&[], &[]).unwrap().is_empty());
+}
+
+fn hand_over(from: &mut dyn Trainer, to: &mut dyn Trainer) {
+    for side in Side::BOTH {
+        let records = table(from, side);
+        to.write_records(side, 0, &records).unwrap();
+    }
+    to.set_head(from.head().unwrap(), from.step()).unwrap();
+}
+
+#[test]
+fn state_goes_from_the_cpu_to_the_gpu_and_back() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(150, 60, 24);
+    let mut straight = CpuTrainer::new(&setup, 1);
+    let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(40));
+    let parts = [(6, 0), (7, 10), (8, 20)].map(|(seed, after)| chunks(seed, &setup, after, 10));
+    for part in &parts {
+        train(&mut straight, part);
+    }
+    train(&mut on_cpu, &parts[0]);
+    hand_over(&mut on_cpu, &mut on_gpu);
+    train(&mut on_gpu, &parts[1]);
+    hand_over(&mut on_gpu, &mut on_cpu);
+    train(&mut on_cpu, &parts[2]);
+    assert_same_state(&mut on_cpu, &mut straight);
+}
+
+#[test]
+fn a_trainer_moves_between_threads() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(200, 50, 16);
+    let (mut on_gpu, mut on_cpu) = both(gpu, &setup, None);
+    for chunk in chunks(9, &setup, 0, 12) {
+        on_cpu.train(chunk.clone()).unwrap();
+        on_gpu = std::thread::spawn(move || {
+            on_gpu.train(chunk).unwrap();
+            on_gpu
+        })
+        .join()
+        .unwrap();
+    }
+    on_gpu.finish().unwrap();
+    assert_same_state(&mut on_gpu, &mut on_cpu);
+}
+
+#[track_caller]
+fn assert_status<T: std::fmt::Debug>(result: Result<T, EngineError>, expected: u32) {
+    match result {
+        Err(EngineError::Status { bits }) => assert_eq!(bits & expected, expected, "status {bits:#x}"),
+        other => panic!("expected status {expected:#x}, received {other:?}"),
+    }
+}
+
+#[test]
+fn a_row_beyond_the_table_is_an_error() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(30, 30, 8);
+    let mut batch = batch(&mut rng(10), 20, 30, 30, false);
+    batch[7].user = 30;
+    for page_rows in [None, Some(9)] {
+        let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
+        trainer.train(chunk(1, &batch)).unwrap();
+        assert_status(trainer.finish(), STATUS_BAD_ROW);
+        let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
+        assert_status(trainer.score_pairs(&[1, 2], &[3, 30]), STATUS_BAD_ROW);
+    }
+}
+
+#[test]
+fn a_record_from_the_future_is_an_error() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(30, 30, 8);
+    let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
+    let mut records = table(&mut trainer, Side::Item);
+    records[setup.shape.record_len() + dotcart::model::LAST_STEP] = f32::from_bits(400);
+    trainer.write_records(Side::Item, 0, &records).unwrap();
+    trainer.train(chunk(1, &batch(&mut rng(11), 20, 30, 30, true))).unwrap();
+    assert_status(trainer.finish(), STATUS_BAD_STEP);
+}
