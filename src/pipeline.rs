@@ -13,7 +13,9 @@ use crate::data::interactions::Interactions;
 use crate::data::oversample::{OversampleError, SamplingTable, classes, oversample};
 use crate::data::source::{Source, SourceError, locate};
 use crate::data::split::{Split, SplitError};
+use crate::device::Gpu;
 use crate::engine::cpu::CpuTrainer;
+use crate::engine::gpu::trainer::GpuTrainer;
 use crate::engine::objective::Objective;
 use crate::engine::{EngineError, Trainer, TrainerSetup};
 use crate::evaluate::{EvaluateError, Evaluation, evaluate};
@@ -193,11 +195,15 @@ fn prepare(
 
 /// An untrained engine on the device that the config asks for.
 pub fn open_trainer(config: &Config, setup: &TrainerSetup) -> Result<Box<dyn Trainer>, EngineError> {
-    match config.device {
-        DeviceChoice::Cpu | DeviceChoice::Auto | DeviceChoice::Gpu => {
-            Ok(Box::new(CpuTrainer::new(setup, config.threads)))
-        }
-    }
+    let gpu = match config.device {
+        DeviceChoice::Cpu => None,
+        DeviceChoice::Gpu => Some(Gpu::open(true)?),
+        DeviceChoice::Auto => Gpu::open(false).ok(),
+    };
+    Ok(match gpu {
+        Some(gpu) => Box::new(GpuTrainer::new(gpu, setup, None)?),
+        None => Box::new(CpuTrainer::new(setup, config.threads)),
+    })
 }
 
 /// How a training ended.

@@ -255,7 +255,8 @@ mod tests {
         assert!(rows.iter().any(|(_, product, _)| product.starts_with('0')));
         // A long tail: nearly every product appears, and the first hundred have a good part of all ratings.
         let mut products: HashMap<&String, usize> = HashMap::new();
-        rows.iter().for_each(|(_, product, _)| *products.entry(product).or_default() += 1);
+        rows.iter()
+            .for_each(|(_, product, _)| *products.entry(product).or_default() += 1);
         assert!(products.len() > size.products * 95 / 100, "{} products", products.len());
         let mut counts: Vec<usize> = products.into_values().collect();
         counts.sort_unstable();

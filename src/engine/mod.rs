@@ -63,9 +63,13 @@ impl EngineError {
     /// What the user can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NoAdapter(_) => "`dotcart doctor` lists adapters; `--device cpu` needs none",
-            Self::TooLarge { .. } => "lower `model.dim`, or use `--device cpu`",
-            Self::Device { .. } | Self::Status { .. } => "train with `--device cpu`, and report the fault",
+            Self::Device(DeviceError::NoAdapter(_)) => "`dotcart doctor` lists adapters; `--device cpu` needs none",
+            Self::Device(DeviceError::TooLarge { .. }) => {
+                "lower `model.dim` or `train.batch_size`, or use `--device cpu`"
+            }
+            Self::Device(DeviceError::Failed { .. }) | Self::Status { .. } => {
+                "continue with `--resume` and `--device cpu`, and report the fault"
+            }
         }
     }
 }
