@@ -1,8 +1,8 @@
 //! The live dashboard, in the terminal's alternate screen.
 //!
 //! It speaks to the user through stderr, for stdout is data. A thread of its own draws; training hands over an event
-//! and goes on. Raw mode swallows Ctrl-C, so the thread takes it as a key. The terminal is given back when the dashboard is
-//! dropped, before a panic speaks, and by [`restore`].
+//! and goes on. Raw mode swallows Ctrl-C, so the thread takes it as a key. The terminal is given back when the
+//! dashboard is dropped, before a panic speaks, and by [`restore`].
 
 use super::state::State;
 use super::view::{Palette, draw};
