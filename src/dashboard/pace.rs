@@ -1,7 +1,7 @@
 //! How fast training goes, from the wall seconds of its events.
 //!
 //! The speed is samples over seconds of the intervals between reports, where older ones fade; validations and the time
-//! between epochs are no part of it. The time to come is judged by the whole time so far, with all that is not training.
+//! between epochs are no part of it. The time to come is judged by the whole time so far, whatever else it held.
 
 /// The speed of this process: what a resumed run did before is not its merit.
 #[derive(Clone, Debug, Default)]

@@ -18,8 +18,8 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// Writes to `out`, one line of progress an `interval`; errors of `out` are ignored, for a closed pipe must not stop
-    /// a training.
+    /// Writes to `out`, one line of progress an `interval`; errors of `out` are ignored, for a closed pipe must not
+    /// stop a training.
     pub fn new(out: Box<dyn Write + Send>, interval: Duration) -> Self {
         Self {
             out,
@@ -141,8 +141,8 @@ fn scores(metrics: &ValidMetrics) -> String {
     let (precision, base_rate, recall) = (percent(precision), percent(base_rate), percent(recall));
     let lift = metrics.lift();
     format!(
-        "valid loss {loss:.4}  precision {precision:>7} (base rate {base_rate:>7}, lift {lift:.3})  recall {recall:>7}  \
-         AUC {auc:.4}"
+        "valid loss {loss:.4}  precision {precision:>7} (base rate {base_rate:>7}, lift {lift:.3})  \
+         recall {recall:>7}  AUC {auc:.4}"
     )
 }
 

@@ -1,8 +1,8 @@
 //! The live dashboard, in the terminal's alternate screen.
 //!
-//! It speaks to the user through stderr, for stdout is data. A thread of its own draws: training hands over an event and
-//! goes on. Raw mode swallows Ctrl-C, so the thread takes it as a key. The terminal is given back when the dashboard is
-//! dropped, before a panic speaks, and by [`restore`].
+//! It speaks to the user through stderr, for stdout is data. A thread of its own draws; training hands over an event
+//! and goes on. Raw mode swallows Ctrl-C, so the thread takes it as a key. The terminal is given back when the
+//! dashboard is dropped, before a panic speaks, and by [`restore`].
 
 use super::state::State;
 use super::view::{Palette, draw};
@@ -81,7 +81,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Gives the terminal back as it was; does nothing if it is not taken, so it may be called at any time, from any thread.
+/// Gives the terminal back as it was; does nothing if it is not taken, so it may be called at any time, by any thread.
 pub fn restore() {
     if std::mem::take(&mut *ours()) {
         // Nothing can be done if the terminal is gone.
@@ -228,6 +228,9 @@ impl Write for Screen {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.picture.is_empty() {
+            return Ok(());
+        }
         let mut bytes = Vec::with_capacity(self.picture.len() + 16);
         queue!(bytes, BeginSynchronizedUpdate)?;
         bytes.append(&mut self.picture);

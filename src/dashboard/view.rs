@@ -97,43 +97,29 @@ fn draw_panels(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) 
     draw_validation(frame, right, state, palette);
 }
 
-/// The right side, from top to bottom: the last and the best validation, the rating classes, the epochs so far.
+/// The right side, from top to bottom: the last and the best validation, the rating classes, the epochs so far. A panel
+/// that would be cut is left out.
 fn draw_validation(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
-    let scores = Text::from(score_lines(state, palette));
-    let classes = Text::from(class_lines(area.width.saturating_sub(2), state, palette));
-    let scores_height = scores.height() as u16 + 2;
-    let classes_height = classes.height() as u16 + 2;
-    // A panel that would be cut is left out.
-    let left_over = area.height.saturating_sub(scores_height);
-    let has_classes = !state.start.classes.is_empty() && classes_height <= left_over;
-    let has_history = area.width >= WIDE && left_over >= 5 + if has_classes { classes_height } else { 0 };
-    let scores_size = if has_classes || has_history {
-        Constraint::Length(scores_height)
-    } else {
-        Constraint::Fill(1)
-    };
-    let classes_size = match (has_classes, has_history) {
-        (true, true) => Constraint::Length(classes_height),
-        (true, false) => Constraint::Fill(1),
-        (false, _) => Constraint::Length(0),
-    };
-    let history_size = if has_history {
-        Constraint::Fill(1)
-    } else {
-        Constraint::Length(0)
-    };
-    let [top, middle, bottom] = Layout::vertical([scores_size, classes_size, history_size]).areas(area);
-
-    frame.render_widget(Paragraph::new(scores).block(panel("validation", palette)), top);
-    if has_classes {
-        frame.render_widget(
-            Paragraph::new(classes).block(panel("ratings in training", palette)),
-            middle,
-        );
+    let height = |lines: &[Line]| lines.len() as u16 + 2;
+    let scores = score_lines(state, palette);
+    let mut room = area.height.saturating_sub(height(&scores));
+    let mut panels = vec![("validation", scores)];
+    let classes = class_lines(area.width.saturating_sub(2), state, palette);
+    if !state.start.classes.is_empty() && height(&classes) <= room {
+        room -= height(&classes);
+        panels.push(("ratings in training", classes));
     }
-    if has_history {
-        let lines = history_lines(bottom.height.saturating_sub(2), state, palette);
-        frame.render_widget(Paragraph::new(lines).block(panel("epochs, * best", palette)), bottom);
+    if area.width >= WIDE && room >= 5 {
+        panels.push(("epochs, * best", history_lines(room - 2, state, palette)));
+    }
+    let last = panels.len() - 1;
+    let heights = panels.iter().enumerate().map(|(number, (_, lines))| match number {
+        _ if number == last => Constraint::Fill(1),
+        _ => Constraint::Length(height(lines)),
+    });
+    let areas = Layout::vertical(heights).split(area);
+    for ((title, lines), area) in panels.into_iter().zip(areas.iter()) {
+        frame.render_widget(Paragraph::new(lines).block(panel(title, palette)), *area);
     }
 }
 
@@ -220,7 +206,7 @@ fn draw_chart(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
         Span::styled(format!(" ⠤⠒ {train_text} "), palette.train),
         Span::styled(format!(" ● {valid_text} "), palette.valid),
     ]);
-    let block = Block::bordered().border_style(palette.faint).title(legend);
+    let block = framed(legend, palette);
     let bounds = [state.train.bounds(), state.valid.bounds()];
     let Some((low, high)) = bounds.into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
         frame.render_widget(Paragraph::new(" waiting for the first steps").block(block), area);
@@ -376,8 +362,17 @@ fn gauge<'a>(width: u16, label: String, ratio: f64, palette: &Palette) -> Line<'
 }
 
 fn panel<'a>(title: &'a str, palette: &Palette) -> Block<'a> {
-    let title = Line::from(vec![Span::raw(" "), Span::styled(title, palette.title), Span::raw(" ")]);
-    Block::bordered().border_style(palette.faint).title(title)
+    let title = Span::styled(title, palette.title);
+    framed(Line::from(vec![Span::raw(" "), title, Span::raw(" ")]), palette)
+}
+
+fn framed<'a>(title: Line<'a>, palette: &Palette) -> Block<'a> {
+    // A title is written over the border, and would be as faint.
+    let title_style = Style::new().not_dim();
+    Block::bordered()
+        .border_style(palette.faint)
+        .title_style(title_style)
+        .title(title)
 }
 
 fn name<'a>(state: &State, palette: &Palette) -> Line<'a> {
