@@ -6,7 +6,7 @@ use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, RunDirectory};
 use crate::config::{Assignment, Config};
 use crate::dashboard::plain::Plain;
-use crate::dashboard::terminal::{self, Terminal};
+use crate::dashboard::terminal::{self, StopKey, Terminal};
 use crate::pipeline::{self, PipelineError, Prepared};
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
 use burn::train::Interrupter;
@@ -107,7 +107,13 @@ fn stop_on_signals(interrupter: &Interrupter) {
 /// The dashboard if stderr is a terminal, else lines.
 fn view(plain: bool, interrupter: &Interrupter) -> Box<dyn Observer> {
     let interrupter = interrupter.clone();
-    let on_stop = Box::new(move || interrupter.stop(Some(BY_KEY)));
+    let on_stop = Box::new(move |key| {
+        let by = match key {
+            StopKey::Quit => BY_KEY,
+            StopKey::CtrlC => BY_SIGNAL,
+        };
+        interrupter.stop(Some(by));
+    });
     let dashboard = (!plain && std::io::stderr().is_terminal()).then(|| Terminal::start(on_stop));
     match dashboard {
         Some(Ok(dashboard)) => Box::new(dashboard),

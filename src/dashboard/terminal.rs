@@ -28,6 +28,13 @@ const CLOCK: Duration = Duration::from_secs(1);
 /// True while the terminal is ours. Whoever writes to it holds the lock, so nothing is drawn after it was given back.
 static OURS: Mutex<bool> = Mutex::new(false);
 
+/// The key that asked for the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKey {
+    Quit,
+    CtrlC,
+}
+
 /// Draws a training on the terminal until it is dropped.
 pub struct Terminal {
     shared: Arc<Shared>,
@@ -40,7 +47,7 @@ impl Terminal {
     /// # Errors
     ///
     /// If there is no terminal that can be put in raw mode, or its thread cannot be started.
-    pub fn start(on_stop: Box<dyn Fn() + Send + Sync>) -> io::Result<Self> {
+    pub fn start(on_stop: Box<dyn Fn(StopKey) + Send + Sync>) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(restore_before_panics);
         take_over()?;
@@ -162,7 +169,7 @@ impl Watched {
 }
 
 /// The drawing thread.
-fn run(mut screen: ratatui::Terminal<CrosstermBackend<Screen>>, shared: &Shared, on_stop: &dyn Fn()) {
+fn run(mut screen: ratatui::Terminal<CrosstermBackend<Screen>>, shared: &Shared, on_stop: &dyn Fn(StopKey)) {
     let palette = Palette::new(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
     let mut drawn = Instant::now();
     while !shared.closing.load(Ordering::Acquire) && *ours() {
@@ -180,8 +187,8 @@ fn run(mut screen: ratatui::Terminal<CrosstermBackend<Screen>>, shared: &Shared,
             let again = std::mem::replace(&mut watched.state.stopping, true);
             drop(watched);
             if !again {
-                on_stop();
-            } else if key == KeyCode::Char('c') {
+                on_stop(key);
+            } else if key == StopKey::CtrlC {
                 // The user is tired of waiting: without raw mode the next Ctrl-C is a signal again.
                 restore();
             }
@@ -205,14 +212,13 @@ fn events_of_a_frame() -> Vec<Event> {
 }
 
 /// `q` or Ctrl-C.
-fn key_for_the_end(event: &Event) -> Option<KeyCode> {
+fn key_for_the_end(event: &Event) -> Option<StopKey> {
     let key = event.as_key_press_event()?;
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    matches!(
-        (key.code, control),
-        (KeyCode::Char('q'), false) | (KeyCode::Char('c'), true)
-    )
-    .then_some(key.code)
+    match (key.code, key.modifiers.contains(KeyModifiers::CONTROL)) {
+        (KeyCode::Char('q'), false) => Some(StopKey::Quit),
+        (KeyCode::Char('c'), true) => Some(StopKey::CtrlC),
+        _ => None,
+    }
 }
 
 /// Collects a picture and writes it at once: a half-drawn one never shows.

@@ -1,1 +1,11 @@
-//! Tests
+//! The binary as a user meets it: whole trainings, resumed ones, wrong input, a real terminal.
+
+#[path = "../common/gpu.rs"]
+mod gpu;
+
+mod bad_input;
+mod first_light;
+mod real_data;
+mod same_bytes;
+mod scene;
+mod terminal;
