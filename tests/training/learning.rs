@@ -34,7 +34,7 @@ pub fn checkerboard(engine: Engine) {
         if liked {
             item / 2 == user % (ITEMS / 2)
         } else {
-            (user / 2 + item / 2) % 2 == 0
+            (user / 2 + item / 2).is_multiple_of(2)
         }
     };
     let seen: Vec<Vec<u32>> = (0..USERS)
