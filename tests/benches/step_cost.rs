@@ -1,1 +1,180 @@
-fn main() {}
+//! What a training step costs as the user table grows, and what burn's dense path pays for the same step.
+//!
+//!     cargo bench --bench step_cost
+//!
+//! Dim 64, batch 8,192, 20,000 items, users and items drawn evenly. From 5,000 to 2,000,000 users the rows that a batch
+//! touches double (4,030 to 8,175) and the user table outgrows every cache (4 MB to 1.6 GB): wanted is a ratio below
+//! [`WANTED_RATIO`]. Dense Adam walks the whole table at every step. Ratios count; times are this machine's.
+//! Takes under a minute and 3 GB.
+
+// A bench reports to whoever started it.
+#![allow(clippy::print_stdout)]
+
+use burn::module::{Module, Param};
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use dotcart::config::OptimizerChoice;
+use dotcart::engine::cpu::CpuTrainer;
+use dotcart::engine::{Trainer, TrainerSetup};
+use dotcart::model::ModelShape;
+use dotcart::plan::{PlanChunk, Sample};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::time::Instant;
+
+const ITEMS: usize = 20_000;
+const DIM: usize = 64;
+const BATCH: usize = 8_192;
+const FEW_USERS: usize = 5_000;
+const MANY_USERS: usize = 2_000_000;
+const WANTED_RATIO: f64 = 4.0;
+
+fn main() {
+    println!("training step, dim {DIM}, batch {BATCH}, {ITEMS} items; median of the timed steps\n");
+    println!("{:<28} {:>10} {:>10} {:>14}", "path", "users", "ms/step", "samples/s");
+    let few = report("cpu engine", FEW_USERS, engine_step_seconds);
+    let many = report("cpu engine", MANY_USERS, engine_step_seconds);
+    println!(
+        "{:<28} {:>10} {:>10.1}   wanted < {WANTED_RATIO}\n",
+        "",
+        "ratio",
+        many / few
+    );
+    let few = report("burn autodiff + dense adam", FEW_USERS, burn_step_seconds);
+    let many = report("burn autodiff + dense adam", MANY_USERS, burn_step_seconds);
+    println!("{:<28} {:>10} {:>10.1}", "", "ratio", many / few);
+}
+
+/// Times one path at one size, prints its line and returns the seconds of a step.
+fn report(path: &str, users: usize, step_seconds: fn(usize) -> f64) -> f64 {
+    let seconds = step_seconds(users);
+    println!(
+        "{path:<28} {users:>10} {:>10.2} {:>14.0}",
+        seconds * 1e3,
+        BATCH as f64 / seconds
+    );
+    seconds
+}
+
+/// The cpu engine on all cores: planned steps, as the planner's thread would hand them over.
+fn engine_step_seconds(users: usize) -> f64 {
+    const WARM_UP: usize = 20;
+    const TIMED: usize = 80;
+    let setup = TrainerSetup {
+        shape: ModelShape {
+            users,
+            items: ITEMS,
+            dim: DIM,
+        },
+        seed: 1,
+        steps: WARM_UP + TIMED,
+        learning_rate: 1e-3,
+        optimizer: OptimizerChoice::Adam,
+        l2: 0.0,
+    };
+    let mut trainer = CpuTrainer::new(&setup, 0);
+    let mut batches = Batches::new(users);
+    median_seconds(WARM_UP, TIMED, || {
+        let mut chunk = PlanChunk::default();
+        chunk.push(trainer.step() + 1, &batches.next());
+        let start = Instant::now();
+        trainer.train(chunk).unwrap();
+        trainer.finish().unwrap();
+        start.elapsed().as_secs_f64()
+    })
+}
+
+/// burn on its flex (CPU) backend: forward, backward and Adam over whole tables.
+fn burn_step_seconds(users: usize) -> f64 {
+    let device = Device::flex().autodiff();
+    let mut model = Some(DenseModel::new(users, &device));
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut batches = Batches::new(users);
+    median_seconds(1, 5, || {
+        let batch = batches.next();
+        let indices = |of: fn(&Sample) -> u32| {
+            let numbers: Vec<_> = batch.iter().map(|sample| of(sample) as i32).collect();
+            Tensor::<1, Int>::from_data(TensorData::new(numbers, [BATCH]), &device)
+        };
+        let (users, items) = (indices(|sample| sample.user), indices(|sample| sample.item));
+        let targets: Vec<_> = batch.iter().map(|sample| sample.target).collect();
+        let targets = Tensor::from_data(TensorData::new(targets, [BATCH]), &device);
+        let before = model.take().unwrap();
+        let start = Instant::now();
+        let gradients = GradientsParams::from_grads(before.loss(users, items, targets).backward(), &before);
+        model = Some(optimizer.step(1e-3, before, gradients));
+        device.sync().unwrap();
+        start.elapsed().as_secs_f64()
+    })
+}
+
+/// The median of the timed calls; each returns its own seconds, so that what it prepares is not counted.
+fn median_seconds(warm_up: usize, timed: usize, mut step: impl FnMut() -> f64) -> f64 {
+    for _ in 0..warm_up {
+        step();
+    }
+    let mut seconds: Vec<_> = (0..timed).map(|_| step()).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[timed / 2]
+}
+
+/// Batches without end.
+struct Batches {
+    random: ChaCha8Rng,
+    users: u32,
+}
+
+impl Batches {
+    fn new(users: usize) -> Self {
+        Self {
+            random: ChaCha8Rng::seed_from_u64(1),
+            users: users as u32,
+        }
+    }
+
+    fn next(&mut self) -> Vec<Sample> {
+        let sample = |_| Sample {
+            user: self.random.random_range(0..self.users),
+            item: self.random.random_range(0..ITEMS as u32),
+            target: self.random.random(),
+            weight: 1.0,
+        };
+        (0..BATCH).map(sample).collect()
+    }
+}
+
+/// The model as anyone would write it in burn.
+#[derive(Module, Debug)]
+struct DenseModel {
+    user_embedding: Param<Tensor<2>>,
+    item_embedding: Param<Tensor<2>>,
+    user_bias: Param<Tensor<1>>,
+    item_bias: Param<Tensor<1>>,
+    scale: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl DenseModel {
+    fn new(users: usize, device: &Device) -> Self {
+        let embedding =
+            |rows| Param::from_tensor(Tensor::random([rows, DIM], Distribution::Uniform(-0.05, 0.05), device));
+        Self {
+            user_embedding: embedding(users),
+            item_embedding: embedding(ITEMS),
+            user_bias: Param::from_tensor(Tensor::zeros([users], device)),
+            item_bias: Param::from_tensor(Tensor::zeros([ITEMS], device)),
+            scale: Param::from_tensor(Tensor::ones([1], device)),
+            bias: Param::from_tensor(Tensor::zeros([1], device)),
+        }
+    }
+
+    fn loss(&self, users: Tensor<1, Int>, items: Tensor<1, Int>, targets: Tensor<1>) -> Tensor<1> {
+        let user_rows = self.user_embedding.val().select(0, users.clone());
+        let item_rows = self.item_embedding.val().select(0, items.clone());
+        let affinity = (user_rows * item_rows).sum_dim(1).squeeze_dim::<1>(1)
+            + self.user_bias.val().select(0, users)
+            + self.item_bias.val().select(0, items);
+        let z = affinity * self.scale.val() + self.bias.val();
+        (z.clone().clamp_min(0.0) - z.clone() * targets + z.abs().neg().exp().log1p()).mean()
+    }
+}

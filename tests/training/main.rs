@@ -1,1 +1,41 @@
-//! Tests
+//! Is the training arithmetic right? Each file asks somebody who shares no code with the engines.
+//!
+//! - `gradients`: finite differences of the loss, in f64.
+//! - `dense_adam`: burn autodiff and burn's dense Adam, 200 steps.
+//! - `same_bytes`: the engine itself, driven differently: not a bit may change.
+//! - `learning`: a planted world whose answer is known, and a loss trace written by numpy.
+//! - `ranking`: a full sort.
+//!
+//! Every check takes an [`Engine`], so another engine is one more line a test.
+
+mod dense_adam;
+mod gradients;
+mod learning;
+mod ranking;
+mod same_bytes;
+
+use dotcart::engine::cpu::CpuTrainer;
+use dotcart::engine::{StepStatistics, Trainer, TrainerSetup};
+use dotcart::plan::{PlanChunk, Sample};
+
+/// Starts an engine.
+pub type Engine = fn(&TrainerSetup) -> Box<dyn Trainer>;
+
+/// The cpu engine on two threads, so that a race would show.
+pub fn cpu(setup: &TrainerSetup) -> Box<dyn Trainer> {
+    Box::new(CpuTrainer::new(setup, 2))
+}
+
+/// Trains the batches as the steps that follow, `steps_per_chunk` to a chunk, and waits for their statistics.
+pub fn train(trainer: &mut dyn Trainer, batches: &[Vec<Sample>], steps_per_chunk: usize) -> Vec<StepStatistics> {
+    let mut statistics = Vec::new();
+    for batches in batches.chunks(steps_per_chunk) {
+        let mut chunk = PlanChunk::default();
+        for (step, batch) in (trainer.step() + 1..).zip(batches) {
+            chunk.push(step, batch);
+        }
+        statistics.extend(trainer.train(chunk).expect("the engine trains"));
+    }
+    statistics.extend(trainer.finish().expect("the engine finishes"));
+    statistics
+}

@@ -7,6 +7,7 @@
 //! m and v back only to read them again, and lets validation read a model without touching it.
 //! Twin of `shaders/gather_rows.wgsl`.
 
+use super::prefetch::{ROWS_AHEAD, prefetch};
 use crate::optimizer::{Schedule, read_out};
 
 /// Fills `compact` for `rows`, whose records stand in `records` from table row `first_row` on.
@@ -24,8 +25,12 @@ pub fn gather_rows(
 ) {
     let record_len = crate::model::ROW_HEADER + 3 * dim;
     let factor_len = crate::model::ROW_HEADER + dim;
-    for (&row, factor) in rows.iter().zip(compact.chunks_exact_mut(factor_len)) {
-        let record = &records[(row as usize - first_row) * record_len..][..record_len];
+    let record_of = |row: u32| &records[(row as usize - first_row) * record_len..][..record_len];
+    for (slot, factor) in compact.chunks_exact_mut(factor_len).enumerate() {
+        if let Some(&ahead) = rows.get(slot + ROWS_AHEAD) {
+            prefetch(record_of(ahead));
+        }
+        let record = record_of(rows[slot]);
         read_out(record, schedule, now, untouched_is_zero, factor);
     }
 }

@@ -6,6 +6,7 @@ pub mod gather_rows;
 pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;
+pub mod prefetch;
 pub mod score_top_k;
 pub mod sum_pieces;
 pub mod update_head;

@@ -10,6 +10,7 @@
 //! Rows with pieces add their piece sums in order instead of walking their samples.
 //! Twin of `shaders/update_rows.wgsl`.
 
+use super::prefetch::{ROWS_AHEAD, prefetch};
 use super::sum_pieces::add_samples;
 use crate::model::{LAST_STEP, ROW_HEADER};
 use crate::optimizer::{Schedule, adam_step};
@@ -47,7 +48,11 @@ pub fn update_rows(
     let record_len = ROW_HEADER + 3 * dim;
     let step_size = schedule.step_size(step);
     let l2_share = 2.0 * gradients.l2 / plan.slots.len() as f32;
-    for slot in slots {
+    for slot in slots.clone() {
+        if slot + ROWS_AHEAD < slots.end {
+            let ahead = plan.rows[slot + ROWS_AHEAD] as usize - first_row;
+            prefetch(&records[ahead * record_len..][..record_len]);
+        }
         let row = plan.rows[slot] as usize - first_row;
         let range = plan.starts[slot] as usize..plan.starts[slot + 1] as usize;
         let samples = &plan.samples[range];
