@@ -16,7 +16,7 @@ import pathlib
 
 import numpy as np
 
-USERS, ITEMS, DIM, STEPS, BATCH, SEED = 12, 9, 6, 10, 8, 11
+USERS, ITEMS, DIM, STEPS, BATCH, SEED = 12, 9, 8, 10, 8, 11
 # Large, so that ten steps change the loss in its second digit and a wrong sign or factor cannot hide.
 LEARNING_RATE, L2 = 0.05, 0.01
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8

@@ -13,6 +13,7 @@ use crate::data::interactions::Interactions;
 use crate::data::oversample::{OversampleError, SamplingTable, classes, oversample};
 use crate::data::source::{Source, SourceError, locate};
 use crate::data::split::{Split, SplitError};
+use crate::data::vocabulary::Vocabulary;
 use crate::device::Gpu;
 use crate::engine::cpu::CpuTrainer;
 use crate::engine::gpu::trainer::GpuTrainer;
@@ -132,8 +133,22 @@ pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, P
     let prepared = prepare(config, report, interactions, split)?;
 
     let run = RunDirectory::create(&config.name)?;
-    run.write_text(CONFIG, &config.to_toml())?;
-    run.write_json(DATA_REPORT, &prepared.report)?;
+    if let Err(error) = fill(&run, config, &prepared, &users, &items) {
+        // Half a run could not even be resumed.
+        let _ = std::fs::remove_dir_all(run.path());
+        return Err(error);
+    }
+    Ok((run, prepared))
+}
+
+/// Everything of a run that is known before the first step.
+fn fill(
+    run: &RunDirectory,
+    config: &Config,
+    prepared: &Prepared,
+    users: &Vocabulary,
+    items: &Vocabulary,
+) -> Result<(), PipelineError> {
     let train = prepared.split.train();
     let count = |rows: usize, index: &[u32]| {
         let mut counts = vec![0u32; rows];
@@ -144,15 +159,18 @@ pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, P
         counts
     };
     let interactions = &prepared.interactions;
-    vocabulary_file::write(&run.file(USERS), &users, &count(users.len(), &interactions.users))?;
-    vocabulary_file::write(&run.file(PRODUCTS), &items, &count(items.len(), &interactions.items))?;
+    run.write_json(DATA_REPORT, &prepared.report)?;
+    vocabulary_file::write(&run.file(USERS), users, &count(users.len(), &interactions.users))?;
+    vocabulary_file::write(&run.file(PRODUCTS), items, &count(items.len(), &interactions.items))?;
     interactions_file::write(
         &run.file(INTERACTIONS),
         users.len(),
         interactions,
         prepared.split.parts(),
     )?;
-    Ok((run, prepared))
+    // Last, because a folder with a config counts as a run.
+    run.write_text(CONFIG, &config.to_toml())?;
+    Ok(())
 }
 
 /// The same from an unfinished run directory, which needs nothing else.

@@ -56,7 +56,11 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         file.sync_all()?;
         std::fs::rename(&temporary, path)
     };
-    write().map_err(FileError::write(path))
+    write().map_err(|source| {
+        // What is left of a failed attempt is of no use to anybody.
+        let _ = std::fs::remove_file(&temporary);
+        FileError::write(path)(source)
+    })
 }
 
 fn temporary_name(path: &Path) -> PathBuf {
@@ -89,10 +93,21 @@ impl TensorSpec {
 }
 
 /// A safetensors file on its way: the header stands, the data is appended in the order of the specs.
+///
+/// Dropped before its end it leaves nothing behind.
 pub struct TensorWriter {
     path: PathBuf,
     file: BufWriter<File>,
     left: usize,
+    is_whole: bool,
+}
+
+impl Drop for TensorWriter {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            let _ = std::fs::remove_file(temporary_name(&self.path));
+        }
+    }
 }
 
 impl TensorWriter {
@@ -131,6 +146,7 @@ impl TensorWriter {
             path: path.to_path_buf(),
             file: begin().map_err(FileError::write(path))?,
             left: end,
+            is_whole: false,
         })
     }
 
@@ -156,7 +172,7 @@ impl TensorWriter {
     }
 
     /// Syncs and renames. Panics if data is missing.
-    pub fn finish(self) -> Result<(), FileError> {
+    pub fn finish(mut self) -> Result<(), FileError> {
         assert_eq!(
             self.left,
             0,
@@ -164,13 +180,14 @@ impl TensorWriter {
             self.left,
             self.path.display()
         );
-        let path = self.path;
-        let file = self.file;
-        let end = || {
-            file.into_inner()?.sync_all()?;
-            std::fs::rename(temporary_name(&path), &path)
+        let mut end = || {
+            self.file.flush()?;
+            self.file.get_ref().sync_all()?;
+            std::fs::rename(temporary_name(&self.path), &self.path)
         };
-        end().map_err(FileError::write(&path))
+        end().map_err(FileError::write(&self.path))?;
+        self.is_whole = true;
+        Ok(())
     }
 }
 
@@ -327,6 +344,7 @@ mod tests {
                 .to_string()
                 .contains("diverged")
         );
-        std::fs::remove_file(temporary_name(&path)).unwrap();
+        drop(file);
+        assert!(!path.exists() && !temporary_name(&path).exists());
     }
 }

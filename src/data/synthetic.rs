@@ -25,10 +25,16 @@ pub fn write_file(path: &Path, size: &GenerateConfig, seed: u64) -> std::io::Res
         std::fs::create_dir_all(folder)?;
     }
     let temporary = path.with_extension("csv.partial");
-    let mut file = std::io::BufWriter::new(std::fs::File::create(&temporary)?);
-    write(&mut file, size, seed)?;
-    file.into_inner()?.sync_all()?;
-    std::fs::rename(&temporary, path)
+    let whole = || {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&temporary)?);
+        write(&mut file, size, seed)?;
+        file.into_inner()?.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    whole().inspect_err(|_| {
+        // What is left of a failed attempt is of no use to anybody.
+        let _ = std::fs::remove_file(&temporary);
+    })
 }
 
 /// Writes `size.ratings` rows `user,product,rating,timestamp`, no pair twice, users in order.

@@ -44,65 +44,125 @@ fn every_fault_has_its_line_its_hint_and_exit_code_1() {
         "error: the rating `abc` is not a number (x.csv:3); bad rows: 1 of 3, allowed: 0"
     );
     let (error, hint) = train_on(&scene, &format!("{good}u3,p1,9,3\n"));
-    assert_eq!(error, "error: the rating `9` is off the scale (x.csv:3); bad rows: 1 of 3, allowed: 0");
-    assert_eq!(hint, "hint: set `data.rating_scale` if the file has another scale than [1, 5]");
-    assert!(train_on(&scene, "user,product,rating,time\nu3,p1,4,3\n").1.contains("header"));
-    assert_eq!(train_on(&scene, good).0, "error: the split of 2 rows leaves the valid part empty");
+    assert_eq!(
+        error,
+        "error: the rating `9` is off the scale (x.csv:3); bad rows: 1 of 3, allowed: 0"
+    );
+    assert_eq!(
+        hint,
+        "hint: set `data.rating_scale` if the file has another scale than [1, 5]"
+    );
+    assert!(
+        train_on(&scene, "user,product,rating,time\nu3,p1,4,3\n")
+            .1
+            .contains("header")
+    );
+    assert_eq!(
+        train_on(&scene, good).0,
+        "error: the split of 2 rows leaves the valid part empty"
+    );
 
     let (error, hint) = fails(&scene, &["train", "config.toml", "--set", "train.epoch=3"]);
     assert_eq!(error, "error: unknown key `train.epoch` (--set train.epoch=3)");
     assert_eq!(hint, "hint: did you mean `train.epochs`?");
     std::fs::write(scene.folder.join("typo.toml"), "name = \"x\"\n[model]\ndims = 8\n").unwrap();
     let (error, hint) = fails(&scene, &["train", "typo.toml"]);
-    assert_eq!((error.as_str(), hint.as_str()), ("error: unknown key `model.dims` (typo.toml:3)", "hint: did you mean `model.dim`?"));
-    assert!(fails(&scene, &["train", "absent.toml"]).0.starts_with("error: cannot read config `absent.toml`"));
-    assert_eq!(fails(&scene, &["train", "config.toml", "--set", "epochs"]).0, "error: `--set epochs` is not `key=value`");
-    let (error, _) = fails(&scene, &["train", "config.toml", "--set", "oversample.factors={\"1\"=0.5}"]);
-    assert!(error.contains("wanted a rating class and a factor of at least 1"), "{error}");
-    let (error, _) = fails(&scene, &["train", "config.toml", "--set", "oversample.factors={\"1.5\"=2}"]);
-    assert!(error.contains("names class `1.5`, but the training split has the classes `1`, `2`, `3`, `4`, `5`"), "{error}");
+    assert_eq!(
+        (error.as_str(), hint.as_str()),
+        (
+            "error: unknown key `model.dims` (typo.toml:3)",
+            "hint: did you mean `model.dim`?"
+        )
+    );
+    assert!(
+        fails(&scene, &["train", "absent.toml"])
+            .0
+            .starts_with("error: cannot read config `absent.toml`")
+    );
+    assert_eq!(
+        fails(&scene, &["train", "config.toml", "--set", "epochs"]).0,
+        "error: `--set epochs` is not `key=value`"
+    );
+    let (error, _) = fails(
+        &scene,
+        &["train", "config.toml", "--set", "oversample.factors={\"1\"=0.5}"],
+    );
+    assert!(
+        error.contains("wanted a rating class and a factor of at least 1"),
+        "{error}"
+    );
+    let (error, _) = fails(
+        &scene,
+        &["train", "config.toml", "--set", "oversample.factors={\"1.5\"=2}"],
+    );
+    assert!(
+        error.contains("names class `1.5`, but the training split has the classes `1`, `2`, `3`, `4`, `5`"),
+        "{error}"
+    );
 
     let (error, hint) = fails(&scene, &["recommend", "--user", "nobody"]);
     assert_eq!(error, "error: user `nobody` is not in run `runs/small-1`");
     assert!(hint.contains("one that is there: `A"), "{hint}");
-    assert_eq!(fails(&scene, &["evaluate", "--run", "absent"]).0, "error: there is no run `absent`");
+    assert_eq!(
+        fails(&scene, &["evaluate", "--run", "absent"]).0,
+        "error: there is no run `absent`"
+    );
     assert_eq!(scene.run(&["recommend", "--user", "x", "--top", "0"]).code, Some(2));
     assert_eq!(scene.run(&["train"]).code, Some(2));
 
     let empty = Scene::new("no-runs", CONFIG);
     let (error, hint) = fails(&empty, &["recommend", "--user", "x"]);
-    assert_eq!(error, "error: there is no complete run yet: `runs/latest` does not exist");
+    assert_eq!(
+        error,
+        "error: there is no complete run yet: `runs/latest` does not exist"
+    );
     assert!(hint.contains("train first"));
 }
 
 #[test]
 fn a_damaged_run_is_refused_by_name() {
     let scene = Scene::new("damaged", CONFIG);
-    scene.succeed(&["train", "config.toml", "--device", "cpu", "--set", "train.epochs=1"]);
+    let trained = scene.succeed(&["train", "config.toml", "--device", "cpu", "--set", "train.epochs=1"]);
+    let user = trained.trim().rsplit(' ').next().unwrap();
     let model = scene.folder.join("runs/small-1/model.safetensors");
     let whole = std::fs::read(&model).unwrap();
     std::fs::write(&model, &whole[..whole.len() - 7]).unwrap();
-    for command in [["recommend", "--user", "x"].as_slice(), &["evaluate"]] {
+    for command in [["recommend", "--user", user].as_slice(), &["evaluate"]] {
         let (error, hint) = fails(&scene, command);
         let wanted = format!(
             "error: `runs/small-1/model.safetensors` is damaged: it has {} bytes, its manifest says {}",
             whole.len() - 7,
             whole.len()
         );
-        assert_eq!((error.as_str(), hint.as_str()), (wanted.as_str(), "hint: restore the file, or train again"));
+        assert_eq!(
+            (error.as_str(), hint.as_str()),
+            (wanted.as_str(), "hint: restore the file, or train again")
+        );
     }
     // The same length with another content: evaluate reads every byte and says so.
     let mut other = whole.clone();
     let last = other.len() - 1;
     other[last] ^= 1;
     std::fs::write(&model, &other).unwrap();
-    assert!(fails(&scene, &["evaluate"]).0.ends_with("is damaged: its content is not what its manifest says"));
+    assert!(
+        fails(&scene, &["evaluate"])
+            .0
+            .ends_with("is damaged: its content is not what its manifest says")
+    );
     // A header that lies.
     std::fs::write(&model, [&[255u8; 8], &whole[8..]].concat()).unwrap();
-    assert!(fails(&scene, &["recommend", "--user", "x"]).0.contains("model.safetensors` is damaged: "));
+    assert!(
+        fails(&scene, &["recommend", "--user", user])
+            .0
+            .contains("model.safetensors` is damaged: ")
+    );
     std::fs::write(&model, &whole).unwrap();
     std::fs::write(scene.folder.join("runs/small-1/manifest.json"), "{}").unwrap();
-    assert!(fails(&scene, &["evaluate"]).0.starts_with("error: `runs/small-1/manifest.json` is damaged: "));
+    assert!(
+        fails(&scene, &["evaluate"])
+            .0
+            .starts_with("error: `runs/small-1/manifest.json` is damaged: ")
+    );
 }
 
 #[test]
@@ -111,11 +171,34 @@ fn a_full_disk_leaves_the_last_good_state() {
     scene.succeed(&["train", "config.toml", "--device", "cpu", "--set", "train.epochs=1"]);
     let before = scene.files("runs/small-1");
     // 60 KiB: enough for the config, not for the interactions. Without the trap the signal would end the process.
-    let script = format!("trap '' XFSZ; ulimit -f 60; {} train config.toml --device cpu", env!("CARGO_BIN_EXE_dotcart"));
-    let output = std::process::Command::new("bash").args(["-c", &script]).current_dir(&scene.folder).output().unwrap();
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 60; {} train config.toml --device cpu --set data.path=data/generated-12000x1500x300-seed42.csv",
+        env!("CARGO_BIN_EXE_dotcart")
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(&scene.folder)
+        .output()
+        .unwrap();
     let ran = super::scene::Ran::of(output);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("error: cannot write ") && ran.stderr.contains("is the disk full"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("error: cannot write ") && ran.stderr.contains("is the disk full"),
+        "{}",
+        ran.stderr
+    );
     assert!(scene.files("runs/small-1") == before);
     assert_eq!(scene.read("runs/latest"), b"small-1\n");
+    assert!(!scene.folder.join("runs/small-2").exists(), "half a run was left");
+    let script = script.replace(
+        " --set data.path=data/generated-12000x1500x300-seed42.csv",
+        " --set seed=9",
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(&scene.folder)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(scene.files("data").len(), 1, "half a file was left");
 }

@@ -10,11 +10,25 @@ fn training_without_data_says_so_and_ends_with_a_line_that_works() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("GENERATED RATINGS"), "{}", ran.stderr);
     assert!(ran.stderr.contains("12,000 rows read, 12,000 kept"), "{}", ran.stderr);
-    for word in ["precision", "base rate", "lift", "recall", "AUC", "RMSE", "loss", "GENERATED", "run:  runs/small-1"] {
+    for word in [
+        "precision",
+        "base rate",
+        "lift",
+        "recall",
+        "AUC",
+        "RMSE",
+        "loss",
+        "GENERATED",
+        "run:  runs/small-1",
+    ] {
         assert!(ran.stdout.contains(word), "no `{word}` in\n{}", ran.stdout);
     }
 
-    let next = ran.stdout.lines().find_map(|line| line.strip_prefix("next: ")).expect("a line to paste");
+    let next = ran
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("next: "))
+        .expect("a line to paste");
     let mut words = next.split(' ').skip(1);
     assert_eq!((words.next(), words.next()), (Some("recommend"), Some("--user")));
     let user = words.next().unwrap();
@@ -45,15 +59,22 @@ fn a_recommendation_scores_all_that_the_user_has_not_rated_and_nothing_else() {
     let json = scene.succeed(&["recommend", "--user", &user, "--top", "1000", "--json"]);
     let ranking: serde_json::Value = serde_json::from_str(&json).unwrap();
     let ranked = ranking["products"].as_array().unwrap();
-    let names: HashSet<&str> = ranked.iter().map(|product| product["product"].as_str().unwrap()).collect();
+    let names: HashSet<&str> = ranked
+        .iter()
+        .map(|product| product["product"].as_str().unwrap())
+        .collect();
     assert_eq!(names.len(), ranked.len(), "a product stands twice");
     assert_eq!(names, products.difference(&rated).copied().collect());
     assert_eq!(ranking["candidates"], names.len());
     assert_eq!(ranking["seen"], rated.len());
-    let scores: Vec<f64> = ranked.iter().map(|product| product["score"].as_f64().unwrap()).collect();
+    let scores: Vec<f64> = ranked
+        .iter()
+        .map(|product| product["score"].as_f64().unwrap())
+        .collect();
     assert!(scores.is_sorted_by(|a, b| a >= b), "not ranked: {scores:?}");
     // The first N of a longer list, and a closed pipe is no error.
-    let five: serde_json::Value = serde_json::from_str(&scene.succeed(&["recommend", "--user", &user, "--json"])).unwrap();
+    let five: serde_json::Value =
+        serde_json::from_str(&scene.succeed(&["recommend", "--user", &user, "--json"])).unwrap();
     assert_eq!(five["products"].as_array().unwrap()[..], ranked[..5]);
 }
 
@@ -61,7 +82,10 @@ fn a_recommendation_scores_all_that_the_user_has_not_rated_and_nothing_else() {
 fn doctor_names_the_engine_that_auto_takes() {
     let scene = Scene::new("doctor", CONFIG);
     let text = scene.succeed(&["doctor"]);
-    assert!(text.contains("cpu engine") && text.contains("device = \"auto\" takes the "), "{text}");
+    assert!(
+        text.contains("cpu engine") && text.contains("device = \"auto\" takes the "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -75,5 +99,10 @@ fn a_closed_pipe_is_no_error() {
         .unwrap();
     drop(child.stdout.take());
     let ran = super::scene::Ran::of(child.wait_with_output().unwrap());
-    assert_eq!((ran.code, ran.stderr.contains("panicked")), (Some(0), false), "{}", ran.stderr);
+    assert_eq!(
+        (ran.code, ran.stderr.contains("panicked")),
+        (Some(0), false),
+        "{}",
+        ran.stderr
+    );
 }

@@ -20,21 +20,49 @@ fn model(scene: &Scene, name: &str, more: &[&str]) -> Vec<u8> {
 fn threads_looks_and_checkpoints_change_no_bit() {
     let scene = Scene::new("threads", CONFIG);
     let reference = model(&scene, "one", &["--device", "cpu", "--set", "threads=1"]);
-    assert!(reference == model(&scene, "two", &["--device", "cpu", "--set", "threads=2"]), "two threads");
-    let busy = ["--device", "cpu", "--set", "train.evaluate_steps=3", "--set", "train.checkpoint_steps=2"];
-    assert!(reference == model(&scene, "busy", &busy), "evaluated and saved more often");
-    assert!(reference != model(&scene, "seed", &["--device", "cpu", "--set", "seed=7"]), "another seed");
+    assert!(
+        reference == model(&scene, "two", &["--device", "cpu", "--set", "threads=2"]),
+        "two threads"
+    );
+    let busy = [
+        "--device",
+        "cpu",
+        "--set",
+        "train.evaluate_steps=3",
+        "--set",
+        "train.checkpoint_steps=2",
+    ];
+    assert!(
+        reference == model(&scene, "busy", &busy),
+        "evaluated and saved more often"
+    );
+    assert!(
+        reference != model(&scene, "seed", &["--device", "cpu", "--set", "seed=7"]),
+        "another seed"
+    );
 }
 
 /// Long enough to be hit in the middle.
 const LONG: [&str; 8] = [
-    "--device", "cpu", "--set", "train.epochs=60", "--set", "train.checkpoint_steps=1", "--set", "train.batch_size=64",
+    "--device",
+    "cpu",
+    "--set",
+    "train.epochs=60",
+    "--set",
+    "train.checkpoint_steps=1",
+    "--set",
+    "train.batch_size=64",
 ];
 
 /// Starts the long training, and waits until it has saved `checkpoints` checkpoints.
 fn start_and_wait(scene: &Scene, checkpoints: usize) -> std::process::Child {
     let arguments = [&["train", "config.toml", "--set", "name=cut"], LONG.as_slice()].concat();
-    let child = scene.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child = scene
+        .command(&arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let metrics = scene.folder.join("runs/cut-1/metrics.jsonl");
     let start = Instant::now();
     loop {
@@ -42,7 +70,10 @@ fn start_and_wait(scene: &Scene, checkpoints: usize) -> std::process::Child {
         if text.matches("checkpoint_saved").count() >= checkpoints {
             return child;
         }
-        assert!(start.elapsed() < Duration::from_secs(60), "no checkpoint after a minute");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "no checkpoint after a minute"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -55,10 +86,17 @@ fn a_killed_training_resumes_to_the_same_bytes() {
     let mut child = start_and_wait(&scene, 5);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!scene.folder.join("runs/cut-1/manifest.json").exists(), "the training was over before it was killed");
+    assert!(
+        !scene.folder.join("runs/cut-1/manifest.json").exists(),
+        "the training was over before it was killed"
+    );
     let refused = scene.run(&["recommend", "--user", "x", "--run", "cut-1"]);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.stderr.contains("is unfinished") && refused.stderr.contains("--resume"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("is unfinished") && refused.stderr.contains("--resume"),
+        "{}",
+        refused.stderr
+    );
     scene.succeed(&["train", "--resume", "cut-1"]);
     assert!(reference == scene.read("runs/cut-1/model.safetensors"));
     // Complete runs are not trained on.
@@ -72,7 +110,10 @@ fn an_interrupt_saves_and_ends_with_130() {
     let scene = Scene::new("interrupt", CONFIG);
     let reference = model(&scene, "whole", &LONG);
     let child = start_and_wait(&scene, 2);
-    let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupt = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(interrupt.success());
     let code = child.wait_with_output().unwrap().status.code();
     assert_eq!(code, Some(130));
@@ -83,9 +124,15 @@ fn an_interrupt_saves_and_ends_with_130() {
 /// Losses of the epochs' ends on valid, and the test split's.
 fn losses(scene: &Scene, run: &str) -> Vec<f64> {
     let text = String::from_utf8(scene.read(&format!("runs/{run}/metrics.jsonl"))).unwrap();
-    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let events = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let mut losses: Vec<f64> = events.filter_map(|event| event["metrics"]["loss"].as_f64()).collect();
-    losses.push(scene.json(&format!("runs/{run}/evaluation.json"))["loss"].as_f64().unwrap());
+    losses.push(
+        scene.json(&format!("runs/{run}/evaluation.json"))["loss"]
+            .as_f64()
+            .unwrap(),
+    );
     losses
 }
 
@@ -100,7 +147,10 @@ fn a_gpu_gives_the_same_bytes_twice_and_the_losses_of_the_cpu() {
     }
     let scene = Scene::new("gpu", CONFIG);
     let first = model(&scene, "first", &["--device", "gpu"]);
-    assert!(first == model(&scene, "second", &["--device", "gpu"]), "two runs on one device differ");
+    assert!(
+        first == model(&scene, "second", &["--device", "gpu"]),
+        "two runs on one device differ"
+    );
     model(&scene, "cpu", &["--device", "cpu"]);
     let (gpu, cpu) = (losses(&scene, "first-1"), losses(&scene, "cpu-1"));
     assert_eq!((gpu.len(), cpu.len()), (4, 4));

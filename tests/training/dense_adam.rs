@@ -9,7 +9,7 @@
 //!
 //! Not compared: l2, which is in the gradient and checked by `gradients`.
 
-use crate::{Engine, cpu, train};
+use crate::{Engine, cpu, device, gpu, train};
 use burn::module::{Module, Param};
 use burn::optim::{AdamConfig, AdamState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -24,6 +24,8 @@ use rand_chacha::ChaCha8Rng;
 /// Largest difference allowed, of the largest distance moved. Measured: 9e-6 (batch 64) and 8e-7 (batch 8,192), which is f32
 /// on both sides; without the catch-up's phi term 3e-4 and 1e-4, which must not pass.
 pub const BOUND: f32 = 3e-5;
+/// The same on a GPU.
+pub const BOUND_GPU: f32 = 3e-5;
 /// How far off lazy Adam must be, or the scene could not tell the two optimisers apart. Measured: 0.16 and 0.15.
 const LAZY_GAP: f32 = 0.1;
 
@@ -55,6 +57,20 @@ fn cpu_with_small_batches_moves_as_dense_adam_does() {
 #[test]
 fn cpu_with_large_batches_moves_as_dense_adam_does() {
     check(cpu, &large_batches(), BOUND);
+}
+
+#[test]
+fn gpu_with_small_batches_moves_as_dense_adam_does() {
+    if device::gpu().is_some() {
+        check(gpu, &small_batches(), BOUND_GPU);
+    }
+}
+
+#[test]
+fn gpu_with_large_batches_moves_as_dense_adam_does() {
+    if device::gpu().is_some() {
+        check(gpu, &large_batches(), BOUND_GPU);
+    }
 }
 
 /// Holds `adam` within the bound of burn's dense Adam, and `lazy_adam` far outside.

@@ -1,6 +1,6 @@
 //! Does it learn what there is to learn? A planted world whose answer is known, and a loss trace that numpy wrote.
 
-use crate::{Engine, cpu, train};
+use crate::{Engine, cpu, device, gpu, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::{Query, Scorer, TrainerSetup, export};
@@ -19,6 +19,20 @@ fn cpu_finds_the_withheld_item_of_every_user() {
 #[test]
 fn cpu_loses_as_numpy_does() {
     golden_trace(cpu);
+}
+
+#[test]
+fn gpu_loses_as_numpy_does() {
+    if device::gpu().is_some() {
+        golden_trace(gpu);
+    }
+}
+
+#[test]
+fn gpu_finds_the_withheld_item_of_every_user() {
+    if device::gpu().is_some() {
+        checkerboard(gpu);
+    }
 }
 
 const USERS: u32 = 60;

@@ -8,13 +8,18 @@
 //!
 //! Every check takes an [`Engine`], so another engine is one more line a test.
 
+#[path = "../common/gpu.rs"]
+mod device;
+
 mod dense_adam;
 mod gradients;
 mod learning;
 mod ranking;
 mod same_bytes;
 
+use dotcart::device::Gpu;
 use dotcart::engine::cpu::CpuTrainer;
+use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup};
 use dotcart::plan::{PlanChunk, Sample};
 
@@ -24,6 +29,12 @@ pub type Engine = fn(&TrainerSetup) -> Box<dyn Trainer>;
 /// The cpu engine on two threads, so that a race would show.
 pub fn cpu(setup: &TrainerSetup) -> Box<dyn Trainer> {
     Box::new(CpuTrainer::new(setup, 2))
+}
+
+/// The gpu engine in pages of 700 rows, so that most tables have several. Only for tests that have seen [`device::gpu`].
+pub fn gpu(setup: &TrainerSetup) -> Box<dyn Trainer> {
+    let gpu = Gpu::open(true).expect("the test asked for a device");
+    Box::new(GpuTrainer::new(gpu, setup, Some(700)).expect("small tables fit"))
 }
 
 /// Trains the batches as the steps that follow, `steps_per_chunk` to a chunk, and waits for their statistics.

@@ -2,7 +2,7 @@
 //!
 //! Compared are the raw records of both tables and the head, optimiser state included, after all steps.
 
-use crate::{Engine, cpu, train};
+use crate::{Engine, cpu, device, gpu, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup, export};
@@ -54,6 +54,27 @@ fn threads_change_nothing_on_cpu() {
     };
     assert_same(&on_threads(1), &on_threads(2), "1 thread", "2 threads");
     assert_same(&on_threads(1), &on_threads(5), "1 thread", "5 threads");
+}
+
+#[test]
+fn looking_changes_nothing_on_gpu() {
+    if device::gpu().is_some() {
+        looking_changes_nothing(gpu);
+    }
+}
+
+#[test]
+fn chunks_change_nothing_on_gpu() {
+    if device::gpu().is_some() {
+        chunks_change_nothing(gpu);
+    }
+}
+
+#[test]
+fn moving_house_changes_nothing_on_gpu() {
+    if device::gpu().is_some() {
+        moving_house_changes_nothing(gpu);
+    }
 }
 
 /// Exports, scores and reads after every third step.
