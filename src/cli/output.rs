@@ -59,14 +59,14 @@ impl Output {
             self.talk("  The README says where the real file comes from.");
             self.talk("");
         }
+        self.talk(&format!("data   {}", report.path.display()));
         self.talk(&format!(
-            "data   {}: {} rows read, {} kept, {} users, {} products{}",
-            report.path.display(),
+            "       {} rows read, {} kept; {} users, {} products{}",
             count(report.rows_read),
             count(report.rows_kept),
             count(report.users),
             count(report.items),
-            if report.has_timestamps { "" } else { ", no timestamps" },
+            if report.has_timestamps { "" } else { "; no timestamps" },
         ));
         for rows in &report.bad_rows {
             let lines: Vec<String> = rows.lines.iter().map(u64::to_string).collect();
@@ -103,23 +103,24 @@ impl Output {
                 ),
             })
             .collect();
-        self.talk(&format!(
-            "       oversampled, training split only  {}",
-            classes.join("   ")
-        ));
+        self.talk(&format!("       train    {}", classes.join("   ")));
+        self.talk("                (natural -> oversampled; valid and test stay natural)");
     }
 
     /// A judged split; each number beside what it must be read against.
     pub fn evaluation(&mut self, evaluation: &Evaluation) {
         let origin = if evaluation.generated {
-            " (GENERATED ratings)"
+            " of GENERATED ratings"
         } else {
             ""
         };
         self.data(&format!(
-            "{} split{origin}: {} rows, never trained on; {} of users and {} of products without a training rating",
+            "{} split{origin}: {} rows, never trained on",
             evaluation.part.name(),
             count(evaluation.rows),
+        ));
+        self.data(&format!(
+            "cold: {} rows of users and {} of products without a training rating",
             count(evaluation.cold_user_rows),
             count(evaluation.cold_item_rows),
         ));

@@ -7,6 +7,7 @@ use crate::artifact::run_directory::{CONFIG, RunDirectory};
 use crate::config::{Assignment, Config};
 use crate::dashboard::plain::Plain;
 use crate::dashboard::terminal::{self, StopKey, Terminal};
+use crate::format::duration;
 use crate::pipeline::{self, PipelineError, Prepared};
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
 use burn::train::Interrupter;
@@ -46,9 +47,15 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
     output.evaluation(&evaluation);
     output.data("");
     output.data(&format!(
-        "run:  {} (best epoch {})",
+        "run:  {} ({} in {}, best epoch {})",
         run.path().display(),
-        trained.best_epoch
+        if trained.reason == FinishReason::EarlyStopped {
+            "stopped early"
+        } else {
+            "trained"
+        },
+        duration(trained.seconds),
+        trained.best_epoch,
     ));
     output.data(&format!(
         "next: {dotcart} recommend --user {}",
@@ -100,9 +107,37 @@ fn stop_on_signals(interrupter: &Interrupter) {
         }
         interrupter.stop(Some(BY_SIGNAL));
     };
+    let hangup_is_ignored = hangup_is_ignored();
     // Without a handler a signal ends the process at once; the last checkpoint stands either way.
     let _ = ctrlc::set_handler(handler);
+    if hangup_is_ignored {
+        ignore_hangup();
+    }
 }
+
+/// Whether the process was started by `nohup`, which a handler would undo.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    // SAFETY: a query into a zeroed action, which is a valid one; nothing is changed.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+#[cfg(unix)]
+fn ignore_hangup() {
+    // SAFETY: no handler is installed, so none can be unsound.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+}
+
+#[cfg(not(unix))]
+fn hangup_is_ignored() -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn ignore_hangup() {}
 
 /// The dashboard if stderr is a terminal, else lines.
 fn view(plain: bool, interrupter: &Interrupter) -> Box<dyn Observer> {

@@ -172,7 +172,7 @@ impl Watched {
 fn run(mut screen: ratatui::Terminal<CrosstermBackend<Screen>>, shared: &Shared, on_stop: &dyn Fn(StopKey)) {
     let palette = Palette::new(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
     let mut drawn = Instant::now();
-    while !shared.closing.load(Ordering::Acquire) && *ours() {
+    while !shared.closing.load(Ordering::Acquire) && *ours() && !is_hung_up() {
         if let Some(state) = shared.lock().next_picture(drawn) {
             drawn = Instant::now();
             // A terminal that is gone must not stop a training.
@@ -196,19 +196,37 @@ fn run(mut screen: ratatui::Terminal<CrosstermBackend<Screen>>, shared: &Shared,
     }
 }
 
-/// What the user does within a frame's time.
+/// What the user did within a frame's time; empty as well where no keys can be read.
 fn events_of_a_frame() -> Vec<Event> {
-    let end = Instant::now() + FRAME;
+    // Waiting inside crossterm would spin for ever once the terminal is gone: it reads the end of file again and again.
+    thread::sleep(FRAME);
     let mut events = Vec::new();
-    while let Ok(true) = event::poll(end.saturating_duration_since(Instant::now())) {
+    while !is_hung_up() && event::poll(Duration::ZERO).unwrap_or(false) {
         match event::read() {
             Ok(event) => events.push(event),
             Err(_) => break,
         }
     }
-    // Where no keys can be read, a frame still takes its time.
-    thread::sleep(end.saturating_duration_since(Instant::now()));
     events
+}
+
+/// Whether nobody holds the other end of the terminal any more: the window was closed, the connection broke.
+#[cfg(unix)]
+fn is_hung_up() -> bool {
+    use std::os::fd::AsRawFd;
+    let mut state = libc::pollfd {
+        fd: stderr().as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: one valid entry, and no waiting.
+    let found = unsafe { libc::poll(&raw mut state, 1, 0) };
+    found > 0 && state.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
+}
+
+#[cfg(not(unix))]
+fn is_hung_up() -> bool {
+    false
 }
 
 /// `q` or Ctrl-C.

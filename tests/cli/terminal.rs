@@ -90,3 +90,39 @@ fn the_dashboard_shows_a_training_and_q_stops_and_saves() {
     assert!(screen.contains("train --resume small-1"), "{screen}");
     assert!(scene.folder.join("runs/small-1/checkpoint/last.safetensors").is_file());
 }
+
+#[test]
+fn a_closed_window_saves_and_ends_the_training() {
+    if Command::new("tmux").arg("-V").output().is_err() {
+        return;
+    }
+    let scene = Scene::new("hangup", CONFIG);
+    let tmux = Tmux {
+        socket: format!("dotcart-hangup-{}", std::process::id()),
+    };
+    let train = format!(
+        "cd {}; {} train config.toml --device cpu --set train.epochs=100000 --set train.batch_size=64 & echo $! > pid; fg",
+        scene.folder.display(),
+        env!("CARGO_BIN_EXE_dotcart"),
+    );
+    tmux.run(&["new-session", "-d", "-s", "test", "-x", "80", "-y", "24", "bash --norc"]);
+    tmux.run(&["send-keys", "-t", "test", &train, "Enter"]);
+    tmux.wait_for("training", |screen| screen.contains("valid 0."));
+    let process = String::from_utf8(scene.read("pid")).unwrap();
+    tmux.run(&["kill-server"]);
+    let start = Instant::now();
+    while Command::new("kill")
+        .args(["-0", process.trim()])
+        .output()
+        .unwrap()
+        .status
+        .success()
+    {
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "the training lives on without its terminal"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(scene.folder.join("runs/small-1/checkpoint/last.safetensors").is_file());
+}
