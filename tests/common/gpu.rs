@@ -17,7 +17,10 @@ pub fn gpu() -> Option<Gpu> {
             // Past the test harness's capture, which would hide it from a passing run.
             SAID.call_once(|| {
                 use std::io::Write;
-                let _ = writeln!(std::io::stderr(), "left out: all tests that need a graphics device ({error})");
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "left out: all tests that need a graphics device ({error})"
+                );
             });
             None
         }

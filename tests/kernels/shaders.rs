@@ -41,7 +41,8 @@ fn files_kernels_partners_and_twins_are_the_same_names() {
     for spec in SPECS {
         for engine in ["gpu", "cpu"] {
             let partner = format!("src/engine/{engine}/{}.rs", spec.name);
-            let text = std::fs::read_to_string(root.join(&partner)).unwrap_or_else(|error| panic!("{partner}: {error}"));
+            let text =
+                std::fs::read_to_string(root.join(&partner)).unwrap_or_else(|error| panic!("{partner}: {error}"));
             let shader = format!("shaders/{}.wgsl", spec.name);
             assert!(text.contains(&shader), "{partner} does not name `{shader}`");
         }
@@ -157,7 +158,9 @@ fn every_driver_language_can_be_written() {
         let name = spec.name;
         let words = back::spv::write_vec(module, info, &back::spv::Options::default(), None);
         assert!(
-            !words.unwrap_or_else(|error| panic!("{name}, SPIR-V: {error}")).is_empty()
+            !words
+                .unwrap_or_else(|error| panic!("{name}, SPIR-V: {error}"))
+                .is_empty()
         );
         let metal = back::msl::Options {
             lang_version: (2, 4),

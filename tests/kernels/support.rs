@@ -40,7 +40,11 @@ pub fn records(rng: &mut ChaCha8Rng, rows: usize, dim: usize, last: u32) -> Vec<
     let length = ROW_HEADER + 3 * dim;
     let mut records = vec![0.0; rows * length];
     for record in records.chunks_exact_mut(length) {
-        let touched = if rng.random_range(0..8) == 0 { 0 } else { rng.random_range(1..=last) };
+        let touched = if rng.random_range(0..8) == 0 {
+            0
+        } else {
+            rng.random_range(1..=last)
+        };
         record[0] = rng.random_range(-1.0..1.0);
         for weight in &mut record[ROW_HEADER..ROW_HEADER + dim] {
             *weight = rng.random_range(-1.0..1.0);
@@ -65,7 +69,11 @@ pub fn batch(rng: &mut ChaCha8Rng, samples: usize, users: u32, items: u32, bests
     (0..samples)
         .map(|number| Sample {
             user: rng.random_range(0..users),
-            item: if bestseller && number % 2 == 0 { 1.min(items - 1) } else { rng.random_range(0..items) },
+            item: if bestseller && number % 2 == 0 {
+                1.min(items - 1)
+            } else {
+                rng.random_range(0..items)
+            },
             target: rng.random_range(0.0..1.0),
             weight: rng.random_range(0.5..2.0),
         })

@@ -63,16 +63,18 @@ fn assert_same_state(gpu: &mut dyn Trainer, cpu: &mut dyn Trainer) {
 
 #[track_caller]
 fn assert_same_statistics(received: &[StepStatistics], expected: &[StepStatistics]) {
-    let numbers = |statistics: &[StepStatistics]| -> Vec<_> {
-        statistics.iter().map(|step| (step.step, step.samples)).collect()
-    };
+    let numbers =
+        |statistics: &[StepStatistics]| -> Vec<_> { statistics.iter().map(|step| (step.step, step.samples)).collect() };
     let losses = |statistics: &[StepStatistics]| -> Vec<_> { statistics.iter().map(|step| step.loss).collect() };
     assert_eq!(numbers(received), numbers(expected));
     assert_close_by("losses", &losses(received), &losses(expected), ATOL, RTOL);
 }
 
 fn both(gpu: Gpu, setup: &TrainerSetup, page_rows: Option<usize>) -> (GpuTrainer, CpuTrainer) {
-    (GpuTrainer::new(gpu, setup, page_rows).unwrap(), CpuTrainer::new(setup, 1))
+    (
+        GpuTrainer::new(gpu, setup, page_rows).unwrap(),
+        CpuTrainer::new(setup, 1),
+    )
 }
 
 #[test]
@@ -108,7 +110,12 @@ fn two_runs_give_the_same_bytes() {
         let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
         let statistics = train(&mut trainer, &chunks(3, &setup, 0, 20));
         let losses: Vec<u32> = statistics.iter().map(|step| step.loss.to_bits()).collect();
-        let tables = Side::BOTH.map(|side| table(&mut trainer, side).into_iter().map(f32::to_bits).collect::<Vec<_>>());
+        let tables = Side::BOTH.map(|side| {
+            table(&mut trainer, side)
+                .into_iter()
+                .map(f32::to_bits)
+                .collect::<Vec<_>>()
+        });
         (losses, tables, trainer.head().unwrap().map(f32::to_bits))
     };
     let first = run(None);
