@@ -9,6 +9,7 @@
 // of each other list that come before it, found by bisection: no thread waits for another.
 // Partner src/engine/gpu/merge_top_k.rs, twin src/engine/cpu/merge_top_k.rs.
 
+#import candidate
 #import dispatch
 
 struct Params {
@@ -26,11 +27,6 @@ struct Params {
 @group(0) @binding(0) var<storage, read> lists: array<vec2<u32>>;
 @group(0) @binding(1) var<storage, read_write> merged: array<vec2<u32>>;
 @group(0) @binding(2) var<uniform> params: Params;
-
-// Whether a candidate of list `a_list` comes before one of list `b_list`; only two NO_ITEM can be alike.
-fn comes_before(a: vec2<u32>, a_list: u32, b: vec2<u32>, b_list: u32) -> bool {
-    return a.x > b.x || (a.x == b.x && (a.y < b.y || (a.y == b.y && a_list < b_list)));
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -62,7 +58,9 @@ fn main(
             var high = params.list_len;
             while (low < high) {
                 let middle = (low + high) / 2u;
-                if (comes_before(lists[other * params.list_len + middle], other, candidate, list)) {
+                let theirs = lists[other * params.list_len + middle];
+                // Only two NO_ITEM can be alike; those of the earlier list come first.
+                if (comes_before(theirs, candidate) || (all(theirs == candidate) && other < list)) {
                     low = middle + 1u;
                 } else {
                     high = middle;

@@ -7,11 +7,11 @@
 // items [tiles, DIM4, TILE] vec4, so that neighbouring threads read neighbouring words; biases [tiles, TILE];
 // lists [queries, tiles, list_len] of (key, item).
 //
-// A thread scores one item for QUERIES users, whose rows the workgroup shares. Then it counts the items of the tile that
-// come before its own, which is the place where its own belongs: exact, in fixed order, without a sort.
-// A score is compared as a key, a u32 in the same order, so that a flag for "seen" needs no infinity.
+// A thread scores one item for QUERIES users, whose rows the workgroup shares. Then the workgroup sorts the tile for half of
+// the users at a time (a bitonic network: Batcher, Sorting networks and their applications, AFIPS 1968).
 // Partner src/engine/gpu/score_top_k.rs, twin src/engine/cpu/score_top_k.rs.
 
+#import candidate
 #import dispatch
 
 struct Params {
@@ -31,9 +31,11 @@ struct Params {
 
 // Columns of the users' rows that are shared at a time.
 const COLUMNS: u32 = 16u;
+// Users whose candidates are sorted at a time: all of them would not fit the workgroup memory that WebGPU grants.
+const HALF: u32 = QUERIES / 2u;
 
 var<workgroup> user_columns: array<vec4<f32>, COLUMNS * QUERIES>;
-var<workgroup> keys: array<u32, QUERIES * TILE>;
+var<workgroup> candidates: array<vec2<u32>, HALF * TILE>;
 // A query's seen items of this tile: their range in `seen`, then one bit an item.
 var<workgroup> seen_begin: array<u32, QUERIES>;
 var<workgroup> seen_end: array<u32, QUERIES>;
@@ -59,6 +61,26 @@ fn key_of(score: f32) -> u32 {
     let bits = bitcast<u32>(select(score, 0.0, score == 0.0));
     let flipped = select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
     return max(flipped, NO_KEY + 1u);
+}
+
+// Sorts each user's TILE candidates; called by all threads together.
+fn sort_candidates(thread: u32) {
+    for (var run = 2u; run <= TILE; run *= 2u) {
+        for (var stride = run / 2u; stride > 0u; stride /= 2u) {
+            for (var pair = thread; pair < HALF * TILE / 2u; pair += TILE) {
+                let low = pair / stride * stride * 2u + pair % stride;
+                let first = candidates[low];
+                let second = candidates[low + stride];
+                // Every other run is sorted backwards, so that two of them make a bitonic one.
+                let forwards = ((low % TILE) & run) == 0u;
+                if (comes_before(second, first) == forwards) {
+                    candidates[low] = second;
+                    candidates[low + stride] = first;
+                }
+            }
+            workgroupBarrier();
+        }
+    }
 }
 
 @compute @workgroup_size(TILE)
@@ -132,29 +154,23 @@ fn main(
 
     let bias = biases[tile * TILE + thread];
     let exists = tile * TILE + thread < params.items;
-    for (var query = 0u; query < queries; query++) {
-        let score = select(low[query % 4u], high[query % 4u], query >= 4u) + bias;
-        let bit = query * TILE + thread;
-        let is_seen = (atomicLoad(&seen_bits[bit / 32u]) >> (bit % 32u) & 1u) == 1u;
-        keys[bit] = select(NO_KEY, key_of(score), exists && !is_seen);
-    }
-    workgroupBarrier();
-
-    for (var query = 0u; query < queries; query++) {
-        let key = keys[query * TILE + thread];
-        var place = 0u;
-        for (var other = 0u; other < TILE; other += 4u) {
-            let at = query * TILE + other;
-            let others = vec4<u32>(keys[at], keys[at + 1u], keys[at + 2u], keys[at + 3u]);
-            // Of two equal keys the earlier item comes first.
-            let earlier = vec4<u32>(other, other + 1u, other + 2u, other + 3u) < vec4<u32>(thread);
-            let before = others > vec4<u32>(key) - select(vec4<u32>(0u), vec4<u32>(1u), earlier);
-            place += dot(select(vec4<u32>(0u), vec4<u32>(1u), before), vec4<u32>(1u));
+    for (var first = 0u; first < queries; first += HALF) {
+        let scores = select(high, low, first == 0u) + bias;
+        for (var number = 0u; number < HALF; number++) {
+            let bit = (first + number) * TILE + thread;
+            let is_seen = ((atomicLoad(&seen_bits[bit / 32u]) >> (bit % 32u)) & 1u) == 1u;
+            let candidate = vec2<u32>(key_of(scores[number]), first_item + thread);
+            let nothing = vec2<u32>(NO_KEY, NO_ITEM);
+            candidates[number * TILE + thread] = select(nothing, candidate, exists && !is_seen);
         }
-        if (place < params.list_len) {
-            let list = (first_query + query) * params.tiles + tile;
-            let item = select(first_item + thread, NO_ITEM, key == NO_KEY);
-            lists[list * params.list_len + place] = vec2<u32>(key, item);
+        workgroupBarrier();
+        sort_candidates(thread);
+        if (thread < params.list_len) {
+            for (var number = 0u; number < min(HALF, queries - first); number++) {
+                let list = (first_query + first + number) * params.tiles + tile;
+                lists[list * params.list_len + thread] = candidates[number * TILE + thread];
+            }
         }
+        workgroupBarrier();
     }
 }

@@ -22,6 +22,7 @@ pub const SHADERS: &[(&str, &str)] = &[
 pub const COMMON: &[(&str, &str)] = &[
     ("adam", include_str!("../shaders/common/adam.wgsl")),
     ("affinity", include_str!("../shaders/common/affinity.wgsl")),
+    ("candidate", include_str!("../shaders/common/candidate.wgsl")),
     ("catch_up", include_str!("../shaders/common/catch_up.wgsl")),
     ("dispatch", include_str!("../shaders/common/dispatch.wgsl")),
     ("gradient_sum", include_str!("../shaders/common/gradient_sum.wgsl")),

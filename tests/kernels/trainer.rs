@@ -27,7 +27,7 @@ fn chunks(seed: u64, setup: &TrainerSetup, after: u32, steps: u32) -> Vec<PlanCh
             step += 1;
             let samples = rng.random_range(1..400);
             let (users, items) = (setup.shape.users as u32, setup.shape.items as u32);
-            chunk.push(step, &batch(&mut rng, samples, users, items, step % 3 == 0));
+            chunk.push(step, &batch(&mut rng, samples, users, items, step.is_multiple_of(3)));
         }
         chunks.push(chunk);
     }

@@ -373,6 +373,7 @@ impl Trainer for GpuTrainer {
     }
 
     fn train(&mut self, mut chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {
+        // A copy goes up: the host still looks at the rows, to cut them into pages.
         let plan = self.gpu.upload("plan of a chunk", chunk.words.clone())?;
         let statistics = self.gpu.empty("statistics", chunk.steps.len())?;
         let steps = std::mem::take(&mut chunk.steps);
