@@ -1,8 +1,10 @@
 //! The model: its shape, its start, and the layouts that both engines and all files share.
 //!
-//!     affinity(u, i) = dot(user_embedding[u], item_embedding[i]) + user_bias[u] + item_bias[i]
-//!     logit(u, i)    = scale * affinity(u, i) + bias
-//!     score          = sigmoid(logit)
+//! ```text
+//! affinity(u, i) = dot(user_embedding[u], item_embedding[i]) + user_bias[u] + item_bias[i]
+//! logit(u, i)    = scale * affinity(u, i) + bias
+//! score          = sigmoid(logit)
+//! ```
 //!
 //! Shapes: embeddings `[users, dim]`, `[items, dim]`; biases `[users]`, `[items]`; scale, bias `[1]`; all f32.
 //!

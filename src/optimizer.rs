@@ -2,21 +2,27 @@
 //!
 //! The step, in the form of the paper's efficient variant and of Keras (epsilon is not scaled by the bias correction):
 //!
-//!     m = beta1 m + (1 - beta1) g          v = beta2 v + (1 - beta2) g^2
-//!     weight -= c[t] m / (sqrt(v) + epsilon),     c[t] = learning_rate[t] sqrt(1 - beta2^t) / (1 - beta1^t)
+//! ```text
+//! m = beta1 m + (1 - beta1) g          v = beta2 v + (1 - beta2) g^2
+//! weight -= c[t] m / (sqrt(v) + epsilon),     c[t] = learning_rate[t] sqrt(1 - beta2^t) / (1 - beta1^t)
+//! ```
 //!
 //! With a zero gradient m and v decay geometrically, so the k steps that a row missed have a closed form. With
 //! rho = beta1 / sqrt(beta2) and, for the whole training, two tables that the host computes once in f64:
 //!
-//!     tail[s]   = sum over j >= 1 of     rho^j c[s+j]  = rho (c[s+1] + tail[s+1])
-//!     moment[s] = sum over j >= 1 of j * rho^j c[s+j]  = rho (c[s+1] + tail[s+1] + moment[s+1])
+//! ```text
+//! tail[s]   = sum over j >= 1 of     rho^j c[s+j]  = rho (c[s+1] + tail[s+1])
+//! moment[s] = sum over j >= 1 of j * rho^j c[s+j]  = rho (c[s+1] + tail[s+1] + moment[s+1])
+//! ```
 //!
 //! a row last touched at step t0 is brought to the end of step t0 + k by
 //!
-//!     a       = tail[t0] - rho^k tail[t0+k]
-//!     j       = moment[t0] - rho^k (moment[t0+k] + k tail[t0+k])
-//!     phi     = epsilon / (sqrt(v) + epsilon)          how much of the denominator does not decay (first order)
-//!     weight -= (a + ln(beta2)/2 phi j) m / (sqrt(v) + epsilon);      m *= beta1^k;      v *= beta2^k
+//! ```text
+//! a       = tail[t0] - rho^k tail[t0+k]
+//! j       = moment[t0] - rho^k (moment[t0+k] + k tail[t0+k])
+//! phi     = epsilon / (sqrt(v) + epsilon)          how much of the denominator does not decay (first order)
+//! weight -= (a + ln(beta2)/2 phi j) m / (sqrt(v) + epsilon);      m *= beta1^k;      v *= beta2^k
+//! ```
 //!
 //! Sources: Kingma and Ba, Adam, arXiv:1412.6980 (section 2, efficient variant); the step as in `keras.optimizers.Adam`;
 //! lazy Adam as in `torch.optim.SparseAdam`. The GPU's copy of the same arithmetic is `shaders/common/adam.wgsl`.

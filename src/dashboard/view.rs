@@ -1,16 +1,18 @@
 //! The dashboard's picture of a [`State`].
 //!
-//!     title                                device
-//!     generated ratings, if they are
-//!     epoch 3/10 ━━━━────   step 120/489 ━━──────
-//!     speed and time
-//!     ┌ loss ──────────────┐┌ validation ───────┐
-//!     │                    ││ last and best     │
-//!     │                    │└───────────────────┘
-//!     └────────────────────┘┌ ratings ──────────┐
-//!     ┌ notes ─────────────┐│ natural, training │
-//!     └────────────────────┘└───────────────────┘
-//!     keys                                   sizes
+//! ```text
+//! title                                device
+//! generated ratings, if they are
+//! epoch 3/10 ━━━━────   step 120/489 ━━──────
+//! speed and time
+//! ┌ loss ──────────────┐┌ validation ───────┐
+//! │                    ││ last and best     │
+//! │                    │└───────────────────┘
+//! └────────────────────┘┌ ratings ──────────┐
+//! ┌ notes ─────────────┐│ natural, training │
+//! └────────────────────┘└───────────────────┘
+//! keys                                   sizes
+//! ```
 //!
 //! On a small screen the same is said in fewer words. Everything reads the same without colour.
 

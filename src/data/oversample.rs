@@ -1,6 +1,8 @@
 //! Targeted random oversampling of rating classes, on the training split alone.
 //!
-//!     target size of class c = round(factor[c] * size[c]);   the rows that are missing are drawn with replacement
+//! ```text
+//! target size of class c = round(factor[c] * size[c]);   the rows that are missing are drawn with replacement
+//! ```
 //!
 //! Every natural row stays, so a factor is at least 1. Nothing is copied: the result is a table of row numbers.
 //! Source: random oversampling as in `imblearn.over_sampling.RandomOverSampler`, which also keeps every row once.

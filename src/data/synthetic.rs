@@ -1,6 +1,8 @@
 //! Generated ratings in the shape of Amazon Electronics, with planted tastes, for machines that have no data.
 //!
-//!     liking = taste_u . style_i + quality_i + leniency_u + noise        rating = class of liking by fixed shares
+//! ```text
+//! liking = taste_u . style_i + quality_i + leniency_u + noise        rating = class of liking by fixed shares
+//! ```
 //!
 //! Shares of the real `ratings_Electronics.csv` (McAuley et al., 2015) that are imitated: the five rating classes, 68.6 % of
 //! users with one rating, a long tail of products up to a bestseller with 0.23 % of all ratings, ids with leading zeros.

@@ -1,7 +1,9 @@
 //! The objective: what a rating becomes in the loss, the loss of a logit, and its gradient.
 //!
-//!     loss(z, target) = max(z, 0) - z target + ln(1 + exp(-|z|))        binary cross-entropy with logits
-//!     d loss / d z    = sigmoid(z) - target
+//! ```text
+//! loss(z, target) = max(z, 0) - z target + ln(1 + exp(-|z|))        binary cross-entropy with logits
+//! d loss / d z    = sigmoid(z) - target
+//! ```
 //!
 //! Kernels that update rows consume the gradient alone and know nothing of the loss. The GPU's copy of the same
 //! arithmetic is `shaders/common/objective.wgsl`.

@@ -3,7 +3,7 @@
 
 use super::gpu::gpu;
 use super::scene::{CONFIG, Scene};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const MODEL: &str = "model.safetensors";
@@ -54,21 +54,27 @@ const LONG: [&str; 8] = [
     "train.batch_size=64",
 ];
 
+/// A training on its way; ended with the test.
+struct Training(Child);
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts the long training, and waits until it has saved `checkpoints` checkpoints.
-fn start_and_wait(scene: &Scene, checkpoints: usize) -> std::process::Child {
+fn start_and_wait(scene: &Scene, checkpoints: usize) -> Training {
     let arguments = [&["train", "config.toml", "--set", "name=cut"], LONG.as_slice()].concat();
-    let child = scene
-        .command(&arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut command = scene.command(&arguments);
+    let training = Training(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let metrics = scene.folder.join("runs/cut-1/metrics.jsonl");
     let start = Instant::now();
     loop {
         let text = std::fs::read_to_string(&metrics).unwrap_or_default();
         if text.matches("checkpoint_saved").count() >= checkpoints {
-            return child;
+            return training;
         }
         assert!(
             start.elapsed() < Duration::from_secs(60),
@@ -83,9 +89,7 @@ fn a_killed_training_resumes_to_the_same_bytes() {
     let scene = Scene::new("kill", CONFIG);
     let reference = model(&scene, "whole", &LONG);
     // In the middle of an epoch, and again after the first resume.
-    let mut child = start_and_wait(&scene, 5);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(start_and_wait(&scene, 5));
     assert!(
         !scene.folder.join("runs/cut-1/manifest.json").exists(),
         "the training was over before it was killed"
@@ -109,13 +113,13 @@ fn a_killed_training_resumes_to_the_same_bytes() {
 fn an_interrupt_saves_and_ends_with_130() {
     let scene = Scene::new("interrupt", CONFIG);
     let reference = model(&scene, "whole", &LONG);
-    let child = start_and_wait(&scene, 2);
+    let mut training = start_and_wait(&scene, 2);
     let interrupt = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args(["-INT", &training.0.id().to_string()])
         .status()
         .unwrap();
     assert!(interrupt.success());
-    let code = child.wait_with_output().unwrap().status.code();
+    let code = training.0.wait().unwrap().code();
     assert_eq!(code, Some(130));
     scene.succeed(&["train", "--resume", "cut-1"]);
     assert!(reference == scene.read("runs/cut-1/model.safetensors"));
@@ -166,9 +170,7 @@ fn a_training_moves_from_one_engine_to_the_other() {
     }
     let scene = Scene::new("move", CONFIG);
     let whole = model(&scene, "whole", &LONG);
-    let mut child = start_and_wait(&scene, 3);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(start_and_wait(&scene, 3));
     scene.succeed(&["train", "--resume", "cut-1", "--device", "gpu"]);
     let (moved, stayed) = (losses(&scene, "cut-1"), losses(&scene, "whole-1"));
     assert!((moved[moved.len() - 1] - stayed[stayed.len() - 1]).abs() < LOSS_TOLERANCE * 10.0);

@@ -1,6 +1,8 @@
 //! Gather rows: the touched rows of one table, brought to the end of the previous step, in a compact buffer.
 //!
-//!     compact[slot] = read_out(record[rows[slot]], end of step `now`)
+//! ```text
+//! compact[slot] = read_out(record[rows[slot]], end of step `now`)
+//! ```
 //!
 //! Shapes: rows `[R]`; records `[page rows, 4 + 3 dim]`; compact `[R, 4 + dim]`, in the factor layout of [`crate::model`].
 //! The records are left alone: the update computes the same catch-up again, which is cheaper on a GPU than writing weight,

@@ -1,8 +1,10 @@
 //! Pair forward: loss and gradient of each sample, and the batch's sums for the head.
 //!
-//!     a = affinity(user[b], item[b])        z = scale a + bias        d = (sigmoid(z) - target[b]) weight[b] / B
-//!     gradient[b]    = scale d                                        the factor of the other side's row in its gradient
-//!     partial[group] = sum over the group of (loss weight / B, d a, d, 0)
+//! ```text
+//! a = affinity(user[b], item[b])        z = scale a + bias        d = (sigmoid(z) - target[b]) weight[b] / B
+//! gradient[b]    = scale d                                        the factor of the other side's row in its gradient
+//! partial[group] = sum over the group of (loss weight / B, d a, d, 0)
+//! ```
 //!
 //! Shapes: slots, targets, weights, gradient `[B]`; compact `[R, 4 + dim]`; partial `[ceil(B / GROUP), 4]`.
 //! Twin of `shaders/pair_forward.wgsl`, whose groups may be of another size: only their sums are compared.

@@ -1,6 +1,8 @@
 //! Pair logits: the logit of each sample from the compact rows of both sides.
 //!
-//!     logit[b] = scale * (dot(user[b], item[b]) + user_bias[b] + item_bias[b]) + bias
+//! ```text
+//! logit[b] = scale * (dot(user[b], item[b]) + user_bias[b] + item_bias[b]) + bias
+//! ```
 //!
 //! Shapes: slots `[B]`; compact `[R, 4 + dim]`; logits `[B]`.
 //! Twin of `shaders/pair_logits.wgsl`.

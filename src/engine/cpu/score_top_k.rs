@@ -1,6 +1,8 @@
 //! Score top-k: the k best unseen items of each query, every item scored once.
 //!
-//!     score[i] = dot(user, item[i]) + item_bias[i]        the item side of the affinity: same order as the logit
+//! ```text
+//! score[i] = dot(user, item[i]) + item_bias[i]        the item side of the affinity: same order as the logit
+//! ```
 //!
 //! Ranked by score, ties by lower index: exactly the first k of a full sort. A seen item is left out by a flag, never by an
 //! infinity. Shapes: user and item rows `[4 + dim]`.

@@ -1,6 +1,8 @@
 //! Sum pieces: the gradient sums of the pieces of long rows, first level of two.
 //!
-//!     sums[p] = sum over samples s of piece p, in order, of gradient[s] * (1, 0, 0, 0 | other_weight[other_slot[s]])
+//! ```text
+//! sums[p] = sum over samples s of piece p, in order, of gradient[s] * (1, 0, 0, 0 | other_weight[other_slot[s]])
+//! ```
 //!
 //! Shapes: pieces `[P, 2]`; gradient `[B]`; other `[R', 4 + dim]`; sums `[P, 4 + dim]`.
 //! Why: a bestseller can fill a whole batch; one team of lanes would walk it alone while all others wait.

@@ -1,7 +1,9 @@
 //! Update head: the batch's sums in fixed order, then Adam on scale and bias.
 //!
-//!     (loss, d_scale, d_bias, _) = sum over groups, in order, of partial
-//!     scale, bias                = Adam(d_scale), Adam(d_bias) at step t;       statistics[t] = loss
+//! ```text
+//! (loss, d_scale, d_bias, _) = sum over groups, in order, of partial
+//! scale, bias                = Adam(d_scale), Adam(d_bias) at step t;       statistics[t] = loss
+//! ```
 //!
 //! Shapes: partial `[groups, 4]`; head `[8]` as in [`HeadState`]. Runs last: the rows are updated with the old scale.
 //! Twin of `shaders/update_head.wgsl`.

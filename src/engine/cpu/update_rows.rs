@@ -1,9 +1,11 @@
 //! Update rows: gradient, catch-up and Adam for every touched row of one table.
 //!
-//!     sum          = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
-//!     weight, m, v = caught up from last_step to the end of step t - 1        (see [`crate::optimizer`])
-//!     g            = sum + 2 l2 n / B * weight                                n: the row's samples in the batch
-//!     weight, m, v = Adam(g) at step t;  last_step = t                        the bias likewise
+//! ```text
+//! sum          = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
+//! weight, m, v = caught up from last_step to the end of step t - 1        (see crate::optimizer)
+//! g            = sum + 2 l2 n / B * weight                                n: the row's samples in the batch
+//! weight, m, v = Adam(g) at step t;  last_step = t                        the bias likewise
+//! ```
 //!
 //! Shapes: rows, first_piece `[R]`; starts `[R + 1]`; samples, gradient `[B]`; other `[R', 4 + dim]`;
 //! piece sums `[P, 4 + dim]`; records `[page rows, 4 + 3 dim]`.
