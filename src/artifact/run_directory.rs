@@ -88,9 +88,7 @@ impl RunError {
     /// What the user can do about a file that fails.
     pub fn hint_of_file(error: &FileError) -> String {
         match error {
-            FileError::Write { source, .. } if source.to_string().contains("diverged") => {
-                "lower `train.learning_rate`, or raise `train.l2`".to_string()
-            }
+            FileError::Diverged { .. } => "lower `train.learning_rate`, or raise `train.l2`".to_string(),
             FileError::Write { .. } => "is the disk full, or the folder read-only?".to_string(),
             FileError::Read { .. } | FileError::Damaged { .. } => "restore the file, or train again".to_string(),
         }

@@ -19,6 +19,8 @@ pub enum FileError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("`{path}` is damaged: {fault}")]
     Damaged { path: PathBuf, fault: String },
+    #[error("the model has diverged: a number for `{path}` is {value}")]
+    Diverged { path: PathBuf, value: f32 },
 }
 
 impl FileError {
@@ -35,6 +37,14 @@ impl FileError {
         |source| Self::Read {
             path: path.to_path_buf(),
             source,
+        }
+    }
+
+    /// A number that is not finite.
+    pub fn diverged(path: &Path, value: f32) -> Self {
+        Self::Diverged {
+            path: path.to_path_buf(),
+            value,
         }
     }
 
@@ -163,10 +173,7 @@ impl TensorWriter {
     /// Appends numbers, which must be finite.
     pub fn append_finite(&mut self, data: &[f32]) -> Result<(), FileError> {
         match data.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(FileError::Write {
-                path: self.path.clone(),
-                source: std::io::Error::other(format!("the model has diverged: a weight is {value}")),
-            }),
+            Some(&value) => Err(FileError::diverged(&self.path, value)),
             None => self.append(data),
         }
     }

@@ -109,6 +109,13 @@ impl Output {
 
     /// A judged split; each number beside what it must be read against.
     pub fn evaluation(&mut self, evaluation: &Evaluation) {
+        if evaluation.rows == 0 {
+            let part = evaluation.part.name();
+            self.data(&format!(
+                "nothing was held out (`split.{part}` = 0), so the model is not judged"
+            ));
+            return;
+        }
         let origin = if evaluation.generated {
             " of GENERATED ratings"
         } else {

@@ -57,10 +57,9 @@ pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(),
         for first in (0..shape.rows(side)).step_by(ROWS_PER_READ) {
             records.resize(ROWS_PER_READ.min(shape.rows(side) - first) * length, 0.0);
             trainer.read_records(side, first, &mut records)?;
-            let is_broken = |(place, value): (usize, &f32)| place % length != LAST_STEP && !value.is_finite();
-            if records.iter().enumerate().any(is_broken) {
-                let source = std::io::Error::other("the model has diverged: a weight is not finite");
-                return Err(FileError::write(path)(source).into());
+            let is_broken = |(place, value): &(usize, &f32)| place % length != LAST_STEP && !value.is_finite();
+            if let Some((_, &value)) = records.iter().enumerate().find(is_broken) {
+                return Err(FileError::diverged(path, value).into());
             }
             file.append(&records)?;
         }

@@ -120,6 +120,25 @@ fn every_fault_has_its_line_its_hint_and_exit_code_1() {
 }
 
 #[test]
+fn a_training_that_diverges_says_so() {
+    let scene = Scene::new("diverged", CONFIG);
+    let ran = scene.run(&[
+        "train",
+        "config.toml",
+        "--device",
+        "cpu",
+        "--set",
+        "train.learning_rate=1e30",
+    ]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ran.stderr.contains("error: the model has diverged: ")
+            && ran.stderr.contains("hint: lower `train.learning_rate`")
+    );
+    assert!(!scene.folder.join("runs/latest").exists());
+}
+
+#[test]
 fn a_damaged_run_is_refused_by_name() {
     let scene = Scene::new("damaged", CONFIG);
     let trained = scene.succeed(&["train", "config.toml", "--device", "cpu", "--set", "train.epochs=1"]);

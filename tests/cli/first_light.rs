@@ -79,6 +79,31 @@ fn a_recommendation_scores_all_that_the_user_has_not_rated_and_nothing_else() {
 }
 
 #[test]
+fn a_production_training_holds_nothing_out() {
+    let scene = Scene::new("production", CONFIG);
+    let text = scene.succeed(&[
+        "train",
+        "config.toml",
+        "--device",
+        "cpu",
+        "--set",
+        "split.valid=0",
+        "--set",
+        "split.test=0",
+    ]);
+    assert!(
+        text.contains("nothing was held out (`split.test` = 0), so the model is not judged"),
+        "{text}"
+    );
+    assert!(
+        text.contains("best epoch 3"),
+        "without a validation split the last epoch is kept: {text}"
+    );
+    let user = text.trim().rsplit(' ').next().unwrap();
+    assert!(scene.succeed(&["recommend", "--user", user]).contains("rank"));
+}
+
+#[test]
 fn doctor_names_the_engine_that_auto_takes() {
     let scene = Scene::new("doctor", CONFIG);
     let text = scene.succeed(&["doctor"]);
