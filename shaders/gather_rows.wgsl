@@ -47,7 +47,7 @@ fn main(
     let record = (row - params.first_row) * RECORD4;
     let factor = slot * FACTOR4;
     let header = records[record];
-    let last = bitcast<u32>(header.w);
+    let last = u32(header.w);
     if (last > params.now) {
         report(STATUS_BAD_STEP);
         return;

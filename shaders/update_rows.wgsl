@@ -93,7 +93,7 @@ fn main(
         return;
     }
 
-    let last = bitcast<u32>(header.w);
+    let last = u32(header.w);
     if (last >= params.step) {
         report(STATUS_BAD_STEP);
         return;
@@ -131,7 +131,7 @@ fn main(
             m *= missed.m_decay;
             v *= missed.v_decay;
             let bias = adam_step(settled, &m, &v, sum.bias + l2 * settled, step_size);
-            records[record] = vec4<f32>(bias.x, m.x, v.x, bitcast<f32>(params.step));
+            records[record] = vec4<f32>(bias.x, m.x, v.x, f32(params.step));
         }
     }
 }

@@ -96,7 +96,7 @@ pub struct ModelConfig {
     pub dim: usize,
 }
 
-/// Longest embedding. The limit keeps one row of the widest kernel inside WebGPU's guaranteed workgroup memory.
+/// Longest embedding that the kernels are tested with.
 pub const MAX_DIM: usize = 512;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -398,6 +398,7 @@ impl Config {
             .iter()
             .find(|(class, factor)| class.parse::<f32>().is_err() || !(**factor >= 1.0 && factor.is_finite()));
         wanted(is_file_name(&self.name), "name", &self.name, "letters, digits, `-`, `_` and `.`, not starting with `.`")
+            .or(wanted(self.threads <= 1024, "threads", &self.threads, "0 to 1,024"))
             .or(wanted(
                 scale.min < scale.max && scale.min.is_finite() && scale.max.is_finite(),
                 "data.rating_scale",
@@ -480,6 +481,19 @@ fn merge(
                 )?;
                 path.pop();
             }
+        }
+        (base, layer) if base.is_table() || layer.is_table() => {
+            let key = path.join(".");
+            let (found, wanted) = if base.is_table() {
+                ("a value", "a table of keys")
+            } else {
+                ("a table", "a value")
+            };
+            return Err(ConfigError::Value {
+                place: places.of(&key),
+                message: format!("found {found}, wanted {wanted}"),
+                key,
+            });
         }
         (base, layer) => *base = layer,
     }
@@ -607,5 +621,11 @@ mod tests {
         assert!(message("[train\n", &[]).contains("(x.toml:1)"));
         assert!(message("[oversample]\nfactors = { \"1\" = 0.5 }", &[]).contains("raise the others"));
         assert!(message("[model]\ndim = 10", &[]).contains("multiple of 4"));
+        assert!(
+            message("train = 5", &["train.epochs=3"])
+                .starts_with("`train`: found a value, wanted a table of keys (--set")
+        );
+        assert!(message("seed = { a = 1 }", &[]).starts_with("`seed`: found a table, wanted a value (x.toml:1)"));
+        assert!(message("threads = 20000", &[]).contains("wanted 0 to 1,024"));
     }
 }

@@ -122,9 +122,9 @@ impl std::fmt::Display for Adapter {
 /// The adapters of this machine, best first; none where there is no driver.
 ///
 /// The instance is made once: Vulkan loaders crash when instances come and go on several threads.
-fn found() -> &'static [(Adapter, wgpu::Adapter)] {
+fn found() -> &'static (wgpu::Instance, Vec<(Adapter, wgpu::Adapter)>) {
     static FOUND: OnceLock<(wgpu::Instance, Vec<(Adapter, wgpu::Adapter)>)> = OnceLock::new();
-    let (_, adapters) = FOUND.get_or_init(|| {
+    FOUND.get_or_init(|| {
         let instance = instance();
         let mut adapters: Vec<_> = read_sync(instance.enumerate_adapters(wgpu::Backends::PRIMARY))
             .into_iter()
@@ -132,8 +132,7 @@ fn found() -> &'static [(Adapter, wgpu::Adapter)] {
             .collect();
         adapters.sort_by_key(|(adapter, _)| adapter.kind);
         (instance, adapters)
-    });
-    adapters
+    })
 }
 
 fn instance() -> wgpu::Instance {
@@ -145,7 +144,7 @@ fn instance() -> wgpu::Instance {
 
 /// The adapters of this machine, best first; none where there is no driver.
 pub fn adapters() -> Vec<Adapter> {
-    found().iter().map(|(adapter, _)| adapter.clone()).collect()
+    found().1.iter().map(|(adapter, _)| adapter.clone()).collect()
 }
 
 /// The open device. Copies are the same device, on any thread.
@@ -154,7 +153,6 @@ pub struct Gpu(&'static Open);
 
 struct Open {
     adapter: Adapter,
-    device: Device,
     client: Client,
     stream: StreamId,
 }
@@ -162,9 +160,9 @@ struct Open {
 impl Gpu {
     /// The device on the best adapter, opened at the first call; a software adapter only if it is allowed.
     pub fn open(software_allowed: bool) -> Result<Self, DeviceError> {
-        let usable = found().iter().find(|(adapter, _)| adapter.is_usable());
+        let usable = found().1.iter().find(|(adapter, _)| adapter.is_usable());
         let Some((summary, adapter)) = usable else {
-            let found = match found() {
+            let found = match found().1.as_slice() {
                 [] => "no driver offers one".to_owned(),
                 [(best, _), ..] => format!("{best} lacks what the kernels need"),
             };
@@ -183,11 +181,6 @@ impl Gpu {
     /// The adapter that the device is on.
     pub fn adapter(&self) -> &'static Adapter {
         &self.0.adapter
-    }
-
-    /// burn's name for the device, for whoever wants tensors on it.
-    pub fn device(&self) -> &'static Device {
-        &self.0.device
     }
 
     /// Runs `work` with cubecl's client on the one queue.
@@ -339,7 +332,7 @@ fn open(summary: &Adapter, adapter: &wgpu::Adapter) -> Result<Open, DeviceError>
     };
     let (device, queue) = read_sync(adapter.request_device(&descriptor)).map_err(|error| failed(error.to_string()))?;
     let setup = WgpuSetup {
-        instance: instance(),
+        instance: found().0.clone(),
         adapter: adapter.clone(),
         device,
         queue,
@@ -355,7 +348,6 @@ fn open(summary: &Adapter, adapter: &wgpu::Adapter) -> Result<Open, DeviceError>
         .map_err(|error| failed(format!("{error:?}")))?;
     Ok(Open {
         adapter: summary.clone(),
-        device,
         client: probe.client,
         stream: StreamId::allocate(),
     })

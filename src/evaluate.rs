@@ -105,7 +105,11 @@ fn judge(config: &Config, part: Part, logits: &[f32], ratings: &[f32], mean: f32
     let chosen = objective.threshold(config.evaluate.threshold);
     let mut wanted = vec![chosen];
     let customary = [objective.threshold(Threshold::Relevant), 0.5];
-    wanted.extend(customary.into_iter().filter(|score| *score != chosen));
+    for score in customary {
+        if !wanted.contains(&score) {
+            wanted.push(score);
+        }
+    }
     let thresholds = wanted.into_iter().map(|score| {
         let counts = Confusion::at(score, &scores, &relevant);
         AtThreshold {

@@ -11,7 +11,8 @@
 //! Two row layouts, both multiples of four words so that a GPU reads them as vec4:
 //!
 //! - *record*, `4 + 3 dim` words: everything training knows of a row, side by side, so that a step pays one seek for it:
-//!   `bias, bias_m, bias_v, last_step | weight[dim] | m[dim] | v[dim]`; `last_step` is a u32.
+//!   `bias, bias_m, bias_v, last_step | weight[dim] | m[dim] | v[dim]`; `last_step` is a whole number, 0 if never touched.
+//!   (A number and no bits of a u32: small integers are subnormal floats, which a device may flush to zero.)
 //! - *factor*, `4 + dim` words: what scoring needs: `bias, 0, 0, 0 | weight[dim]`.
 
 use crate::interaction::{ItemIndex, UserIndex};

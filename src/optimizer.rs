@@ -33,6 +33,8 @@ use crate::model::{LAST_STEP, ROW_HEADER};
 pub const BETA1: f64 = 0.9;
 pub const BETA2: f64 = 0.999;
 pub const EPSILON: f32 = 1e-8;
+/// Steps of a training at the most: every whole number up to here is an f32.
+pub const MAX_STEPS: usize = 1 << 24;
 
 /// Step sizes and decay of a whole training, steps `1..=steps`.
 #[derive(Clone, Debug)]
@@ -72,9 +74,9 @@ impl CatchUp {
 impl Schedule {
     /// Tables for `steps` steps at a constant learning rate.
     ///
-    /// Panics if `steps` does not fit u32.
+    /// Panics above [`MAX_STEPS`].
     pub fn new(steps: usize, learning_rate: f64, choice: OptimizerChoice) -> Self {
-        assert!(u32::try_from(steps).is_ok(), "Schedule: {steps} steps do not fit u32");
+        assert!(steps <= MAX_STEPS, "Schedule: {steps} steps, at most {MAX_STEPS}");
         let rho = BETA1 / BETA2.sqrt();
         let step_size = |step: usize| {
             let step = step as f64;
@@ -161,7 +163,7 @@ pub fn read_out(record: &[f32], schedule: &Schedule, now: u32, untouched_is_zero
         ROW_HEADER + 3 * dim,
         "read_out: record and factor differ in dim"
     );
-    let last = record[LAST_STEP].to_bits();
+    let last = record[LAST_STEP] as u32;
     factor[..ROW_HEADER].fill(0.0);
     if last == 0 {
         let keep = if untouched_is_zero { 0.0 } else { 1.0 };
@@ -234,12 +236,12 @@ mod tests {
     #[test]
     fn reading_out_in_one_go_or_never_leaves_the_record_alone() {
         let schedule = Schedule::new(100, 1e-3, OptimizerChoice::Adam);
-        let mut record = vec![0.5, 0.1, 0.01, f32::from_bits(7)];
+        let mut record = vec![0.5, 0.1, 0.01, 7.0];
         record.extend([1.0, 2.0, 3.0, 4.0, 0.1, 0.2, 0.3, 0.4, 0.01, 0.02, 0.03, 0.04]);
         let mut factor = vec![9.0; 8];
         read_out(&record, &schedule, 50, true, &mut factor);
         assert!(factor[0] < 0.5 && factor[4] < 1.0 && factor[1..4] == [0.0; 3]);
-        record[LAST_STEP] = f32::from_bits(0);
+        record[LAST_STEP] = 0.0;
         read_out(&record, &schedule, 50, true, &mut factor);
         assert_eq!(factor, vec![0.0; 8]);
         read_out(&record, &schedule, 50, false, &mut factor);

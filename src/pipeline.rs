@@ -22,6 +22,7 @@ use crate::engine::{EngineError, Trainer, TrainerSetup};
 use crate::evaluate::{EvaluateError, Evaluation, evaluate};
 use crate::interaction::Part;
 use crate::model::ModelShape;
+use crate::optimizer::MAX_STEPS;
 use crate::recommend::RecommendError;
 use crate::train::checkpoint;
 use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};
@@ -33,6 +34,7 @@ use crate::train::strategy::{EngineStrategy, Outcome, TrainError};
 use burn::optim::AdamConfig;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -58,6 +60,10 @@ pub enum PipelineError {
     Train(#[from] TrainError),
     #[error(transparent)]
     Recommend(#[from] RecommendError),
+    #[error("the checkpoint was not made with this config: its step does not fit ({})", .0.display())]
+    ForeignCheckpoint(PathBuf),
+    #[error("{0} epochs are {1} steps, at most {MAX_STEPS}")]
+    TooManySteps(usize, usize),
     #[error("training failed: {0}")]
     Burn(String),
 }
@@ -84,6 +90,8 @@ impl PipelineError {
                 "this is a fault of dotcart; please report it".to_string()
             }
             Self::Recommend(error) => error.hint(),
+            Self::ForeignCheckpoint(_) => "put back the config that the run began with, or train again".to_string(),
+            Self::TooManySteps(..) => "lower `train.epochs`, or raise `train.batch_size`".to_string(),
         }
     }
 
@@ -131,6 +139,15 @@ pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, P
     } = ingest(&path, generated, &config.data)?;
     let split = Split::random(interactions.len(), &config.split, config.seed)?;
     let prepared = prepare(config, report, interactions, split)?;
+    let steps = prepared
+        .table
+        .rows()
+        .len()
+        .div_ceil(config.train.batch_size)
+        .saturating_mul(config.train.epochs);
+    if steps > MAX_STEPS {
+        return Err(PipelineError::TooManySteps(config.train.epochs, steps));
+    }
 
     let run = RunDirectory::create(&config.name)?;
     if let Err(error) = fill(&run, config, &prepared, &users, &items) {
@@ -229,6 +246,7 @@ pub fn open_trainer(config: &Config, setup: &TrainerSetup) -> Result<Box<dyn Tra
 pub struct Trained {
     pub reason: FinishReason,
     pub best_epoch: usize,
+    /// Of training, earlier processes counted in.
     pub seconds: f64,
 }
 
@@ -247,6 +265,7 @@ pub fn train(
         objective,
         batch_size: config.train.batch_size,
         seed: config.seed,
+        pauses: vec![config.train.evaluate_steps, config.train.checkpoint_steps],
     });
     let shape = ModelShape {
         users: prepared.report.users,
@@ -261,13 +280,21 @@ pub fn train(
         optimizer: config.train.optimizer,
         l2: config.train.l2 as f32,
     };
-    let mut trainer = open_trainer(config, &setup)?;
     let last = run.file(CHECKPOINT_LAST);
+    let mut trainer = open_trainer(config, &setup).inspect_err(|_| {
+        if !last.exists() {
+            // Nothing was trained: a run that never began is no run.
+            let _ = std::fs::remove_dir_all(run.path());
+        }
+    })?;
     let place = match last.exists() {
         true => Some(checkpoint::load(&last, trainer.as_mut()).map_err(TrainError::from)?),
         false => None,
     };
     let position = place.map_or(Position::START, |place| place.position());
+    if trainer.step() as usize != (position.epoch - 1) * set.steps() + position.steps_done {
+        return Err(PipelineError::ForeignCheckpoint(run.file(CONFIG)));
+    }
     let valid_rows = prepared.split.rows(Part::Valid);
     bus.send(&TrainEvent::Started(Box::new(TrainStart {
         run: run.name(),
@@ -338,12 +365,12 @@ pub fn train(
             (true, false) => FinishReason::Completed,
         },
         best_epoch: stopping.best().epoch,
-        seconds: start.elapsed().as_secs_f64(),
+        seconds: place.map_or(0.0, |place| place.seconds) + start.elapsed().as_secs_f64(),
     };
     bus.send(&TrainEvent::Finished {
         reason: trained.reason,
         best_epoch: trained.best_epoch,
-        seconds: trained.seconds,
+        seconds: start.elapsed().as_secs_f64(),
     });
     Ok(trained)
 }

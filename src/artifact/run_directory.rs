@@ -28,6 +28,8 @@ pub const EVALUATION: &str = "evaluation.json";
 pub const CHECKPOINT_LAST: &str = "checkpoint/last.safetensors";
 pub const CHECKPOINT_BEST: &str = "checkpoint/best.safetensors";
 pub const MANIFEST: &str = "manifest.json";
+/// Held by the process that trains the run.
+pub const LOCK: &str = "lock";
 
 /// The files that a manifest vouches for.
 const VOUCHED: [&str; 7] = [CONFIG, DATA_REPORT, USERS, PRODUCTS, INTERACTIONS, MODEL, EVALUATION];
@@ -134,6 +136,7 @@ impl RunDirectory {
             let name = std::fs::read_to_string(&latest).map_err(|_| RunError::NoLatest(latest))?;
             return Self::find(Some(name.trim()));
         };
+        // `RUNS.join` of an absolute path is that path.
         let candidates = [Path::new(RUNS).join(run), PathBuf::from(run)];
         let path = candidates.into_iter().find(|path| path.join(CONFIG).is_file());
         path.map(|path| Self { path })
@@ -159,18 +162,37 @@ impl RunDirectory {
         self.path.join(name)
     }
 
-    /// Opens `metrics.jsonl` for appending and holds it locked, so that only one process trains this run.
-    pub fn lock_metrics(&self) -> Result<File, RunError> {
-        let path = self.file(METRICS);
+    /// Takes the run for this process, until the file is dropped.
+    ///
+    /// A file of its own: where locks are mandatory nobody else could read a locked `metrics.jsonl`.
+    pub fn lock(&self) -> Result<File, RunError> {
+        let path = self.file(LOCK);
         let file = File::options()
             .create(true)
-            .append(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
             .open(&path)
             .map_err(FileError::write(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(std::fs::TryLockError::WouldBlock) => Err(RunError::Busy(self.path.clone())),
             Err(std::fs::TryLockError::Error(error)) => Err(FileError::write(&path)(error).into()),
+        }
+    }
+
+    /// Opens `metrics.jsonl` for appending.
+    pub fn open_metrics(&self) -> Result<File, RunError> {
+        let path = self.file(METRICS);
+        let file = File::options().create(true).append(true).open(&path);
+        Ok(file.map_err(FileError::write(&path))?)
+    }
+
+    /// How a command names the run: by its name alone if that finds it from here.
+    pub fn argument(&self) -> String {
+        match self.path.parent() {
+            Some(parent) if parent == Path::new(RUNS) => self.name(),
+            _ => self.path.display().to_string(),
         }
     }
 
@@ -199,7 +221,7 @@ impl RunDirectory {
         Ok(value)
     }
 
-    /// Turns the best checkpoint into the model, writes the manifest, and makes this the latest run.
+    /// Writes the manifest, and makes this the latest run.
     pub fn complete(&self, best_epoch: usize) -> Result<(), RunError> {
         let mut files = BTreeMap::new();
         for name in VOUCHED {

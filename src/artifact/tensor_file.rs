@@ -59,7 +59,8 @@ impl FileError {
 
 /// Writes `bytes` to a temporary name beside `path`, syncs, and renames.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let temporary = temporary_name(path);
+    // `runs/latest` is written by any training that ends; two must not share a temporary file.
+    let temporary = path.with_extension(format!("{}.partial", std::process::id()));
     let write = || {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;

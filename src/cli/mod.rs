@@ -32,11 +32,15 @@ impl From<End> for ExitCode {
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let mut output = Output::new();
-    let result = match arguments.command {
+    // The panic has spoken already, through its hook; what is left is the exit code of a fault of ours.
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
         Command::Doctor => doctor::run(&mut output),
+    }));
+    let Ok(result) = result else {
+        return End::InternalError.into();
     };
     match result {
         Ok(end) => end.into(),

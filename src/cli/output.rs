@@ -20,10 +20,13 @@ impl Output {
 
     /// A line of data.
     pub fn data(&mut self, line: &str) {
-        if let Err(error) = writeln!(std::io::stdout().lock(), "{line}")
-            && error.kind() == std::io::ErrorKind::BrokenPipe
-        {
-            std::process::exit(0);
+        match writeln!(std::io::stdout().lock(), "{line}") {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => {
+                self.error(&format!("cannot write to stdout: {error}"), "is the disk full?");
+                std::process::exit(1);
+            }
         }
     }
 

@@ -17,18 +17,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
-    let (run, config, prepared) = match &arguments.resume {
+    let Start {
+        run,
+        config,
+        prepared,
+        lock,
+    } = match &arguments.resume {
         Some(name) => resume(name, arguments)?,
         None => begin(arguments)?,
     };
     output.data_report(&prepared.report, &config.data.path);
     output.oversampling(&prepared.classes);
 
-    let metrics = run.lock_metrics()?;
     let interrupter = Interrupter::new();
     stop_on_signals(&interrupter);
     let bus = EventBus::default();
-    bus.subscribe(Box::new(MetricsLog { file: metrics }));
+    bus.subscribe(Box::new(MetricsLog {
+        file: run.open_metrics()?,
+    }));
     bus.subscribe(view(arguments.plain, &interrupter));
     let result = pipeline::train(&run, &config, prepared, &bus, &interrupter);
     // The terminal is given back before anything else is said.
@@ -38,11 +44,15 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
     let dotcart = command_name();
     if trained.reason == FinishReason::Stopped {
         output.talk(&format!("stopped; the checkpoint is in {}", run.path().display()));
-        output.talk(&format!("continue: {dotcart} train --resume {}", run.name()));
+        output.talk(&format!(
+            "continue: {dotcart} train --resume {}",
+            shell_word(&run.argument())
+        ));
         let by_key = interrupter.get_message().as_deref() == Some(BY_KEY);
         return Ok(if by_key { End::Done } else { End::Interrupted });
     }
     let evaluation = pipeline::complete(&run, &config, &trained)?;
+    drop(lock);
     output.data("");
     output.evaluation(&evaluation);
     output.data("");
@@ -57,15 +67,27 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
         duration(trained.seconds),
         trained.best_epoch,
     ));
-    output.data(&format!(
-        "next: {dotcart} recommend --user {}",
-        shell_word(&busiest_user(&run)?)
-    ));
+    let user = shell_word(&busiest_user(&run)?);
+    // `latest` names the newest run of this folder; a run that lies elsewhere has to be named.
+    let elsewhere = match run.argument() {
+        argument if argument == run.name() => String::new(),
+        argument => format!(" --run {}", shell_word(&argument)),
+    };
+    output.data(&format!("next: {dotcart} recommend --user {user}{elsewhere}"));
     Ok(End::Done)
 }
 
+/// A run that is ready to train.
+struct Start {
+    run: RunDirectory,
+    config: Config,
+    prepared: Prepared,
+    /// Held until the run is complete.
+    lock: File,
+}
+
 /// Reads the config, then everything up to the first step.
-fn begin(arguments: &TrainArguments) -> Result<(RunDirectory, Config, Prepared), PipelineError> {
+fn begin(arguments: &TrainArguments) -> Result<Start, PipelineError> {
     let path = arguments
         .config
         .as_deref()
@@ -78,19 +100,33 @@ fn begin(arguments: &TrainArguments) -> Result<(RunDirectory, Config, Prepared),
     if let Some(device) = arguments.device {
         config.device = device;
     }
-    let path_is_explicit = assignments.iter().any(|assignment| assignment.key == "data.path");
-    let (run, prepared) = pipeline::begin(&config, path_is_explicit)?;
-    Ok((run, config, prepared))
+    let names_path = |assignment: &Assignment| {
+        assignment.key == "data.path" || (assignment.key == "data" && assignment.value.get("path").is_some())
+    };
+    let (run, prepared) = pipeline::begin(&config, assignments.iter().any(names_path))?;
+    let lock = run.lock()?;
+    Ok(Start {
+        run,
+        config,
+        prepared,
+        lock,
+    })
 }
 
-fn resume(name: &str, arguments: &TrainArguments) -> Result<(RunDirectory, Config, Prepared), PipelineError> {
+fn resume(name: &str, arguments: &TrainArguments) -> Result<Start, PipelineError> {
     let run = RunDirectory::find(Some(name))?;
+    let lock = run.lock()?;
     let mut config = Config::load(&run.file(CONFIG), &[])?;
     if let Some(device) = arguments.device {
         config.device = device;
     }
     let prepared = pipeline::reopen(&run, &config)?;
-    Ok((run, config, prepared))
+    Ok(Start {
+        run,
+        config,
+        prepared,
+        lock,
+    })
 }
 
 const BY_KEY: &str = "key";
@@ -156,7 +192,7 @@ fn view(plain: bool, interrupter: &Interrupter) -> Box<dyn Observer> {
     }
 }
 
-/// Appends every event to `metrics.jsonl`, one object a line; holds the run's lock as long as it lives.
+/// Appends every event to `metrics.jsonl`, one object a line.
 struct MetricsLog {
     file: File,
 }

@@ -221,7 +221,7 @@ fn is_hung_up() -> bool {
     };
     // SAFETY: one valid entry, and no waiting.
     let found = unsafe { libc::poll(&raw mut state, 1, 0) };
-    found > 0 && state.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
+    found > 0 && state.revents & (libc::POLLHUP | libc::POLLERR) != 0
 }
 
 #[cfg(not(unix))]

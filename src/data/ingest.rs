@@ -79,6 +79,8 @@ pub enum IngestError {
     Read { path: PathBuf, message: String },
     #[error("`{path}` has no rows")]
     Empty { path: PathBuf },
+    #[error("a quote that opens here does not close on its line, and takes in {lines} lines ({path}:{line})")]
+    QuoteNotClosed { path: PathBuf, line: u64, lines: u64 },
     #[error("{fault} ({path}:{line}); bad rows: {bad} of {rows}, allowed: {allowed}")]
     TooManyBadRows {
         fault: String,
@@ -97,6 +99,9 @@ impl IngestError {
         match self {
             Self::Read { .. } => "check `data.path`; it must be a readable file",
             Self::Empty { .. } => "each row is `user,product,rating` or `user,product,rating,timestamp`",
+            Self::QuoteNotClosed { .. } => {
+                "close or remove the quote; an id with a quote in it is written `\"a\"\"b\"`"
+            }
             Self::TooManyBadRows { hint, .. } => hint,
         }
     }
@@ -136,6 +141,16 @@ pub fn ingest(path: &Path, generated: bool, config: &DataConfig) -> Result<Inges
             Err(error) => return Err(read_error(error.to_string())),
         }
         rows_read += 1;
+        let line = record.position().map_or(0, csv::Position::line);
+        let lines = reader.position().line() - line;
+        if lines > 1 {
+            // A stray quote swallows rows up to the next one: that is no single bad row.
+            return Err(IngestError::QuoteNotClosed {
+                path: path.to_path_buf(),
+                line,
+                lines,
+            });
+        }
         match parse(&record, config, &mut layout) {
             Ok(row) => {
                 interactions.users.push(users.intern(row.user));
@@ -144,7 +159,6 @@ pub fn ingest(path: &Path, generated: bool, config: &DataConfig) -> Result<Inges
                 timestamps.extend(row.timestamp);
             }
             Err((fault, example)) => {
-                let line = record.position().map_or(0, |position| position.line());
                 let rows = faults.entry(fault).or_insert_with(|| BadRows {
                     fault,
                     count: 0,
@@ -346,6 +360,14 @@ mod tests {
         assert!(message("nine", "a,b,5,1\na,c,9,1\n").starts_with("the rating `9` is off the scale"));
         assert!(message("nan", "a,b,nan,1\n").starts_with("the rating `nan` is off the scale"));
         assert!(message("empty-id", "a,b,5,1\n,c,4,1\n").starts_with("the user id is empty"));
+        let error = read("quote", "a,b,5,1\n\"a,c,5,1\nd,e,4,2\n", |_| {})
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("a quote that opens here does not close on its line, and takes in 2 lines"),
+            "{error}"
+        );
+        assert!(error.ends_with(".csv:2)"), "{error}");
         assert!(message("header", "user,item,rating,time\na,c,4,1\n").contains("header"));
         let error = read("line", "a,b,5,1\nb,b,4,1\na,b,abc,1\n", |_| {})
             .unwrap_err()

@@ -55,6 +55,8 @@ pub struct StepStatistics {
 pub enum EngineError {
     #[error(transparent)]
     Device(#[from] DeviceError),
+    #[error("a batch of {samples} samples is more than this software driver sums without an error: {largest}")]
+    BatchTooLarge { samples: usize, largest: usize },
     #[error("kernel status {bits:#x}: a plan named a row, slot or sample that does not exist")]
     Status { bits: u32 },
 }
@@ -67,6 +69,7 @@ impl EngineError {
             Self::Device(DeviceError::TooLarge { .. }) => {
                 "lower `model.dim` or `train.batch_size`, or use `--device cpu`"
             }
+            Self::BatchTooLarge { .. } => "lower `train.batch_size`, or use `--device cpu`",
             Self::Device(DeviceError::Failed { .. }) | Self::Status { .. } => {
                 "continue with `--resume` and `--device cpu`, and report the fault"
             }

@@ -11,13 +11,12 @@
 use crate::config::{Config, Target, Threshold};
 use crate::interaction::RatingScale;
 
-/// The map from ratings to targets, and the weight of the l2 term.
+/// The map from ratings to targets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Objective {
     pub scale: RatingScale,
     pub target: Target,
     pub relevant_from: f32,
-    pub l2: f32,
 }
 
 impl Objective {
@@ -27,7 +26,6 @@ impl Objective {
             scale: config.data.rating_scale,
             target: config.train.target,
             relevant_from: config.evaluate.relevant_from,
-            l2: config.train.l2 as f32,
         }
     }
 

@@ -1,7 +1,6 @@
 //! Checkpoints: the whole state of a training in one safetensors file, streamed page by page.
 //!
-//! `user_records` `[users, 4 + 3 dim]`, `item_records` `[items, 4 + 3 dim]` (layout in [`crate::model`], word 3 of a record is a
-//! u32), `head` `[8]`; the place in the training and the best epoch stand in the header. The file does not depend on the
+//! `user_records` `[users, 4 + 3 dim]`, `item_records` `[items, 4 + 3 dim]` (layout in [`crate::model`]), `head` `[8]`; the place in the training and the best epoch stand in the header. The file does not depend on the
 //! engine, on its page size or on the number of threads.
 
 use super::loader::Position;
@@ -57,11 +56,7 @@ pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(),
         for first in (0..shape.rows(side)).step_by(ROWS_PER_READ) {
             records.resize(ROWS_PER_READ.min(shape.rows(side) - first) * length, 0.0);
             trainer.read_records(side, first, &mut records)?;
-            let is_broken = |(place, value): &(usize, &f32)| place % length != LAST_STEP && !value.is_finite();
-            if let Some((_, &value)) = records.iter().enumerate().find(is_broken) {
-                return Err(FileError::diverged(path, value).into());
-            }
-            file.append(&records)?;
+            file.append_finite(&records)?;
         }
     }
     file.append_finite(&trainer.head()?)?;
@@ -81,6 +76,19 @@ pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError
     }
     for side in Side::BOTH {
         let records = file.tensor_of::<f32>(TABLES[side as usize], &[shape.rows(side), length])?;
+        let is_sound = |record: &[f32]| {
+            let last_step = record[LAST_STEP];
+            record.iter().all(|value| value.is_finite())
+                && last_step.fract() == 0.0
+                && (0.0..=place.step as f32).contains(&last_step)
+        };
+        if let Some(row) = records.chunks_exact(length).position(|record| !is_sound(record)) {
+            return Err(damaged(format!(
+                "row {row} of `{}` is no record of step {}",
+                TABLES[side as usize], place.step
+            ))
+            .into());
+        }
         for (number, block) in records.chunks(ROWS_PER_READ * length).enumerate() {
             trainer.write_records(side, number * ROWS_PER_READ, block)?;
         }

@@ -48,6 +48,8 @@ pub struct TrainingSet {
     pub objective: Objective,
     pub batch_size: usize,
     pub seed: u64,
+    /// A chunk ends wherever a multiple of one of these steps of the epoch is reached, so that one can look and save there.
+    pub pauses: Vec<usize>,
 }
 
 impl TrainingSet {
@@ -66,6 +68,16 @@ impl TrainingSet {
         let mut order = self.table.rows().to_vec();
         order.shuffle(&mut stream(self.seed, Purpose::Shuffle, epoch as u32));
         order
+    }
+
+    /// The step before which the chunk that begins at `step` ends.
+    fn chunk_end(&self, step: usize) -> usize {
+        let per_chunk = (SAMPLES_PER_CHUNK / self.batch_size).clamp(1, MAX_STEPS_PER_CHUNK);
+        let pauses = self.pauses.iter().filter(|every| **every > 0);
+        let next_pause = pauses.map(|every| (step / every + 1) * every).min();
+        (step + per_chunk)
+            .min(self.steps())
+            .min(next_pause.unwrap_or(usize::MAX))
     }
 
     /// Plans steps `steps` of an epoch, counted from 0.
@@ -154,10 +166,9 @@ impl DataLoader<PlanChunk> for PlanLoader {
             .name("planner".to_string())
             .spawn(move || {
                 let order = set.order(start.epoch);
-                let per_chunk = (SAMPLES_PER_CHUNK / set.batch_size).clamp(1, MAX_STEPS_PER_CHUNK);
                 let mut step = start.steps_done;
                 while step < set.steps() {
-                    let end = (step + per_chunk).min(set.steps());
+                    let end = set.chunk_end(step);
                     // A closed channel means that the training stopped.
                     if sender.send(set.plan(&order, start.epoch, step..end)).is_err() {
                         return;

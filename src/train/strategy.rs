@@ -100,17 +100,20 @@ impl EngineStrategy {
             );
             interrupter.fail_on_error(events.process_train(LearnerEvent::ProcessedItem(item)));
         };
-        let due = |every: usize, before: usize, after: usize| every > 0 && before / every != after / every;
+        // Chunks end at these steps.
+        let due = |every: usize, steps_done: usize| every > 0 && steps_done.is_multiple_of(every);
         for chunk in loaders.train.iter() {
             let chunk = chunk.map_err(|error| TrainError::Loader(error.to_string()))?;
-            let before = steps_done;
             steps_done += chunk.steps.len();
             let steps = model.trainer().train(chunk)?;
             report(steps, events);
-            if due(self.config.train.evaluate_steps, before, steps_done) {
+            if due(self.config.train.evaluate_steps, steps_done) {
                 self.look(model, epoch, &loaders, events, interrupter)?;
             }
-            if due(self.config.train.checkpoint_steps, before, steps_done) {
+            if due(self.config.train.checkpoint_steps, steps_done) {
+                // The device's verdict on all steps comes first: a checkpoint must not hold what a fault left.
+                let steps = model.trainer().finish()?;
+                report(steps, events);
                 self.save(model, Position { epoch, steps_done })?;
             }
             if interrupter.should_stop() {

@@ -107,6 +107,13 @@ fn every_fault_has_its_line_its_hint_and_exit_code_1() {
         fails(&scene, &["evaluate", "--run", "absent"]).0,
         "error: there is no run `absent`"
     );
+    let (error, _) = fails(&scene, &["train", "config.toml", "--set", "data={path=\"nope.csv\"}"]);
+    assert_eq!(error, "error: no ratings at `nope.csv` (--set data.path)");
+    let (error, hint) = fails(&scene, &["train", "config.toml", "--set", "train.epochs=100000000"]);
+    assert!(
+        error.starts_with("error: 1000000000 epochs are ") && hint.contains("train.epochs"),
+        "{error}"
+    );
     assert_eq!(scene.run(&["recommend", "--user", "x", "--top", "0"]).code, Some(2));
     assert_eq!(scene.run(&["train"]).code, Some(2));
 
@@ -136,6 +143,55 @@ fn a_training_that_diverges_says_so() {
             && ran.stderr.contains("hint: lower `train.learning_rate`")
     );
     assert!(!scene.folder.join("runs/latest").exists());
+}
+
+#[test]
+fn a_resume_refuses_what_does_not_belong_together() {
+    let scene = Scene::new("foreign", CONFIG);
+    let long = [
+        "train",
+        "config.toml",
+        "--device",
+        "cpu",
+        "--set",
+        "train.epochs=10000",
+        "--set",
+        "train.batch_size=64",
+    ];
+    let mut child = std::process::Command::new("timeout");
+    child
+        .args(["-s", "INT", "2", env!("CARGO_BIN_EXE_dotcart")])
+        .args(long)
+        .current_dir(&scene.folder);
+    child.output().unwrap();
+    let checkpoint = scene.folder.join("runs/small-1/checkpoint/last.safetensors");
+    let config = scene.folder.join("runs/small-1/config.toml");
+    let (whole, text) = (
+        std::fs::read(&checkpoint).unwrap(),
+        std::fs::read_to_string(&config).unwrap(),
+    );
+
+    std::fs::write(&config, text.replace("batch_size = 64", "batch_size = 100")).unwrap();
+    let (error, _) = fails(&scene, &["train", "--resume", "small-1"]);
+    assert_eq!(
+        error,
+        "error: the checkpoint was not made with this config: its step does not fit (runs/small-1/config.toml)"
+    );
+    std::fs::write(&config, &text).unwrap();
+
+    // A weight that is no number, in the middle of a table.
+    let mut broken = whole.clone();
+    let middle = broken.len() / 2 / 4 * 4;
+    broken[middle..middle + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&checkpoint, &broken).unwrap();
+    let (error, _) = fails(&scene, &["train", "--resume", "small-1"]);
+    assert!(error.contains("last.safetensors` is damaged: row "), "{error}");
+    std::fs::write(&checkpoint, &whole[..whole.len() - 1]).unwrap();
+    assert!(
+        fails(&scene, &["train", "--resume", "small-1"])
+            .0
+            .contains("last.safetensors` is damaged: ")
+    );
 }
 
 #[test]

@@ -49,7 +49,7 @@ const LONG: [&str; 8] = [
     "--set",
     "train.epochs=60",
     "--set",
-    "train.checkpoint_steps=1",
+    "train.checkpoint_steps=20",
     "--set",
     "train.batch_size=64",
 ];
@@ -88,7 +88,7 @@ fn start_and_wait(scene: &Scene, checkpoints: usize) -> Training {
 fn a_killed_training_resumes_to_the_same_bytes() {
     let scene = Scene::new("kill", CONFIG);
     let reference = model(&scene, "whole", &LONG);
-    // In the middle of an epoch, and again after the first resume.
+    // In the middle of an epoch.
     drop(start_and_wait(&scene, 5));
     assert!(
         !scene.folder.join("runs/cut-1/manifest.json").exists(),

@@ -56,7 +56,7 @@ fn the_dashboard_shows_a_training_and_q_stops_and_saves() {
         socket: format!("dotcart-{}", std::process::id()),
     };
     let train = format!(
-        "cd {}; {} train config.toml --device cpu --set train.epochs=100000 --set train.batch_size=64; echo exit code $?",
+        "cd {}; {} train config.toml --device cpu --set train.epochs=10000 --set train.batch_size=64; echo exit code $?",
         scene.folder.display(),
         env!("CARGO_BIN_EXE_dotcart"),
     );
@@ -101,7 +101,7 @@ fn a_closed_window_saves_and_ends_the_training() {
         socket: format!("dotcart-hangup-{}", std::process::id()),
     };
     let train = format!(
-        "cd {}; {} train config.toml --device cpu --set train.epochs=100000 --set train.batch_size=64 & echo $! > pid; fg",
+        "cd {}; {} train config.toml --device cpu --set train.epochs=10000 --set train.batch_size=64 & echo $! > pid; fg",
         scene.folder.display(),
         env!("CARGO_BIN_EXE_dotcart"),
     );

@@ -2,8 +2,8 @@
 
 use crate::gpu::gpu;
 use crate::support::{
-    GARBAGE, assert_close, assert_close_by, batch, chunk, factor_rows, garbage, read, read_status, rng, status,
-    uniform, upload,
+    DIMS, GARBAGE, SIZES, assert_close, assert_close_by, batch, chunk, factor_rows, garbage, read, read_status, rng,
+    status, uniform, upload,
 };
 use dotcart::device::Gpu;
 use dotcart::engine::cpu;
@@ -15,20 +15,11 @@ use dotcart::engine::gpu::{STATUS_BAD_SAMPLE, STATUS_BAD_SLOT, teams};
 use dotcart::model::{Head, Side};
 use dotcart::plan::PlanChunk;
 
-/// A handful around every size that something is cut at, at each width; the widest once.
-const CASES: [(usize, usize); 11] = [
-    (8, 1),
-    (8, 255),
-    (16, 256),
-    (32, 257),
-    (64, 1),
-    (64, 255),
-    (64, 257),
-    (100, 255),
-    (100, 256),
-    (128, 257),
-    (512, 33),
-];
+/// Every width with every size around which something is cut; the widest once.
+fn cases() -> impl Iterator<Item = (usize, usize)> {
+    let crossed = DIMS.into_iter().flat_map(|dim| SIZES.map(|samples| (dim, samples)));
+    crossed.chain([(512, 33)])
+}
 
 const HEAD: Head = Head {
     scale: 1.5,
@@ -93,7 +84,7 @@ impl Scene {
 #[test]
 fn pair_logits_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    for (dim, samples) in CASES {
+    for (dim, samples) in cases() {
         let scene = Scene::new(dim, samples, 60, 40);
         let (mut received, status) = scene.logits(gpu, dim, samples);
         assert_eq!(received.pop(), Some(GARBAGE), "written past the end");
@@ -182,7 +173,7 @@ fn check_forward(scene: &Scene, gpu: Gpu, dim: usize) {
 #[test]
 fn pair_forward_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    for (dim, samples) in CASES {
+    for (dim, samples) in cases() {
         check_forward(&Scene::new(dim, samples, 60, 40), gpu, dim);
     }
 }

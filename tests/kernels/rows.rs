@@ -2,8 +2,8 @@
 
 use crate::gpu::gpu;
 use crate::support::{
-    GARBAGE, assert_close, assert_records_close, batch, chunk, factor_rows, garbage, read, read_status, records, rng,
-    setup, status, uniform, upload,
+    DIMS, GARBAGE, SIZES, assert_close, assert_records_close, batch, chunk, factor_rows, garbage, read, read_status,
+    records, rng, setup, status, uniform, upload,
 };
 use dotcart::device::{Buffer, Gpu};
 use dotcart::engine::cpu;
@@ -40,6 +40,17 @@ impl Scene {
             schedule: setup(1, 1, dim).schedule(),
             records: records(&mut rng, rows, dim, STEP - 1),
         }
+    }
+
+    /// A step that touches each of `rows` rows, on average sixteen times.
+    fn touching_all(dim: usize, rows: usize) -> Self {
+        let scene = Self::new(dim, rows, 16 * rows, false);
+        assert_eq!(
+            scene.chunk.steps[0].side(Side::Item).row_count(),
+            rows,
+            "another seed, please"
+        );
+        scene
     }
 
     fn record_len(&self) -> usize {
@@ -109,17 +120,9 @@ fn check_gather(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, untouched_is_
 #[test]
 fn gather_rows_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    for (dim, rows) in [
-        (4, 3),
-        (8, 1),
-        (16, 255),
-        (32, 256),
-        (64, 257),
-        (100, 300),
-        (128, 100),
-        (512, 40),
-    ] {
-        let scene = Scene::new(dim, rows, 3 * rows, false);
+    let crossed = DIMS.into_iter().flat_map(|dim| SIZES.map(|rows| (dim, rows)));
+    for (dim, rows) in crossed.chain([(4, 3), (512, 40)]) {
+        let scene = Scene::touching_all(dim, rows);
         for page_rows in [None, Some(1), Some(7), Some(100)] {
             check_gather(&scene, gpu, page_rows, page_rows.is_none());
         }
@@ -193,12 +196,12 @@ fn a_row_or_a_step_that_cannot_be_is_reported() {
     }
     scene.chunk.words[layout.rows.start + last_slot] = row;
     let at = row as usize * scene.record_len() + dotcart::model::LAST_STEP;
-    scene.records[at] = f32::from_bits(STEP);
+    scene.records[at] = STEP as f32;
     assert_eq!(gather(&scene, gpu, None, false).1, STATUS_BAD_STEP);
     let (_, status) = update(&scene, gpu, None, &[0.1; 60], &other_rows(&scene));
     assert_eq!(status, STATUS_BAD_STEP);
 
-    scene.records[at] = f32::from_bits(0);
+    scene.records[at] = 0.0;
     scene.chunk.words[layout.starts.end - 1] = 61;
     let (_, status) = update(&scene, gpu, None, &[0.1; 60], &other_rows(&scene));
     assert_eq!(status, STATUS_BAD_SAMPLE);
@@ -308,17 +311,9 @@ fn check_update(scene: &Scene, gpu: Gpu, pages: &[Option<usize>]) {
 #[test]
 fn update_rows_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    for (dim, rows, samples) in [
-        (4, 5, 9),
-        (8, 1, 1),
-        (16, 255, 700),
-        (32, 256, 700),
-        (64, 257, 700),
-        (100, 90, 255),
-        (128, 60, 257),
-        (512, 20, 60),
-    ] {
-        let scene = Scene::new(dim, rows, samples, false);
+    let crossed = DIMS.into_iter().flat_map(|dim| SIZES.map(|rows| (dim, rows)));
+    for (dim, rows) in crossed.chain([(4, 5), (512, 20)]) {
+        let scene = Scene::touching_all(dim, rows);
         check_update(&scene, gpu, &[None, Some(1), Some(7), Some(100)]);
     }
 }

@@ -14,6 +14,11 @@ pub const ATOL: f32 = 1e-5;
 /// Adds up: order of summation, `exp2` of the catch-up (3 + 2 |x| units, |x| up to some tens), `exp`, division.
 pub const RTOL: f32 = 3e-5;
 
+/// Widths that every kernel is tested at.
+pub const DIMS: [usize; 6] = [8, 16, 32, 64, 100, 128];
+/// Sizes around which work is cut; that nothing is done for 0 is one branch of `Gpu::launch`, tested with `pair_logits`.
+pub const SIZES: [usize; 4] = [1, 255, 256, 257];
+
 /// What output buffers hold before a kernel: no test leans on zeroed memory.
 pub const GARBAGE: f32 = -12345.0;
 
@@ -59,7 +64,7 @@ pub fn records(rng: &mut ChaCha8Rng, rows: usize, dim: usize, last: u32) -> Vec<
                 *v = rng.random_range(1e-4..1e-2);
             }
         }
-        record[LAST_STEP] = f32::from_bits(touched);
+        record[LAST_STEP] = touched as f32;
     }
     records
 }
@@ -146,7 +151,7 @@ pub fn assert_records_close(what: &str, received: &[f32], expected: &[f32], dim:
         let mut records = records.to_vec();
         let steps: Vec<u32> = records
             .chunks_exact_mut(length)
-            .map(|record| std::mem::take(&mut record[LAST_STEP]).to_bits())
+            .map(|record| std::mem::take(&mut record[LAST_STEP]) as u32)
             .collect();
         (records, steps)
     };

@@ -238,7 +238,7 @@ fn a_record_from_the_future_is_an_error() {
     let setup = setup(30, 30, 8);
     let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
     let mut records = table(&mut trainer, Side::Item);
-    records[setup.shape.record_len() + dotcart::model::LAST_STEP] = f32::from_bits(400);
+    records[setup.shape.record_len() + dotcart::model::LAST_STEP] = 400.0;
     trainer.write_records(Side::Item, 0, &records).unwrap();
     trainer.train(chunk(1, &batch(&mut rng(11), 20, 30, 30, true))).unwrap();
     assert_status(trainer.finish(), STATUS_BAD_STEP);

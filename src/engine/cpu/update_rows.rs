@@ -75,7 +75,7 @@ pub fn update_rows(
         let (header, rest) = records[row * record_len..][..record_len].split_at_mut(ROW_HEADER);
         let (weights, moments) = rest.split_at_mut(dim);
         let (ms, vs) = moments.split_at_mut(dim);
-        let catch_up = schedule.catch_up(header[LAST_STEP].to_bits(), step - 1);
+        let catch_up = schedule.catch_up(header[LAST_STEP] as u32, step - 1);
         let l2 = l2_share * samples.len() as f32;
         let update = |weight: &mut f32, m: &mut f32, v: &mut f32, gradient: f32| {
             let settled = catch_up.weight(*weight, *m, *v);
@@ -87,7 +87,7 @@ pub fn update_rows(
             unreachable!("a record header is {ROW_HEADER} words")
         };
         update(bias, bias_m, bias_v, sum[0]);
-        *last_step = f32::from_bits(step);
+        *last_step = step as f32;
         let states = weights.iter_mut().zip(ms).zip(vs);
         for (((weight, m), v), &gradient) in states.zip(&sum[ROW_HEADER..]) {
             update(weight, m, v, gradient);

@@ -23,6 +23,7 @@ pub mod trainer;
 pub mod update_head;
 pub mod update_rows;
 
+use crate::config::MAX_DIM;
 use crate::launch::KernelSpec;
 use crate::model::ROW_HEADER;
 use crate::optimizer::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
@@ -33,8 +34,6 @@ use crate::shader::Constant;
 pub const WORKGROUP: usize = 128;
 /// A team is at most this wide.
 const MAX_LANES: usize = 16;
-/// The widest rows.
-pub const MAX_DIM: usize = 512;
 /// Loop iterations that a thread may take: Mesa's software driver ends a shader there, without a word
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS`).
 pub const MAX_TRIPS: usize = 65_535;

@@ -52,7 +52,7 @@ impl ItemPage {
 impl<'a> GpuScorer<'a> {
     /// A scorer over the item rows of a model, in pages as large as the adapter binds.
     ///
-    /// Panics unless the model's `dim` is a multiple of 4 from 4 to [`super::MAX_DIM`].
+    /// Panics unless the model's `dim` is a multiple of 4 from 4 to [`crate::config::MAX_DIM`].
     pub fn new(gpu: Gpu, model: &'a Model) -> Result<Self, EngineError> {
         // Eight queries' lists of a page have to fit a buffer as well, even if all of its items stand in them.
         let bytes_per_item = size_of::<f32>() * model.shape.dim.max(QUERIES * CANDIDATE_WORDS);

@@ -15,7 +15,7 @@ use super::table::Table;
 use super::update_head::{self, UpdateHead};
 use super::update_rows::{self, UpdateRows};
 use super::{MAX_TRIPS, lanes};
-use crate::device::{Buffer, DeviceError, Gpu, Pending};
+use crate::device::{AdapterKind, Buffer, DeviceError, Gpu, Pending};
 use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
 use crate::interaction::{ItemIndex, UserIndex};
 use crate::model::{ModelShape, Side, start_records};
@@ -131,7 +131,7 @@ fn check_status(status: &[u32]) -> Result<(), EngineError> {
 impl GpuTrainer {
     /// An untrained model; pages as large as the adapter binds, or of `page_rows` rows if that is given.
     ///
-    /// Panics unless `setup.shape.dim` is a multiple of 4 from 4 to [`super::MAX_DIM`].
+    /// Panics unless `setup.shape.dim` is a multiple of 4 from 4 to [`crate::config::MAX_DIM`].
     pub fn new(gpu: Gpu, setup: &TrainerSetup, page_rows: Option<usize>) -> Result<Self, EngineError> {
         let shape = setup.shape;
         let kernels = Kernels::new(shape.dim);
@@ -238,13 +238,9 @@ impl GpuTrainer {
     fn check_trips(&self, samples: usize) -> Result<(), EngineError> {
         let columns = (self.shape.dim / 4).div_ceil(lanes(self.shape.dim));
         let largest = (MAX_TRIPS / columns - columns) * PIECE;
-        if samples > largest {
-            return Err(DeviceError::TooLarge {
-                what: "samples of a batch",
-                needed: samples as u64,
-                limit: largest as u64,
-            }
-            .into());
+        // Only software drivers cut loops off (Mesa at 65,535 turns, silently); a card runs them to their end.
+        if samples > largest && self.gpu.adapter().kind == AdapterKind::Software {
+            return Err(EngineError::BatchTooLarge { samples, largest });
         }
         Ok(())
     }
