@@ -13,6 +13,7 @@ use crate::data::interactions::Interactions;
 use crate::data::oversample::{OversampleError, SamplingTable, oversample};
 use crate::data::source::{Source, SourceError, locate};
 use crate::data::split::{Split, SplitError};
+use crate::data::synthetic::GenerateError;
 use crate::device::Gpu;
 use crate::engine::cpu::CpuTrainer;
 use crate::engine::gpu::trainer::GpuTrainer;
@@ -44,6 +45,8 @@ pub enum PipelineError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
+    Generate(#[from] GenerateError),
+    #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error(transparent)]
     Split(#[from] SplitError),
@@ -67,6 +70,7 @@ impl PipelineError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Source(error) => error.hint().to_string(),
+            Self::Generate(error) => error.hint().to_string(),
             Self::Ingest(error) => error.hint().to_string(),
             Self::Split(error) => error.hint().to_string(),
             Self::Oversample(error) => error.hint().to_string(),
