@@ -67,7 +67,7 @@ mod tests {
                 let ticks = ticks(low, high, wanted);
                 let (bottom, top) = (ticks[0], ticks[ticks.len() - 1]);
                 let (margin, rounding) = (0.1 * (high - low), 1e-9 * (high - low));
-                assert_eq!(ticks.len(), wanted.max(2).into());
+                assert_eq!(ticks.len(), usize::from(wanted.max(2)));
                 assert!(
                     bottom <= low + rounding && bottom >= low - margin,
                     "{low} to {high}: {ticks:?}"
