@@ -1,10 +1,12 @@
 //! Targeted random oversampling of rating classes, on the training split alone.
 //!
-//!     factors          target of class c = round(factor[c] * size[c])
-//!     counts           target of class c = count[c]
-//!     minority         the smallest class grows to the size of the largest
-//!     not-minority     all but the smallest class do
-//!     not-majority     all do: `auto` and `all` are other words for it
+//! ```text
+//! factors          target of class c = round(factor[c] * size[c])
+//! counts           target of class c = count[c]
+//! minority         the smallest class grows to the size of the largest
+//! not-minority     all but the smallest class do
+//! not-majority     all do: `auto` and `all` are other words for it
+//! ```
 //!
 //! Every natural row stays, so no target is below the class's size; the rows that are missing are drawn from the class with
 //! replacement. Of classes of the same size the lowest rating counts as the smallest. Nothing is copied: the result is row

@@ -1,6 +1,8 @@
 //! Generated ratings in the shape of Amazon Electronics, with planted tastes, for machines that have no data.
 //!
-//!     liking = taste_u . style_i + quality_i + leniency_u        rating = class of (liking + noise), by fixed shares
+//! ```text
+//! liking = taste_u . style_i + quality_i + leniency_u        rating = class of (liking + noise), by fixed shares
+//! ```
 //!
 //! What of the real `ratings_Electronics.csv` (McAuley et al., 2015) is imitated: the shares of the five rating classes, 68.6 %
 //! of users with one rating, a busiest user with about 520 and a bestseller with about 18 thousand at full size, a third of
@@ -34,7 +36,7 @@ pub const ELECTRONICS: GenerateConfig = GenerateConfig {
 };
 
 /// Tail of the ratings of a user (Lomax) and of a product (Zipf-Mandelbrot), fitted to the real file.
-const USER_TAIL: f64 = 3.14;
+const USER_TAIL: f64 = 3.13;
 const PRODUCT_TAIL: f64 = 1.2;
 const PRODUCT_OFFSET: f64 = 97.5;
 

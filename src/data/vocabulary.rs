@@ -2,6 +2,8 @@
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Ids as they stand in the file: strings, leading zeros kept.
@@ -88,6 +90,77 @@ impl Vocabulary {
     }
 }
 
+/// A vocabulary that grows on a thread of its own while the caller reads on.
+///
+/// Looking up an id that may be anywhere in memory takes as long as reading its row.
+#[derive(Debug)]
+pub struct Interning {
+    batch: Batch,
+    batches: SyncSender<Batch>,
+    worker: JoinHandle<(Vocabulary, Vec<u32>)>,
+}
+
+/// Ids on their way to the thread, end to end.
+#[derive(Debug, Default)]
+struct Batch {
+    text: String,
+    ends: Vec<usize>,
+}
+
+/// Enough that a wake-up costs nothing beside the work, few enough to stay in the cache.
+const IDS_PER_BATCH: usize = 4096;
+const BATCHES_AHEAD: usize = 4;
+
+impl Interning {
+    /// Starts the thread. Panics if the system starts none.
+    pub fn start() -> Self {
+        let (batches, received) = sync_channel::<Batch>(BATCHES_AHEAD);
+        let intern_all = move || {
+            let (mut vocabulary, mut indices) = (Vocabulary::default(), Vec::new());
+            for batch in received {
+                let mut start = 0;
+                for end in batch.ends {
+                    indices.push(vocabulary.intern(&batch.text[start..end]));
+                    start = end;
+                }
+            }
+            (vocabulary, indices)
+        };
+        let worker = std::thread::Builder::new()
+            .name("vocabulary".to_string())
+            .spawn(intern_all);
+        Self {
+            batch: Batch::default(),
+            batches,
+            worker: worker.expect("the system starts threads"),
+        }
+    }
+
+    /// Interns `id` after all that were pushed before.
+    pub fn push(&mut self, id: &str) {
+        self.batch.text.push_str(id);
+        self.batch.ends.push(self.batch.text.len());
+        if self.batch.ends.len() == IDS_PER_BATCH {
+            self.send();
+        }
+    }
+
+    /// The vocabulary, and the index of each id that was pushed. Panics past u32 indices.
+    pub fn finish(mut self) -> (Vocabulary, Vec<u32>) {
+        self.send();
+        drop(self.batches);
+        match self.worker.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    fn send(&mut self) {
+        // A worker that is gone has panicked; `finish` passes that on.
+        let _ = self.batches.send(std::mem::take(&mut self.batch));
+    }
+}
+
 fn hash(id: &str) -> u32 {
     xxh3_64(id.as_bytes()) as u32
 }
@@ -118,6 +191,22 @@ mod tests {
                 prop_assert_eq!(vocabulary.index(id), Some(index as u32));
             }
             prop_assert_eq!(vocabulary.index("absent"), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_thread_interns_as_the_caller_would(numbers in prop::collection::vec(0u32..3000, 0..3 * IDS_PER_BATCH)) {
+            let (mut here, mut there) = (Vocabulary::default(), Interning::start());
+            let mut expected = Vec::new();
+            for number in numbers {
+                let id = number.to_string();
+                expected.push(here.intern(&id));
+                there.push(&id);
+            }
+            let (there, indices) = there.finish();
+            prop_assert_eq!(indices, expected);
+            prop_assert!(there.ids().eq(here.ids()));
         }
     }
 
