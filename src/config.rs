@@ -76,18 +76,64 @@ pub struct Columns {
     pub timestamp: usize,
 }
 
-/// Shares of the rows that are held out, drawn at random; the rest trains.
+/// How many rows are held out, and which; the rest trains.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitConfig {
+    pub strategy: SplitStrategy,
+    /// Below 1 a share of the rows, from 1 a number of rows (`leave-last-out`: of rows per user, always whole).
     pub valid: f64,
+    /// As `valid`.
     pub test: f64,
+}
+
+/// Which rows are held out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitStrategy {
+    /// Any, drawn from the seed.
+    Random,
+    /// The newest of the whole table: train < valid < test in time.
+    Temporal,
+    /// The newest of each user.
+    LeaveLastOut,
 }
 
 /// Targeted random oversampling of the training split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OversampleConfig {
-    /// Rating class (as text: `"1"`, `"2.5"`) to multiple of its own size, at least 1.
+    pub strategy: OversampleStrategy,
+    /// Of `factors`: rating class (as text: `"1"`, `"2.5"`) to multiple of its own size, at least 1; empty = as it is.
     pub factors: BTreeMap<String, f64>,
+    /// Of `counts`: rating class to number of rows, at least as many as it has.
+    pub counts: BTreeMap<String, usize>,
+    pub resample: Resample,
+}
+
+/// To what size the classes grow. A strategy other than `factors` and `counts` leaves those tables unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OversampleStrategy {
+    None,
+    Factors,
+    Counts,
+    /// The smallest class to the size of the largest.
+    Minority,
+    /// All but the smallest class to the size of the largest.
+    NotMinority,
+    /// All to the size of the largest.
+    NotMajority,
+    /// The same: imbalanced-learn's word for it.
+    Auto,
+    /// The same.
+    All,
+}
+
+/// How often the additional rows are drawn. Never changes the size of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resample {
+    Once,
+    EachEpoch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,9 +263,16 @@ impl Default for Config {
                 rating_scale: RatingScale { min: 1.0, max: 5.0 },
                 max_bad_rows: 0.001,
             },
-            split: SplitConfig { valid: 0.1, test: 0.1 },
+            split: SplitConfig {
+                strategy: SplitStrategy::Random,
+                valid: 0.1,
+                test: 0.1,
+            },
             oversample: OversampleConfig {
+                strategy: OversampleStrategy::Factors,
                 factors: BTreeMap::new(),
+                counts: BTreeMap::new(),
+                resample: Resample::Once,
             },
             model: ModelConfig { dim: 64 },
             train: TrainConfig {
@@ -392,11 +445,25 @@ impl Config {
             data.columns.timestamp,
         ];
         let distinct = (0..columns.len()).all(|a| (0..a).all(|b| columns[a] != columns[b]));
-        let bad_factor = self
-            .oversample
+        // Beyond 2^53 a whole number is not exact as f64; no table is as long.
+        let is_count = |amount: f64| amount.fract() == 0.0 && (0.0..=9e15).contains(&amount);
+        let (is_amount, amount): (&dyn Fn(f64) -> bool, _) = match split.strategy {
+            SplitStrategy::LeaveLastOut => (&is_count, "a whole number of rows per user, for example 1"),
+            SplitStrategy::Random | SplitStrategy::Temporal => (
+                &|amount| (0.0..1.0).contains(&amount) || is_count(amount),
+                "a share from 0 to below 1, or a whole number of rows",
+            ),
+        };
+        let oversample = &self.oversample;
+        let bad_factor = oversample
             .factors
             .iter()
-            .find(|(class, factor)| class.parse::<f32>().is_err() || !(**factor >= 1.0 && factor.is_finite()));
+            .find(|(_, factor)| !(**factor >= 1.0 && factor.is_finite()));
+        let counts_are_read = match oversample.strategy {
+            OversampleStrategy::Counts => !oversample.counts.is_empty(),
+            OversampleStrategy::Factors => oversample.counts.is_empty() || !oversample.factors.is_empty(),
+            _ => true,
+        };
         wanted(is_file_name(&self.name), "name", &self.name, "letters, digits, `-`, `_` and `.`, not starting with `.`")
             .or(wanted(self.threads <= 1024, "threads", &self.threads, "0 to 1,024"))
             .or(wanted(
@@ -410,12 +477,23 @@ impl Config {
             .or(wanted(data.generate.ratings > 0, "data.generate.ratings", &0, "at least 1"))
             .or(wanted(data.generate.users > 0, "data.generate.users", &0, "at least 1"))
             .or(wanted(data.generate.products > 0, "data.generate.products", &0, "at least 1"))
-            .or(wanted((0.0..1.0).contains(&split.valid), "split.valid", &split.valid, "a share from 0 to below 1"))
-            .or(wanted((0.0..1.0).contains(&split.test), "split.test", &split.test, "a share from 0 to below 1"))
-            .or(wanted(split.valid + split.test < 1.0, "split.test", &split.test, "valid + test below 1, so that something trains"))
+            .or(wanted(is_amount(split.valid), "split.valid", &split.valid, amount))
+            .or(wanted(is_amount(split.test), "split.test", &split.test, amount))
+            .or(wanted(
+                split.valid >= 1.0 || split.test >= 1.0 || split.valid + split.test < 1.0,
+                "split.test",
+                &split.test,
+                "valid + test below 1, so that something trains",
+            ))
+            .or(bad_class("oversample.factors", oversample.factors.keys()))
+            .or(bad_class("oversample.counts", oversample.counts.keys()))
             .or(bad_factor.map(|(class, factor)| {
-                let message = format!("class `{class}` has factor `{factor}`, wanted a rating class and a factor of at least 1; to weaken a class, raise the others");
+                let message = format!("class `{class}` has factor `{factor}`, wanted a factor of at least 1; to weaken a class, raise the others");
                 ("oversample.factors", message)
+            }))
+            .or((!counts_are_read).then(|| {
+                let message = "`oversample.counts` belongs to the strategy `counts`: set both or neither";
+                ("oversample.strategy", message.to_string())
             }))
             .or(wanted(
                 self.model.dim.is_multiple_of(4) && (4..=MAX_DIM).contains(&self.model.dim),
@@ -445,8 +523,29 @@ impl Config {
     }
 }
 
+/// The first class that is no number, or the same number as one before it.
+fn bad_class<'a>(key: &'static str, classes: impl Iterator<Item = &'a String>) -> Option<(&'static str, String)> {
+    let mut seen: Vec<(f32, &String)> = Vec::new();
+    for class in classes {
+        let Some(rating) = class.parse::<f32>().ok().filter(|rating| rating.is_finite()) else {
+            return Some((
+                key,
+                format!("found class `{class}`, wanted a rating such as `1` or `2.5`"),
+            ));
+        };
+        if let Some((_, twin)) = seen.iter().find(|(other, _)| *other == rating) {
+            return Some((
+                key,
+                format!("`{twin}` and `{class}` are the same class, wanted one of them"),
+            ));
+        }
+        seen.push((rating, class));
+    }
+    None
+}
+
 /// Tables whose keys are the user's own.
-const FREE_TABLES: [&str; 1] = ["oversample.factors"];
+const FREE_TABLES: [&str; 2] = ["oversample.factors", "oversample.counts"];
 
 /// Lays `layer` over `base`; a key that `known` does not have is an error. A free table is replaced as a whole.
 fn merge(
@@ -606,6 +705,20 @@ mod tests {
     }
 
     #[test]
+    fn held_out_rows_are_shares_or_counts() {
+        let split = |text: &str| load(&format!("[split]\n{text}"), &[]).unwrap().split;
+        assert_eq!(
+            (split("valid = 500").valid, split("valid = 0.25\ntest = 1").test),
+            (500.0, 1.0)
+        );
+        let last = split("strategy = \"leave-last-out\"\nvalid = 0\ntest = 2");
+        assert_eq!(
+            (last.strategy, last.valid, last.test),
+            (SplitStrategy::LeaveLastOut, 0.0, 2.0)
+        );
+    }
+
+    #[test]
     fn errors_name_key_place_and_remedy() {
         let message = |text: &str, sets: &[&str]| load(text, sets).unwrap_err();
         assert_eq!(
@@ -620,6 +733,16 @@ mod tests {
         assert!(message("[train]\nepochs = \"ten\"\n", &[]).starts_with("`train.epochs`: invalid type: string"));
         assert!(message("[train\n", &[]).contains("(x.toml:1)"));
         assert!(message("[oversample]\nfactors = { \"1\" = 0.5 }", &[]).contains("raise the others"));
+        assert!(message("[oversample]\nfactors = { \"one\" = 2 }", &[]).contains("found class `one`"));
+        assert!(message("[oversample]\nfactors = { \"1\" = 2, \"1.0\" = 2 }", &[]).contains("are the same class"));
+        assert!(message("[oversample]\ncounts = { \"1\" = -5 }", &[]).contains("`-5`"));
+        assert!(message("[oversample]\ncounts = { \"1\" = 5 }", &[]).contains("set both or neither (x.toml:1)"));
+        assert!(message("\n[oversample]\nstrategy = \"counts\"", &[]).contains("set both or neither (x.toml:3)"));
+        assert!(message("[split]\nvalid = 1.5", &[]).contains("or a whole number of rows (x.toml:2)"));
+        assert!(message("[split]\nvalid = -1", &[]).contains("or a whole number of rows"));
+        assert!(message("[split]\nvalid = 0.5\ntest = 0.5", &[]).contains("something trains"));
+        assert!(message("[split]\nstrategy = \"leave-last-out\"", &[]).contains("rows per user"));
+        assert!(message("[split]\nstrategy = \"by-time\"", &[]).contains("expected one of `random`, `temporal`"));
         assert!(message("[model]\ndim = 10", &[]).contains("multiple of 4"));
         assert!(
             message("train = 5", &["train.epochs=3"])

@@ -10,9 +10,10 @@ use crate::artifact::{interactions_file, vocabulary_file};
 use crate::config::{Config, ConfigError, DeviceChoice};
 use crate::data::ingest::{DataReport, IngestError, Ingested, ingest};
 use crate::data::interactions::Interactions;
-use crate::data::oversample::{OversampleError, SamplingTable, classes, oversample};
+use crate::data::oversample::{OversampleError, SamplingTable, oversample};
 use crate::data::source::{Source, SourceError, locate};
 use crate::data::split::{Split, SplitError};
+use crate::data::synthetic::GenerateError;
 use crate::data::vocabulary::Vocabulary;
 use crate::device::Gpu;
 use crate::engine::cpu::CpuTrainer;
@@ -47,6 +48,8 @@ pub enum PipelineError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
+    Generate(#[from] GenerateError),
+    #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error(transparent)]
     Split(#[from] SplitError),
@@ -74,11 +77,10 @@ impl PipelineError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Source(error) => error.hint().to_string(),
+            Self::Generate(error) => error.hint().to_string(),
             Self::Ingest(error) => error.hint().to_string(),
-            Self::Split(_) => {
-                "the file is too small for `split.valid` and `split.test`; lower them, or set them to 0".to_string()
-            }
-            Self::Oversample(_) => "name classes as they stand in the file, for example `\"1\" = 2.0`".to_string(),
+            Self::Split(error) => error.hint().to_string(),
+            Self::Oversample(error) => error.hint().to_string(),
             Self::Run(error) => error.hint(),
             Self::Engine(error) => error.hint().to_string(),
             Self::Train(TrainError::Export(ExportError::File(error)))
@@ -137,11 +139,10 @@ pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, P
         interactions,
         report,
     } = ingest(&path, generated, &config.data)?;
-    let split = Split::random(interactions.len(), &config.split, config.seed)?;
+    let split = Split::new(&interactions, &config.split, config.seed)?;
     let prepared = prepare(config, report, interactions, split)?;
     let steps = prepared
         .table
-        .rows()
         .len()
         .div_ceil(config.train.batch_size)
         .saturating_mul(config.train.epochs);
@@ -206,19 +207,12 @@ fn prepare(
     interactions: Interactions,
     split: Split,
 ) -> Result<Prepared, PipelineError> {
-    let train = split.train();
-    let table = oversample(&train, &interactions.ratings, &config.oversample.factors, config.seed)?;
-    let classes = classes(&train, &interactions.ratings)
-        .into_iter()
-        .map(|(rating, rows)| ClassCount {
-            rating,
-            natural: rows.len(),
-            oversampled: table
-                .rows()
-                .iter()
-                .filter(|&&row| interactions.ratings[row as usize] == rating)
-                .count(),
-        });
+    let table = oversample(split.train(), &interactions.ratings, &config.oversample, config.seed)?;
+    let classes = table.classes().iter().map(|class| ClassCount {
+        rating: class.rating(),
+        natural: class.size(),
+        oversampled: class.target(),
+    });
     Ok(Prepared {
         classes: classes.collect(),
         report,

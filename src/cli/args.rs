@@ -1,7 +1,7 @@
 //! Arguments, as typed.
 
 use crate::config::DeviceChoice;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Learns what people will like from the ratings they gave, on any GPU, and recommends what they have not bought yet.
@@ -20,6 +20,8 @@ pub enum Command {
     Evaluate(EvaluateArguments),
     /// Rank for a user all products that the user has not rated
     Recommend(RecommendArguments),
+    /// Write a ratings file in the shape of a real one, with planted tastes
+    Generate(GenerateArguments),
     /// Show graphics adapters, their limits, and which engine `auto` takes
     Doctor,
 }
@@ -67,4 +69,36 @@ pub struct RecommendArguments {
     /// One JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// The real file to imitate
+    #[arg(long, default_value = "electronics")]
+    pub like: Likeness,
+    /// How many rows; the real file has 7,824,482
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub ratings: u32,
+    /// Where to write them: CSV, `user,product,rating,timestamp`
+    #[arg(long)]
+    pub out: PathBuf,
+    /// How many users [default: the real file's proportion, 0.537 a rating]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub users: Option<u32>,
+    /// How many products [default: the real file's proportion, 0.061 a rating]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub products: Option<u32>,
+    /// The same seed and size give the same file
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Replace the file if there is one
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Real files whose shape is known.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Likeness {
+    /// Amazon Electronics, 2014
+    Electronics,
 }

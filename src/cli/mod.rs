@@ -3,6 +3,7 @@
 mod args;
 mod doctor;
 mod evaluate;
+mod generate;
 mod output;
 mod recommend;
 mod train;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments, &mut output),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
+        Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Doctor => doctor::run(&mut output),
     }));
     let Ok(result) = result else {

@@ -89,6 +89,15 @@ impl Output {
         self.talk(&format!("       ratings  {}", classes.join("   ")));
     }
 
+    /// Users whom `leave-last-out` could not take a rating from.
+    pub fn never_held_out(&mut self, never: usize, users: usize) {
+        self.talk(&format!(
+            "       split    {} of {} users have too few ratings to hold one out: all of theirs train",
+            count(never),
+            count(users),
+        ));
+    }
+
     /// The training split before and after oversampling.
     pub fn oversampling(&mut self, classes: &[ClassCount]) {
         if classes.iter().all(|class| class.natural == class.oversampled) {

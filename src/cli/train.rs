@@ -4,7 +4,7 @@ use super::args::TrainArguments;
 use super::output::Output;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, RunDirectory};
-use crate::config::{Assignment, Config};
+use crate::config::{Assignment, Config, SplitStrategy};
 use crate::dashboard::plain::Plain;
 use crate::dashboard::terminal::{self, StopKey, Terminal};
 use crate::format::duration;
@@ -27,6 +27,10 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
         None => begin(arguments)?,
     };
     output.data_report(&prepared.report, &config.data.path);
+    if config.split.strategy == SplitStrategy::LeaveLastOut {
+        let never = prepared.split.users_never_held_out(&prepared.interactions);
+        output.never_held_out(never, prepared.report.users);
+    }
     output.oversampling(&prepared.classes);
 
     let interrupter = Interrupter::new();

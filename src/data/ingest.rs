@@ -4,7 +4,7 @@
 //! A bad row is counted by kind with its first line numbers and left out, up to `max_bad_rows`; past that it is an error.
 
 use super::interactions::Interactions;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{Interning, Vocabulary};
 use crate::config::DataConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -126,7 +126,7 @@ pub fn ingest(path: &Path, generated: bool, config: &DataConfig) -> Result<Inges
         .buffer_capacity(1 << 20)
         .from_path(path)
         .map_err(|error| read_error(error.to_string()))?;
-    let mut users = Vocabulary::default();
+    let mut users = Interning::start();
     let mut items = Vocabulary::default();
     let mut interactions = Interactions::default();
     let mut timestamps = Vec::new();
@@ -153,7 +153,7 @@ pub fn ingest(path: &Path, generated: bool, config: &DataConfig) -> Result<Inges
         }
         match parse(&record, config, &mut layout) {
             Ok(row) => {
-                interactions.users.push(users.intern(row.user));
+                users.push(row.user);
                 interactions.items.push(items.intern(row.item));
                 interactions.ratings.push(row.rating);
                 timestamps.extend(row.timestamp);
@@ -172,6 +172,8 @@ pub fn ingest(path: &Path, generated: bool, config: &DataConfig) -> Result<Inges
             }
         }
     }
+    let (users, user_indices) = users.finish();
+    interactions.users = user_indices;
     if rows_read == 0 {
         return Err(IngestError::Empty {
             path: path.to_path_buf(),

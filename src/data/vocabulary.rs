@@ -1,6 +1,9 @@
 //! The two-way map between the ids of a file and dense indices, in order of first appearance.
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Ids as they stand in the file: strings, leading zeros kept.
@@ -11,7 +14,22 @@ pub struct Vocabulary {
     text: Vec<u8>,
     /// `starts[i]..starts[i + 1]` is id `i`.
     starts: Vec<u64>,
-    indices: HashTable<u32>,
+    slots: HashTable<Slot>,
+}
+
+/// What the hash table holds. With the hash beside the index, neither a growing table nor a slot of another id has to look at
+/// text, which lies anywhere: at four million users that is most of the time of reading a file.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    hash: u32,
+    index: u32,
+}
+
+impl Slot {
+    /// The table wants 64 bits, and looks at the highest and the lowest.
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
 }
 
 impl Default for Vocabulary {
@@ -19,7 +37,7 @@ impl Default for Vocabulary {
         Self {
             text: Vec::new(),
             starts: vec![0],
-            indices: HashTable::new(),
+            slots: HashTable::new(),
         }
     }
 }
@@ -27,26 +45,28 @@ impl Default for Vocabulary {
 impl Vocabulary {
     /// The index of `id`, a new one if it is new. Panics past u32 indices.
     pub fn intern(&mut self, id: &str) -> u32 {
-        if let Some(index) = self.index(id) {
-            return index;
+        let next = u32::try_from(self.len()).expect("fewer than 2^32 ids");
+        let hash = hash(id);
+        let is_id = |slot: &Slot| slot.hash == hash && bytes_of(&self.text, &self.starts, slot.index) == id.as_bytes();
+        match self
+            .slots
+            .entry(Slot::spread(hash), is_id, |slot| Slot::spread(slot.hash))
+        {
+            Entry::Occupied(slot) => slot.get().index,
+            Entry::Vacant(slot) => {
+                slot.insert(Slot { hash, index: next });
+                self.text.extend_from_slice(id.as_bytes());
+                self.starts.push(self.text.len() as u64);
+                next
+            }
         }
-        let index = u32::try_from(self.len()).expect("fewer than 2^32 ids");
-        self.text.extend_from_slice(id.as_bytes());
-        self.starts.push(self.text.len() as u64);
-        let (text, starts) = (&self.text, &self.starts);
-        self.indices.insert_unique(xxh3_64(id.as_bytes()), index, |&index| {
-            xxh3_64(bytes_of(text, starts, index))
-        });
-        index
     }
 
     /// The index of `id`, if it is known.
     pub fn index(&self, id: &str) -> Option<u32> {
-        self.indices
-            .find(xxh3_64(id.as_bytes()), |&index| {
-                bytes_of(&self.text, &self.starts, index) == id.as_bytes()
-            })
-            .copied()
+        let hash = hash(id);
+        let is_id = |slot: &Slot| slot.hash == hash && bytes_of(&self.text, &self.starts, slot.index) == id.as_bytes();
+        self.slots.find(Slot::spread(hash), is_id).map(|slot| slot.index)
     }
 
     /// The id of an index. Panics if there is none.
@@ -68,6 +88,81 @@ impl Vocabulary {
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         (0..self.len() as u32).map(|index| self.id(index))
     }
+}
+
+/// A vocabulary that grows on a thread of its own while the caller reads on.
+///
+/// Looking up an id that may be anywhere in memory takes as long as reading its row.
+#[derive(Debug)]
+pub struct Interning {
+    batch: Batch,
+    batches: SyncSender<Batch>,
+    worker: JoinHandle<(Vocabulary, Vec<u32>)>,
+}
+
+/// Ids on their way to the thread, end to end.
+#[derive(Debug, Default)]
+struct Batch {
+    text: String,
+    ends: Vec<usize>,
+}
+
+/// Enough that a wake-up costs nothing beside the work, few enough to stay in the cache.
+const IDS_PER_BATCH: usize = 4096;
+const BATCHES_AHEAD: usize = 4;
+
+impl Interning {
+    /// Starts the thread. Panics if the system starts none.
+    pub fn start() -> Self {
+        let (batches, received) = sync_channel::<Batch>(BATCHES_AHEAD);
+        let intern_all = move || {
+            let (mut vocabulary, mut indices) = (Vocabulary::default(), Vec::new());
+            for batch in received {
+                let mut start = 0;
+                for end in batch.ends {
+                    indices.push(vocabulary.intern(&batch.text[start..end]));
+                    start = end;
+                }
+            }
+            (vocabulary, indices)
+        };
+        let worker = std::thread::Builder::new()
+            .name("vocabulary".to_string())
+            .spawn(intern_all);
+        Self {
+            batch: Batch::default(),
+            batches,
+            worker: worker.expect("the system starts threads"),
+        }
+    }
+
+    /// Interns `id` after all that were pushed before.
+    pub fn push(&mut self, id: &str) {
+        self.batch.text.push_str(id);
+        self.batch.ends.push(self.batch.text.len());
+        if self.batch.ends.len() == IDS_PER_BATCH {
+            self.send();
+        }
+    }
+
+    /// The vocabulary, and the index of each id that was pushed. Panics past u32 indices.
+    pub fn finish(mut self) -> (Vocabulary, Vec<u32>) {
+        self.send();
+        drop(self.batches);
+        match self.worker.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    fn send(&mut self) {
+        // A worker that is gone has panicked; `finish` passes that on.
+        let _ = self.batches.send(std::mem::take(&mut self.batch));
+    }
+}
+
+fn hash(id: &str) -> u32 {
+    xxh3_64(id.as_bytes()) as u32
 }
 
 fn bytes_of<'a>(text: &'a [u8], starts: &[u64], index: u32) -> &'a [u8] {
@@ -96,6 +191,22 @@ mod tests {
                 prop_assert_eq!(vocabulary.index(id), Some(index as u32));
             }
             prop_assert_eq!(vocabulary.index("absent"), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_thread_interns_as_the_caller_would(numbers in prop::collection::vec(0u32..3000, 0..3 * IDS_PER_BATCH)) {
+            let (mut here, mut there) = (Vocabulary::default(), Interning::start());
+            let mut expected = Vec::new();
+            for number in numbers {
+                let id = number.to_string();
+                expected.push(here.intern(&id));
+                there.push(&id);
+            }
+            let (there, indices) = there.finish();
+            prop_assert_eq!(indices, expected);
+            prop_assert!(there.ids().eq(here.ids()));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Loaders: burn's [`DataLoader`] over columns; a worker thread plans ahead of the engine.
 //!
-//! An epoch's order is a shuffle of the sampling table that depends on seed and epoch alone, so a resumed training sees the
+//! An epoch's rows and their order depend on the sampling table, seed and epoch alone, so a resumed training sees the
 //! samples it would have seen.
 
 use crate::data::interactions::Interactions;
@@ -55,7 +55,7 @@ pub struct TrainingSet {
 impl TrainingSet {
     /// Samples of an epoch.
     pub fn samples(&self) -> usize {
-        self.table.rows().len()
+        self.table.len()
     }
 
     /// Steps of an epoch; the last one may be short.
@@ -65,7 +65,7 @@ impl TrainingSet {
 
     /// Row numbers of an epoch in the order they are trained on.
     fn order(&self, epoch: usize) -> Vec<u32> {
-        let mut order = self.table.rows().to_vec();
+        let mut order = self.table.rows(epoch);
         order.shuffle(&mut stream(self.seed, Purpose::Shuffle, epoch as u32));
         order
     }
