@@ -8,11 +8,16 @@ use crate::artifact::run_directory::{
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::{interactions_file, vocabulary_file};
 use crate::config::{Config, ConfigError, DeviceChoice};
-use crate::data::ingest::{DataReport, IngestError, Ingested, ingest};
+use crate::data::fault::IngestError;
+use crate::data::ingest::{Ingested, ingest};
 use crate::data::interactions::Interactions;
 use crate::data::oversample::{OversampleError, SamplingTable, classes, oversample};
+use crate::data::progress::Progress;
+use crate::data::report::DataReport;
 use crate::data::source::{Source, SourceError, locate};
 use crate::data::split::{Split, SplitError};
+use crate::data::titles::Titles;
+use crate::data::vocabulary::Vocabulary;
 use crate::device::Gpu;
 use crate::engine::cpu::CpuTrainer;
 use crate::engine::gpu::trainer::GpuTrainer;
@@ -66,8 +71,8 @@ impl PipelineError {
     pub fn hint(&self) -> String {
         match self {
             Self::Config(error) => error.hint(),
-            Self::Source(error) => error.hint().to_string(),
-            Self::Ingest(error) => error.hint().to_string(),
+            Self::Source(error) => error.hint(),
+            Self::Ingest(error) => error.hint(),
             Self::Split(_) => {
                 "the file is too small for `split.valid` and `split.test`; lower them, or set them to 0".to_string()
             }
@@ -119,17 +124,46 @@ pub struct Prepared {
     pub classes: Vec<ClassCount>,
 }
 
-/// Source, ingest, split, oversample: a run directory with everything but a model, and what training needs of it.
-pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, Prepared), PipelineError> {
-    let Source { path, generated } = locate(&config.data, path_is_explicit, config.seed)?;
+/// What a ratings file was made into: the names, and what training needs.
+pub struct Loaded {
+    pub users: Vocabulary,
+    pub items: Vocabulary,
+    pub titles: Option<Titles>,
+    pub prepared: Prepared,
+}
+
+/// Source, ingest, split, oversample.
+pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) -> Result<Loaded, PipelineError> {
+    let Source { path, generated } = locate(&config.data, path_is_explicit, config.seed, progress)?;
     let Ingested {
         users,
         items,
+        titles,
         interactions,
         report,
-    } = ingest(&path, generated, &config.data)?;
+    } = ingest(&path, generated, &config.data, progress)?;
     let split = Split::random(interactions.len(), &config.split, config.seed)?;
     let prepared = prepare(config, report, interactions, split)?;
+    Ok(Loaded {
+        users,
+        items,
+        titles,
+        prepared,
+    })
+}
+
+/// A run directory with everything but a model, and what training needs of it.
+pub fn begin(
+    config: &Config,
+    path_is_explicit: bool,
+    progress: &dyn Progress,
+) -> Result<(RunDirectory, Prepared), PipelineError> {
+    let Loaded {
+        users,
+        items,
+        titles,
+        prepared,
+    } = load(config, path_is_explicit, progress)?;
 
     let run = RunDirectory::create(&config.name)?;
     run.write_text(CONFIG, &config.to_toml())?;
@@ -144,8 +178,10 @@ pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, P
         counts
     };
     let interactions = &prepared.interactions;
-    vocabulary_file::write(&run.file(USERS), &users, &count(users.len(), &interactions.users))?;
-    vocabulary_file::write(&run.file(PRODUCTS), &items, &count(items.len(), &interactions.items))?;
+    let user_counts = count(users.len(), &interactions.users);
+    let item_counts = count(items.len(), &interactions.items);
+    vocabulary_file::write(&run.file(USERS), &users, &user_counts, None)?;
+    vocabulary_file::write(&run.file(PRODUCTS), &items, &item_counts, titles.as_ref())?;
     interactions_file::write(
         &run.file(INTERACTIONS),
         users.len(),

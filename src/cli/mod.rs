@@ -3,7 +3,9 @@
 mod args;
 mod doctor;
 mod evaluate;
+mod inspect;
 mod output;
+mod progress;
 mod recommend;
 mod train;
 
@@ -36,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments, &mut output),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
+        Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Doctor => doctor::run(&mut output),
     };
     match result {

@@ -2,6 +2,7 @@
 
 use super::args::TrainArguments;
 use super::output::Output;
+use super::progress::Bar;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, RunDirectory};
 use crate::config::{Assignment, Config};
@@ -72,7 +73,7 @@ fn begin(arguments: &TrainArguments) -> Result<(RunDirectory, Config, Prepared),
         config.device = device;
     }
     let path_is_explicit = assignments.iter().any(|assignment| assignment.key == "data.path");
-    let (run, prepared) = pipeline::begin(&config, path_is_explicit)?;
+    let (run, prepared) = pipeline::begin(&config, path_is_explicit, &Bar::new())?;
     Ok((run, config, prepared))
 }
 

@@ -1,6 +1,7 @@
 //! The two-way map between the ids of a file and dense indices, in order of first appearance.
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Ids as they stand in the file: strings, leading zeros kept.
@@ -27,17 +28,23 @@ impl Default for Vocabulary {
 impl Vocabulary {
     /// The index of `id`, a new one if it is new. Panics past u32 indices.
     pub fn intern(&mut self, id: &str) -> u32 {
-        if let Some(index) = self.index(id) {
-            return index;
-        }
-        let index = u32::try_from(self.len()).expect("fewer than 2^32 ids");
-        self.text.extend_from_slice(id.as_bytes());
-        self.starts.push(self.text.len() as u64);
+        let hash = xxh3_64(id.as_bytes());
         let (text, starts) = (&self.text, &self.starts);
-        self.indices.insert_unique(xxh3_64(id.as_bytes()), index, |&index| {
-            xxh3_64(bytes_of(text, starts, index))
-        });
-        index
+        let entry = self.indices.entry(
+            hash,
+            |&index| bytes_of(text, starts, index) == id.as_bytes(),
+            |&index| xxh3_64(bytes_of(text, starts, index)),
+        );
+        match entry {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                let index = u32::try_from(self.starts.len() - 1).expect("fewer than 2^32 ids");
+                entry.insert(index);
+                self.text.extend_from_slice(id.as_bytes());
+                self.starts.push(self.text.len() as u64);
+                index
+            }
+        }
     }
 
     /// The index of `id`, if it is known.
