@@ -5,7 +5,7 @@
 
 use super::clean;
 use super::fault::{Fault, IngestError, MAX_ID_BYTES, shorten};
-use super::format::{RATING_DIALECTS, Wanted, open};
+use super::format::{Detected, Opened, RATING_DIALECTS, Wanted, open};
 use super::interactions::Interactions;
 use super::progress::Progress;
 use super::readers::{Field, Fields};
@@ -17,6 +17,7 @@ use crate::config::DataConfig;
 use crate::interaction::RatingScale;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// What the file held.
 #[derive(Clone, Debug)]
@@ -48,54 +49,38 @@ pub fn ingest(
         delimiter: &config.delimiter,
         header: config.header,
     };
-    let opened = open(path, &wanted, progress)?;
-    let (mut rows, detected) = (opened.rows, opened.detected);
-    let has_timestamps = rows.has_timestamps();
-    let mut check = Check::new(path, config, has_timestamps)?;
-
     let mut users = Vocabulary::default();
     let mut items = Vocabulary::default();
     let mut interactions = Interactions::default();
     let mut timestamps = Vec::new();
-    let mut faults: BTreeMap<Fault, BadRows> = BTreeMap::new();
-    let mut rows_read = 0;
-    let mut outside_window = 0;
-    while let Some(row) = rows.next()? {
-        rows_read += 1;
-        let checked = row.fields.and_then(|fields| check.rating(&fields));
-        match checked {
-            Ok(None) => outside_window += 1,
-            Ok(Some(rating)) => {
-                interactions.users.push(users.intern(rating.user.as_str()));
-                interactions.items.push(items.intern(rating.item.as_str()));
-                interactions.ratings.push(rating.value);
-                if has_timestamps {
-                    timestamps.push(rating.time);
-                }
+    // One thread reads and checks while this one looks up ids: each is about half of the work.
+    let read = std::thread::scope(|scope| {
+        let (sender, batches) = sync_channel(BATCHES_AHEAD);
+        let reader = scope.spawn(|| read_rows(path, &wanted, config, progress, sender));
+        for batch in batches {
+            for (user, item) in batch.ids() {
+                interactions.users.push(users.intern(user));
+                interactions.items.push(items.intern(item));
             }
-            Err((fault, example)) => {
-                let rows = faults.entry(fault).or_insert_with(|| BadRows {
-                    fault,
-                    count: 0,
-                    lines: Vec::new(),
-                    example: shorten(&example),
-                });
-                rows.count += 1;
-                if rows.lines.len() < LINES_KEPT {
-                    rows.lines.push(row.line);
-                }
-            }
+            interactions.ratings.extend(batch.ratings);
+            timestamps.extend(batch.times);
         }
-    }
-    drop(rows);
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     progress.end();
-    let milliseconds = check.milliseconds == Some(true);
+    let ReadRows {
+        detected,
+        has_timestamps,
+        milliseconds,
+        rows_read,
+        outside_window,
+        bad_rows,
+    } = read;
     if rows_read == 0 {
         return Err(IngestError::Empty {
             path: path.to_path_buf(),
         });
     }
-    let bad_rows: Vec<BadRows> = faults.into_values().collect();
     refuse_too_many(path, &bad_rows, rows_read, config.max_bad_rows)?;
     let nothing_left = |by| IngestError::NothingLeft {
         path: path.to_path_buf(),
@@ -167,6 +152,104 @@ pub fn ingest(
     })
 }
 
+/// What is known of a file besides its good rows.
+struct ReadRows {
+    detected: Detected,
+    has_timestamps: bool,
+    milliseconds: bool,
+    rows_read: usize,
+    outside_window: usize,
+    bad_rows: Vec<BadRows>,
+}
+
+/// Good rows on their way to the vocabularies.
+#[derive(Default)]
+struct Batch {
+    /// User and product of each row, end to end.
+    text: String,
+    /// Where each of them ends.
+    ends: Vec<[u32; 2]>,
+    ratings: Vec<f32>,
+    /// Empty without timestamps.
+    times: Vec<i64>,
+}
+
+/// Rows in a batch; ids are at most [`MAX_ID_BYTES`] long, so u32 holds every end.
+const BATCH_ROWS: usize = 8192;
+const BATCHES_AHEAD: usize = 4;
+
+impl Batch {
+    fn ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut start = 0;
+        self.ends.iter().map(move |&[middle, end]| {
+            let (middle, end) = (middle as usize, end as usize);
+            let ids = (&self.text[start..middle], &self.text[middle..end]);
+            start = end;
+            ids
+        })
+    }
+
+    fn push(&mut self, rating: &Rating) {
+        self.text.push_str(rating.user.as_str());
+        let middle = self.text.len() as u32;
+        self.text.push_str(rating.item.as_str());
+        self.ends.push([middle, self.text.len() as u32]);
+        self.ratings.push(rating.value);
+        self.times.extend(rating.time);
+    }
+}
+
+/// Opens a file, checks its rows and sends the good ones in batches.
+fn read_rows(
+    path: &Path,
+    wanted: &Wanted,
+    config: &DataConfig,
+    progress: &dyn Progress,
+    batches: SyncSender<Batch>,
+) -> Result<ReadRows, IngestError> {
+    let Opened { mut rows, detected } = open(path, wanted, progress)?;
+    let has_timestamps = rows.has_timestamps();
+    let mut check = Check::new(path, config, has_timestamps)?;
+    let mut batch = Batch::default();
+    let mut faults: BTreeMap<Fault, BadRows> = BTreeMap::new();
+    let mut rows_read = 0;
+    let mut outside_window = 0;
+    // A send fails only if the other side panicked, which is seen there.
+    while let Some(row) = rows.next()? {
+        rows_read += 1;
+        match row.fields.and_then(|fields| check.rating(&fields)) {
+            Ok(None) => outside_window += 1,
+            Ok(Some(rating)) => {
+                batch.push(&rating);
+                if batch.ends.len() == BATCH_ROWS {
+                    let _ = batches.send(std::mem::take(&mut batch));
+                }
+            }
+            Err((fault, example)) => {
+                let rows = faults.entry(fault).or_insert_with(|| BadRows {
+                    fault,
+                    count: 0,
+                    lines: Vec::new(),
+                    example: shorten(&example),
+                });
+                rows.count += 1;
+                if rows.lines.len() < LINES_KEPT {
+                    rows.lines.push(row.line);
+                }
+            }
+        }
+    }
+    let _ = batches.send(batch);
+    Ok(ReadRows {
+        detected,
+        has_timestamps,
+        milliseconds: check.milliseconds == Some(true),
+        rows_read,
+        outside_window,
+        bad_rows: faults.into_values().collect(),
+    })
+}
+
 fn refuse_too_many(path: &Path, bad_rows: &[BadRows], rows: usize, share: f64) -> Result<(), IngestError> {
     let bad: usize = bad_rows.iter().map(|rows| rows.count).sum();
     let allowed = (rows as f64 * share) as usize;
@@ -189,7 +272,7 @@ struct Rating<'a> {
     user: Id<'a>,
     item: Id<'a>,
     value: f32,
-    time: i64,
+    time: Option<i64>,
 }
 
 /// An id as text, or a number's decimal text.
@@ -252,10 +335,13 @@ impl Check {
         let item = id("product", item)?;
         let value = self.value(value)?;
         let time = match self.has_timestamps {
-            true => self.time(time)?,
-            false => 0,
+            true => Some(self.time(time)?),
+            false => None,
         };
-        let is_inside = self.window.as_ref().is_none_or(|window| window.contains(&time));
+        let is_inside = match (&self.window, &time) {
+            (Some(window), Some(time)) => window.contains(time),
+            _ => true,
+        };
         Ok(is_inside.then_some(Rating {
             user,
             item,

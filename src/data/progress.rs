@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-/// Hears how far a stage is.
-pub trait Progress {
+/// Hears how far a stage is, on whatever thread does the work.
+pub trait Progress: Sync {
     /// A stage begins; `total` bytes, where that is known.
     fn begin(&self, what: &str, total: Option<u64>);
     /// So many bytes of it are done.
