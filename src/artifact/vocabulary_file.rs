@@ -32,10 +32,9 @@ pub fn write(
     }
     let mut sorted: Vec<u32> = (0..count as u32).collect();
     sorted.par_sort_unstable_by(|&a, &b| vocabulary.id(a).cmp(vocabulary.id(b)));
-    let titles = titles.map(|titles| {
+    if let Some(titles) = titles {
         assert_eq!(count, titles.len(), "vocabulary_file: ids and titles differ in length");
-        titles
-    });
+    }
     let mut specs = vec![TensorSpec::new("id_starts", Dtype::U64, &[count + 1])];
     if titles.is_some() {
         specs.push(TensorSpec::new("title_starts", Dtype::U64, &[count + 1]));

@@ -200,8 +200,8 @@ fn open_json<'a>(
         .find_map(|line| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).ok())
         .map_or_else(Vec::new, |object| object.keys().cloned().collect());
     let mut keys: [Option<String>; 4] = Default::default();
-    for place in 0..4 {
-        let Some(column) = wanted.columns[place] else { continue };
+    for (place, column) in wanted.columns.iter().enumerate() {
+        let Some(column) = *column else { continue };
         let is_there = |key: &str| present.iter().any(|present| present == key);
         let key = match column {
             Column::Name(name) if name.is_empty() => continue,
@@ -375,8 +375,8 @@ pub fn resolve(
     width: usize,
 ) -> Result<[Option<usize>; 4], IngestError> {
     let mut columns = [None; 4];
-    for place in 0..4 {
-        let Some(column) = wanted.columns[place] else { continue };
+    for (place, column) in wanted.columns.iter().enumerate() {
+        let Some(column) = *column else { continue };
         let found = match column {
             Column::Name(name) if name.is_empty() => continue,
             Column::Name(name) => names.iter().position(|present| present.trim() == name),

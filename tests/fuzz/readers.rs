@@ -195,8 +195,11 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
     }
 }
 
+/// User, product, rating, seconds.
+type Rating = (String, String, i64, i64);
+
 fn seeds() -> Vec<Vec<u8>> {
-    let rows: Vec<(String, String, i64, i64)> = (0..40)
+    let rows: Vec<Rating> = (0..40)
         .map(|row| {
             (
                 format!("U{}", row % 17),
@@ -206,7 +209,7 @@ fn seeds() -> Vec<Vec<u8>> {
             )
         })
         .collect();
-    let text = |head: &str, line: &dyn Fn(&(String, String, i64, i64)) -> String| {
+    let text = |head: &str, line: &dyn Fn(&Rating) -> String| {
         let lines: Vec<String> = rows.iter().map(line).collect();
         (head.to_string() + &lines.join("\n") + "\n").into_bytes()
     };
