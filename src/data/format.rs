@@ -170,10 +170,14 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
 }
 
 fn open_parquet<'a>(path: &Path, file: File, wanted: &Wanted) -> Result<Opened<'a>, IngestError> {
-    let file = SerializedFileReader::new(file).map_err(|error| IngestError::Read {
-        path: path.to_path_buf(),
-        message: format!("damaged Parquet: {error}"),
-    })?;
+    // The parquet crate may panic on a damaged footer as it does on damaged pages.
+    let opened = std::panic::catch_unwind(|| SerializedFileReader::new(file).map_err(|error| error.to_string()));
+    let file = opened
+        .unwrap_or_else(|_| Err("its footer contradicts itself".to_string()))
+        .map_err(|message| IngestError::Read {
+            path: path.to_path_buf(),
+            message: format!("damaged Parquet: {message}"),
+        })?;
     let schema = file.metadata().file_metadata().schema_descr_ptr();
     let names: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
     let columns = resolve(path, wanted, &names, names.len())?;

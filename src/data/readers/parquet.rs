@@ -9,6 +9,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescPtr;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Rows that are decoded at a time.
@@ -116,9 +117,17 @@ impl ParquetRows {
 impl Rows for ParquetRows {
     fn next(&mut self) -> Result<Option<Row<'_>>, IngestError> {
         if self.place == self.rows {
-            let decoded = self.decode().map_err(|error| IngestError::Read {
-                path: self.path.clone(),
-                message: format!("damaged Parquet after row {}: {error}", self.line),
+            let (path, line) = (self.path.clone(), self.line);
+            // Found by fuzzing: the parquet crate panics on some damaged pages. Nothing is read after such an error.
+            let decoded = catch_unwind(AssertUnwindSafe(|| self.decode()));
+            let message = match decoded {
+                Ok(Ok(decoded)) => Ok(decoded),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("its pages contradict one another".to_string()),
+            };
+            let decoded = message.map_err(|message| IngestError::Read {
+                path,
+                message: format!("damaged Parquet after row {line}: {message}"),
             })?;
             if !decoded {
                 return Ok(None);
