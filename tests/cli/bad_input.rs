@@ -118,7 +118,7 @@ fn every_fault_has_its_line_its_hint_and_exit_code_1() {
     );
     let (error, _) = fails(&scene, &["train", "config.toml", "--set", "data={path=\"nope.csv\"}"]);
     assert_eq!(error, "error: no ratings at `nope.csv` (--set data.path)");
-    let (error, hint) = fails(&scene, &["train", "config.toml", "--set", "train.epochs=100000000"]);
+    let (error, hint) = fails(&scene, &["train", "config.toml", "--set", "train.epochs=1000000000"]);
     assert!(
         error.starts_with("error: 1000000000 epochs are ") && hint.contains("train.epochs"),
         "{error}"
