@@ -3,6 +3,7 @@
 //! Order: built-in < file < `--set key=value`. Layers are merged as TOML tables and read into [`Config`] once, so no key is
 //! optional after this module. An error names the key, what was found and wanted, and the layer (file and line, or `--set`).
 
+use crate::calendar::day_of;
 use crate::interaction::RatingScale;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,16 +40,33 @@ pub enum DeviceChoice {
     Cpu,
 }
 
+/// Where the ratings are, how they are read, and what is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataConfig {
-    /// Ratings table: no header, comma separated, `user,item,rating[,timestamp]`.
+    /// Ratings table: delimited text, JSON lines or Parquet, told apart by content; text may be gzip or zstd.
     pub path: PathBuf,
+    /// Where `when_missing = "download"` gets it; empty = nowhere.
+    pub url: String,
     pub when_missing: WhenMissing,
     pub generate: GenerateConfig,
+    /// `auto`, or the text between two columns.
+    pub delimiter: String,
+    pub header: Header,
     pub columns: Columns,
     pub rating_scale: RatingScale,
     /// Largest share of bad rows that is skipped (and counted); above it the run stops.
     pub max_bad_rows: f64,
+    pub duplicates: Duplicates,
+    /// Users with fewer ratings are left out, repeatedly, together with `min_ratings_per_product`, until all that is left fits.
+    pub min_ratings_per_user: usize,
+    pub min_ratings_per_product: usize,
+    /// First day that counts, `YYYY-MM-DD` in UTC; empty = from the beginning.
+    pub since: String,
+    /// Last day that counts, `YYYY-MM-DD` in UTC; empty = to the end.
+    pub until: String,
+    /// Product table with titles; empty = none.
+    pub titles: PathBuf,
+    pub title_columns: TitleColumns,
 }
 
 /// What to do when `data.path` does not exist. A path given on the command line must exist whatever this says.
@@ -56,6 +74,7 @@ pub struct DataConfig {
 #[serde(rename_all = "lowercase")]
 pub enum WhenMissing {
     Generate,
+    Download,
     Error,
 }
 
@@ -67,13 +86,75 @@ pub struct GenerateConfig {
     pub products: usize,
 }
 
-/// Column numbers, from 0. A timestamp column past the end of the first row means that there is none.
+/// Whether the first row of delimited text names the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawHeader", into = "RawHeader")]
+pub enum Header {
+    /// It does if none of its fields is a number.
+    Auto,
+    Given(bool),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum RawHeader {
+    Flag(bool),
+    Word(String),
+}
+
+impl TryFrom<RawHeader> for Header {
+    type Error = &'static str;
+
+    fn try_from(raw: RawHeader) -> Result<Self, Self::Error> {
+        match raw {
+            RawHeader::Flag(flag) => Ok(Self::Given(flag)),
+            RawHeader::Word(word) if word == "auto" => Ok(Self::Auto),
+            RawHeader::Word(_) => Err("expected `\"auto\"`, `true` or `false`"),
+        }
+    }
+}
+
+impl From<Header> for RawHeader {
+    fn from(header: Header) -> Self {
+        match header {
+            Header::Auto => Self::Word("auto".to_string()),
+            Header::Given(flag) => Self::Flag(flag),
+        }
+    }
+}
+
+/// A column by its number, from 0, or by its name in the header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a column number from 0, or a column name")]
+pub enum Column {
+    Number(usize),
+    Name(String),
+}
+
+/// Where each part of a rating stands. A timestamp number past the end of the row, or the name "", means that there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Columns {
-    pub user: usize,
-    pub product: usize,
-    pub rating: usize,
-    pub timestamp: usize,
+    pub user: Column,
+    pub product: Column,
+    pub rating: Column,
+    pub timestamp: Column,
+}
+
+/// Where id and title stand in the product table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TitleColumns {
+    pub id: Column,
+    pub title: Column,
+}
+
+/// Which rating counts if a user rated a product more than once: by timestamp, else by file order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicates {
+    Last,
+    First,
+    Mean,
+    Error,
 }
 
 /// How many rows are held out, and which; the rest trains.
@@ -248,20 +329,33 @@ impl Default for Config {
             threads: 0,
             data: DataConfig {
                 path: PathBuf::from("data/ratings.csv"),
+                url: String::new(),
                 when_missing: WhenMissing::Error,
                 generate: GenerateConfig {
                     ratings: 400_000,
                     users: 120_000,
                     products: 15_000,
                 },
+                delimiter: "auto".to_string(),
+                header: Header::Auto,
                 columns: Columns {
-                    user: 0,
-                    product: 1,
-                    rating: 2,
-                    timestamp: 3,
+                    user: Column::Number(0),
+                    product: Column::Number(1),
+                    rating: Column::Number(2),
+                    timestamp: Column::Number(3),
                 },
                 rating_scale: RatingScale { min: 1.0, max: 5.0 },
                 max_bad_rows: 0.001,
+                duplicates: Duplicates::Last,
+                min_ratings_per_user: 1,
+                min_ratings_per_product: 1,
+                since: String::new(),
+                until: String::new(),
+                titles: PathBuf::new(),
+                title_columns: TitleColumns {
+                    id: Column::Number(0),
+                    title: Column::Number(1),
+                },
             },
             split: SplitConfig {
                 strategy: SplitStrategy::Random,
@@ -366,6 +460,11 @@ impl Assignment {
         })
     }
 
+    /// Whether it sets `data.path`, alone or with the whole of `data`.
+    pub fn names_path(&self) -> bool {
+        self.key == "data.path" || (self.key == "data" && self.value.get("path").is_some())
+    }
+
     fn path(&self) -> Vec<String> {
         self.key.split('.').map(str::to_string).collect()
     }
@@ -439,12 +538,23 @@ impl Config {
             !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !name.starts_with('.')
         };
         let columns = [
-            data.columns.user,
-            data.columns.product,
-            data.columns.rating,
-            data.columns.timestamp,
+            &data.columns.user,
+            &data.columns.product,
+            &data.columns.rating,
+            &data.columns.timestamp,
         ];
         let distinct = (0..columns.len()).all(|a| (0..a).all(|b| columns[a] != columns[b]));
+        let is_day = |text: &str| text.is_empty() || day_of(text).is_some();
+        let is_delimiter = !data.delimiter.is_empty() && !data.delimiter.contains(['"', '\n', '\r']);
+        let classes_are_named = match self.oversample.strategy {
+            OversampleStrategy::None => None,
+            OversampleStrategy::Factors => (!self.oversample.factors.is_empty()).then_some("factors"),
+            OversampleStrategy::Counts => Some("counts"),
+            _ => Some("strategy"),
+        };
+        let mean_of_classes = (data.duplicates == Duplicates::Mean)
+            .then_some(classes_are_named)
+            .flatten();
         // Beyond 2^53 a whole number is not exact as f64; no table is as long.
         let is_count = |amount: f64| amount.fract() == 0.0 && (0.0..=9e15).contains(&amount);
         let (is_amount, amount): (&dyn Fn(f64) -> bool, _) = match split.strategy {
@@ -473,7 +583,27 @@ impl Config {
                 "two numbers, the lower first",
             ))
             .or(wanted((0.0..=1.0).contains(&data.max_bad_rows), "data.max_bad_rows", &data.max_bad_rows, "a share from 0 to 1"))
-            .or(wanted(distinct, "data.columns", &format!("{columns:?}"), "four different column numbers"))
+            .or(wanted(distinct, "data.columns", &format!("{columns:?}"), "four different columns"))
+            .or(wanted(
+                data.when_missing != WhenMissing::Download || !data.url.is_empty(),
+                "data.url",
+                &"",
+                "an address, because `data.when_missing` is `download`",
+            ))
+            .or(wanted(is_delimiter, "data.delimiter", &data.delimiter, "`auto` or the text between two columns"))
+            .or(wanted(data.min_ratings_per_user > 0, "data.min_ratings_per_user", &0, "at least 1"))
+            .or(wanted(data.min_ratings_per_product > 0, "data.min_ratings_per_product", &0, "at least 1"))
+            .or(wanted(is_day(&data.since), "data.since", &data.since, "a day as `YYYY-MM-DD`"))
+            .or(wanted(is_day(&data.until), "data.until", &data.until, "a day as `YYYY-MM-DD`"))
+            .or(wanted(
+                mean_of_classes.is_none(),
+                "data.duplicates",
+                &"mean",
+                &format!(
+                    "`last` or `first`, because `oversample.{}` names rating classes and a mean falls between them",
+                    mean_of_classes.unwrap_or_default()
+                ),
+            ))
             .or(wanted(data.generate.ratings > 0, "data.generate.ratings", &0, "at least 1"))
             .or(wanted(data.generate.users > 0, "data.generate.users", &0, "at least 1"))
             .or(wanted(data.generate.products > 0, "data.generate.products", &0, "at least 1"))

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! config.toml
-//!   -> source       a readable file                     the user's, or a generated stand-in, never a silent one
-//!   -> ingest       Vocabulary x 2, Interactions        ids interned while reading; columns, never a struct a row
+//!   -> source       a readable file                     the user's, a downloaded one, or a stand-in, loudly
+//!   -> ingest       Vocabulary x 2, Interactions        any format, told by content; cleaned; columns, never a struct a row
 //!   -> split        Split                               one byte a row: train, valid, test
 //!   -> oversample   SamplingTable                       row numbers, from the training split alone
 //!   -> plan         PlanChunk stream                    batches with sorted row segments, made ahead on a thread
@@ -22,13 +22,13 @@
 //! ```text
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
-//! 7  pipeline        the flow above            dashboard/  state, view, terminal, plain
+//! 7  pipeline  inspect   the flow above        dashboard/  state, view, terminal, plain
 //! 6  train/          burn-train's learner around an engine
 //! 5  recommend       evaluate
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
 //! 2  plan  model  optimizer                    data/  host only      metrics/  pure functions
-//! 1  interaction  config  random  format       device  shader  launch: the only files that name wgpu or cubecl
+//! 1  interaction  config  random  format  calendar       device  shader  launch: the only files that name wgpu or cubecl
 //! ```
 //!
 //! # Invariants
@@ -43,6 +43,7 @@
 //! - A run without a manifest is unfinished: it is resumed, never loaded.
 
 pub mod artifact;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod dashboard;
@@ -51,6 +52,7 @@ pub mod device;
 pub mod engine;
 pub mod evaluate;
 pub mod format;
+pub mod inspect;
 pub mod interaction;
 pub mod launch;
 pub mod metrics;

@@ -8,12 +8,16 @@ use crate::artifact::run_directory::{
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::{interactions_file, vocabulary_file};
 use crate::config::{Config, ConfigError, DeviceChoice};
-use crate::data::ingest::{DataReport, IngestError, Ingested, ingest};
+use crate::data::fault::IngestError;
+use crate::data::ingest::{Ingested, ingest};
 use crate::data::interactions::Interactions;
 use crate::data::oversample::{OversampleError, SamplingTable, oversample};
+use crate::data::progress::Progress;
+use crate::data::report::DataReport;
 use crate::data::source::{Source, SourceError, locate};
 use crate::data::split::{Split, SplitError};
 use crate::data::synthetic::GenerateError;
+use crate::data::titles::Titles;
 use crate::data::vocabulary::Vocabulary;
 use crate::device::Gpu;
 use crate::engine::cpu::CpuTrainer;
@@ -76,9 +80,9 @@ impl PipelineError {
     pub fn hint(&self) -> String {
         match self {
             Self::Config(error) => error.hint(),
-            Self::Source(error) => error.hint().to_string(),
+            Self::Source(error) => error.hint(),
             Self::Generate(error) => error.hint().to_string(),
-            Self::Ingest(error) => error.hint().to_string(),
+            Self::Ingest(error) => error.hint(),
             Self::Split(error) => error.hint().to_string(),
             Self::Oversample(error) => error.hint().to_string(),
             Self::Run(error) => error.hint(),
@@ -130,17 +134,46 @@ pub struct Prepared {
     pub classes: Vec<ClassCount>,
 }
 
-/// Source, ingest, split, oversample: a run directory with everything but a model, and what training needs of it.
-pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, Prepared), PipelineError> {
-    let Source { path, generated } = locate(&config.data, path_is_explicit, config.seed)?;
+/// What a ratings file was made into: the names, and what training needs.
+pub struct Loaded {
+    pub users: Vocabulary,
+    pub items: Vocabulary,
+    pub titles: Option<Titles>,
+    pub prepared: Prepared,
+}
+
+/// Source, ingest, split, oversample.
+pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) -> Result<Loaded, PipelineError> {
+    let Source { path, generated } = locate(&config.data, path_is_explicit, config.seed, progress)?;
     let Ingested {
         users,
         items,
+        titles,
         interactions,
         report,
-    } = ingest(&path, generated, &config.data)?;
+    } = ingest(&path, generated, &config.data, progress)?;
     let split = Split::new(&interactions, &config.split, config.seed)?;
     let prepared = prepare(config, report, interactions, split)?;
+    Ok(Loaded {
+        users,
+        items,
+        titles,
+        prepared,
+    })
+}
+
+/// A run directory with everything but a model, and what training needs of it.
+pub fn begin(
+    config: &Config,
+    path_is_explicit: bool,
+    progress: &dyn Progress,
+) -> Result<(RunDirectory, Prepared), PipelineError> {
+    let Loaded {
+        users,
+        items,
+        titles,
+        prepared,
+    } = load(config, path_is_explicit, progress)?;
     let steps = prepared
         .table
         .len()
@@ -151,7 +184,7 @@ pub fn begin(config: &Config, path_is_explicit: bool) -> Result<(RunDirectory, P
     }
 
     let run = RunDirectory::create(&config.name)?;
-    if let Err(error) = fill(&run, config, &prepared, &users, &items) {
+    if let Err(error) = fill(&run, config, &prepared, &users, &items, titles.as_ref()) {
         // Half a run could not even be resumed.
         let _ = std::fs::remove_dir_all(run.path());
         return Err(error);
@@ -166,6 +199,7 @@ fn fill(
     prepared: &Prepared,
     users: &Vocabulary,
     items: &Vocabulary,
+    titles: Option<&Titles>,
 ) -> Result<(), PipelineError> {
     let train = prepared.split.train();
     let count = |rows: usize, index: &[u32]| {
@@ -178,8 +212,10 @@ fn fill(
     };
     let interactions = &prepared.interactions;
     run.write_json(DATA_REPORT, &prepared.report)?;
-    vocabulary_file::write(&run.file(USERS), users, &count(users.len(), &interactions.users))?;
-    vocabulary_file::write(&run.file(PRODUCTS), items, &count(items.len(), &interactions.items))?;
+    let user_counts = count(users.len(), &interactions.users);
+    let item_counts = count(items.len(), &interactions.items);
+    vocabulary_file::write(&run.file(USERS), users, &user_counts, None)?;
+    vocabulary_file::write(&run.file(PRODUCTS), items, &item_counts, titles)?;
     interactions_file::write(
         &run.file(INTERACTIONS),
         users.len(),

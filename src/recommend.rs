@@ -28,6 +28,9 @@ pub struct Ranking {
 pub struct Recommendation {
     pub rank: usize,
     pub product: String,
+    /// From the product table, where the config names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// Sigmoid of the logit, in (0, 1).
     pub score: f32,
     /// Absent where scores are chances of relevance.
@@ -125,6 +128,7 @@ pub fn recommend(
         Ok(Recommendation {
             rank: place + 1,
             product: products.id(scored.item)?.to_string(),
+            title: products.title(scored.item)?.map(str::to_string),
             score,
             predicted_rating: objective.predicted_rating(score),
             train_ratings: counts[scored.item as usize],

@@ -229,6 +229,11 @@ impl TensorFile {
         metadata.metadata().as_ref()?.get("dotcart").cloned()
     }
 
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        SafeTensors::deserialize(&self.map).is_ok_and(|file| file.tensor(name).is_ok())
+    }
+
     /// A tensor's data and shape. Errors if it is not there or of another type.
     pub fn tensor<T: Element>(&self, name: &str) -> Result<(&[T], Vec<usize>), FileError> {
         let damaged = |fault: String| FileError::damaged(&self.path, fault);

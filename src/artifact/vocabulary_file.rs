@@ -1,16 +1,23 @@
 //! A vocabulary on disk, searched where it lies: no id is read that is not asked for.
 //!
 //! Safetensors with, in index order: `id_starts` u64 `[n + 1]` into `id_text` u8; `sorted` u32 `[n]`, the indices in byte order
-//! of their ids, for a binary search; `train_ratings` u32 `[n]`, ratings in the training split.
+//! of their ids, for a binary search; `train_ratings` u32 `[n]`, ratings in the training split. Products with a title table have
+//! `title_starts` into `title_text` and `detail_starts` into `detail_text` (JSON) as well; empty means that there is none.
 
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::data::titles::Titles;
 use crate::data::vocabulary::Vocabulary;
 use rayon::slice::ParallelSliceMut;
 use safetensors::tensor::Dtype;
 use std::path::Path;
 
-/// Writes a vocabulary and its rating counts. Panics if the two differ in length.
-pub fn write(path: &Path, vocabulary: &Vocabulary, train_ratings: &[u32]) -> Result<(), FileError> {
+/// Writes a vocabulary, its rating counts and maybe its titles. Panics if they differ in length.
+pub fn write(
+    path: &Path,
+    vocabulary: &Vocabulary,
+    train_ratings: &[u32],
+    titles: Option<&Titles>,
+) -> Result<(), FileError> {
     let count = vocabulary.len();
     assert_eq!(
         count,
@@ -25,17 +32,40 @@ pub fn write(path: &Path, vocabulary: &Vocabulary, train_ratings: &[u32]) -> Res
     }
     let mut sorted: Vec<u32> = (0..count as u32).collect();
     sorted.par_sort_unstable_by(|&a, &b| vocabulary.id(a).cmp(vocabulary.id(b)));
-    let specs = [
-        TensorSpec::new("id_starts", Dtype::U64, &[count + 1]),
+    if let Some(titles) = titles {
+        assert_eq!(count, titles.len(), "vocabulary_file: ids and titles differ in length");
+    }
+    let mut specs = vec![TensorSpec::new("id_starts", Dtype::U64, &[count + 1])];
+    if titles.is_some() {
+        specs.push(TensorSpec::new("title_starts", Dtype::U64, &[count + 1]));
+        specs.push(TensorSpec::new("detail_starts", Dtype::U64, &[count + 1]));
+    }
+    specs.extend([
         TensorSpec::new("sorted", Dtype::U32, &[count]),
         TensorSpec::new("train_ratings", Dtype::U32, &[count]),
         TensorSpec::new("id_text", Dtype::U8, &[text.len()]),
-    ];
+    ]);
+    if let Some(titles) = titles {
+        specs.push(TensorSpec::new("title_text", Dtype::U8, &[titles.title.bytes().len()]));
+        specs.push(TensorSpec::new(
+            "detail_text",
+            Dtype::U8,
+            &[titles.details.bytes().len()],
+        ));
+    }
     let mut file = TensorWriter::create(path, &specs, None)?;
     file.append(&starts)?;
+    if let Some(titles) = titles {
+        file.append(titles.title.starts())?;
+        file.append(titles.details.starts())?;
+    }
     file.append(&sorted)?;
     file.append(train_ratings)?;
     file.append(&text)?;
+    if let Some(titles) = titles {
+        file.append(titles.title.bytes())?;
+        file.append(titles.details.bytes())?;
+    }
     file.finish()
 }
 
@@ -43,6 +73,7 @@ pub fn write(path: &Path, vocabulary: &Vocabulary, train_ratings: &[u32]) -> Res
 pub struct VocabularyFile {
     file: TensorFile,
     count: usize,
+    has_titles: bool,
 }
 
 impl VocabularyFile {
@@ -60,7 +91,12 @@ impl VocabularyFile {
                 "`id_starts` does not end where `id_text` does",
             ));
         }
-        Ok(Self { file, count })
+        let has_titles = file.has("title_starts");
+        Ok(Self {
+            file,
+            count,
+            has_titles,
+        })
     }
 
     /// Number of ids.
@@ -109,6 +145,20 @@ impl VocabularyFile {
         Ok(None)
     }
 
+    /// The title of an index, if the file has titles and there is one. Errors if the file is damaged there.
+    pub fn title(&self, index: u32) -> Result<Option<&str>, FileError> {
+        if !self.has_titles {
+            return Ok(None);
+        }
+        let starts = self.file.tensor_of::<u64>("title_starts", &[self.count + 1])?;
+        let (text, _) = self.file.tensor::<u8>("title_text")?;
+        let range = starts[index as usize] as usize..starts[index as usize + 1] as usize;
+        let title = text.get(range).and_then(|title| std::str::from_utf8(title).ok());
+        let damaged = || FileError::damaged(self.file.path(), format!("title {index} lies outside the text"));
+        let title = title.ok_or_else(damaged)?;
+        Ok((!title.is_empty()).then_some(title))
+    }
+
     /// Ratings in the training split, by index.
     pub fn train_ratings(&self) -> Result<&[u32], FileError> {
         Ok(self.file.tensor::<u32>("train_ratings")?.0)
@@ -128,12 +178,18 @@ mod tests {
             ids.iter().for_each(|id| { vocabulary.intern(id); });
             let counts: Vec<u32> = (0..vocabulary.len() as u32).collect();
             let path = std::env::temp_dir().join(format!("dotcart-vocabulary-{}", std::process::id()));
-            write(&path, &vocabulary, &counts).unwrap();
+            let mut titles = Titles::default();
+            ids.iter().enumerate().for_each(|(place, id)| {
+                titles.title.push(if place % 2 == 0 { id } else { "" });
+                titles.details.push("{}");
+            });
+            write(&path, &vocabulary, &counts, Some(&titles)).unwrap();
             let file = VocabularyFile::open(&path).unwrap();
             prop_assert_eq!(file.len(), ids.len());
             for (index, id) in vocabulary.ids().enumerate() {
                 prop_assert_eq!(file.id(index as u32).unwrap(), id);
                 prop_assert_eq!(file.index(id).unwrap(), Some(index as u32));
+                prop_assert_eq!(file.title(index as u32).unwrap(), (index % 2 == 0 && !id.is_empty()).then_some(id));
             }
             prop_assert_eq!(file.index("absent").unwrap(), None);
             prop_assert_eq!(file.train_ratings().unwrap(), &counts);

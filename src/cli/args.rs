@@ -22,6 +22,8 @@ pub enum Command {
     Recommend(RecommendArguments),
     /// Write a ratings file in the shape of a real one, with planted tastes
     Generate(GenerateArguments),
+    /// Show what a ratings file holds: rows left out, classes, split, memory; nothing is trained
+    Inspect(InspectArguments),
     /// Show graphics adapters, their limits, and which engine `auto` takes
     Doctor,
 }
@@ -43,6 +45,18 @@ pub struct TrainArguments {
     /// Continue an unfinished run from its last checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// Experiment file, for example configs/electronics.toml
+    pub config: PathBuf,
+    /// Override a key of the file, for example --set data.path=ratings.csv.gz
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// One JSON object instead of a page
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,9 @@ mod args;
 mod doctor;
 mod evaluate;
 mod generate;
+mod inspect;
 mod output;
+mod progress;
 mod recommend;
 mod train;
 
@@ -39,6 +41,7 @@ pub fn run() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
+        Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Doctor => doctor::run(&mut output),
     }));
     let Ok(result) = result else {

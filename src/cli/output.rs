@@ -1,8 +1,11 @@
 //! The only printer. stdout is data (reports, rankings), stderr is talk.
 
-use crate::data::ingest::DataReport;
+use crate::calendar::date_of;
+use crate::config::Duplicates;
+use crate::data::report::DataReport;
 use crate::evaluate::Evaluation;
 use crate::format::{count, percent};
+use crate::inspect::Inspection;
 use crate::recommend::Ranking;
 use crate::train::event::ClassCount;
 use serde::Serialize;
@@ -46,47 +49,91 @@ impl Output {
         self.data(&serde_json::to_string(value).expect("reports are JSON"));
     }
 
-    /// What was read, and a block that cannot be overlooked if it was generated.
+    /// What was read, in short, and a block that cannot be overlooked if it was generated.
     pub fn data_report(&mut self, report: &DataReport, missing: &std::path::Path) {
-        if report.generated {
-            self.talk("");
-            self.talk(&format!(
-                "  GENERATED RATINGS: there is no file `{}`,",
-                missing.display()
-            ));
-            self.talk(&format!(
-                "  so dotcart made {} ratings of its own in the shape of Amazon Electronics,",
-                count(report.rows_kept)
-            ));
-            self.talk("  with planted tastes. All figures below are about them and say nothing of real shoppers.");
-            self.talk("  The README says where the real file comes from.");
-            self.talk("");
-        }
-        self.talk(&format!("data   {}", report.path.display()));
-        self.talk(&format!(
-            "       {} rows read, {} kept; {} users, {} products{}",
-            count(report.rows_read),
-            count(report.rows_kept),
-            count(report.users),
-            count(report.items),
-            if report.has_timestamps { "" } else { "; no timestamps" },
-        ));
-        for rows in &report.bad_rows {
-            let lines: Vec<String> = rows.lines.iter().map(u64::to_string).collect();
-            let more = if rows.count > rows.lines.len() { ", ..." } else { "" };
-            self.talk(&format!(
-                "       left out {} rows: {} (lines {}{more})",
-                count(rows.count),
-                rows.fault.describe(&rows.example),
-                lines.join(", "),
-            ));
+        for line in generated_lines(report, missing).iter().chain(&data_lines(report)) {
+            self.talk(line);
         }
         let classes: Vec<String> = report
             .histogram
             .iter()
+            .take(MAX_CLASSES)
             .map(|(rating, rows)| format!("{rating}: {}", count(*rows)))
             .collect();
-        self.talk(&format!("       ratings  {}", classes.join("   ")));
+        let more = if report.histogram.len() > MAX_CLASSES {
+            "   ..."
+        } else {
+            ""
+        };
+        self.talk(&format!("       ratings  {}{more}", classes.join("   ")));
+    }
+
+    /// All that `inspect` finds, as a page.
+    pub fn inspection(&mut self, inspection: &Inspection, missing: &std::path::Path) {
+        let report = &inspection.data;
+        for line in generated_lines(report, missing).iter().chain(&data_lines(report)) {
+            self.data(line);
+        }
+        self.data("");
+        let share = |part: usize, whole: usize| percent(part as f64 / whole.max(1) as f64);
+        self.data(&format!(
+            "shape  {:.4} % of all pairs are rated; one rating only: {} of users, {} of products",
+            100.0 * report.density,
+            share(report.single_users, report.users),
+            share(report.single_items, report.items),
+        ));
+        self.data("");
+        self.data("ratings of the training split, and after oversampling (#: as they are, +: drawn again)");
+        let largest = inspection
+            .classes
+            .iter()
+            .map(|class| class.oversampled)
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        for class in inspection.classes.iter().take(MAX_CLASSES) {
+            let cells = |rows: usize| (rows * BAR_CELLS).div_ceil(largest);
+            let natural = cells(class.natural);
+            let added = cells(class.oversampled) - natural;
+            let bar = "#".repeat(natural) + &"+".repeat(added);
+            let grown = match class.natural == class.oversampled {
+                true => String::new(),
+                false => format!(" -> {}", count(class.oversampled)),
+            };
+            self.data(&format!(
+                "  {:>5}  {bar:<BAR_CELLS$}  {:>10}{grown}",
+                class.rating,
+                count(class.natural)
+            ));
+        }
+        if inspection.classes.len() > MAX_CLASSES {
+            self.data(&format!("  and {} more values", inspection.classes.len() - MAX_CLASSES));
+        }
+        self.data("");
+        self.data(
+            "split        rows   cold users   cold products   rows with either   (cold: nothing of it is trained on)",
+        );
+        for part in &inspection.parts {
+            self.data(&format!(
+                "  {:<5} {:>9}   {:>10}   {:>13}   {:>16}",
+                part.part.name(),
+                count(part.rows),
+                count(part.cold_users),
+                count(part.cold_products),
+                share(part.cold_rows, part.rows),
+            ));
+        }
+        self.data("");
+        let memory = &inspection.memory;
+        let mebibytes = |bytes: usize| format!("{} MiB", count(bytes.div_ceil(1 << 20)));
+        self.data(&format!(
+            "memory  about {}: tables and Adam at dim {} {}, ratings {}, plans {}",
+            mebibytes(memory.total()),
+            memory.dim,
+            mebibytes(memory.tables),
+            mebibytes(memory.ratings),
+            mebibytes(memory.plans),
+        ));
     }
 
     /// Users whom `leave-last-out` could not take a rating from.
@@ -196,21 +243,156 @@ impl Output {
             .max()
             .unwrap_or(0)
             .max(7);
+        let has_titles = ranking.products.iter().any(|product| product.title.is_some());
         self.data(&format!(
-            "  rank  {:<width$}  score   predicted rating  ratings of it",
-            "product"
+            "  rank  {:<width$}  score   predicted rating  ratings of it{}",
+            "product",
+            if has_titles { "  title" } else { "" }
         ));
         for product in &ranking.products {
             let rating = product
                 .predicted_rating
                 .map_or_else(|| "-".to_string(), |rating| format!("{rating:.2}"));
             self.data(&format!(
-                "  {:>4}  {:<width$}  {:.4}  {rating:>16}  {:>13}",
+                "  {:>4}  {:<width$}  {:.4}  {rating:>16}  {:>13}{}",
                 product.rank,
                 product.product,
                 product.score,
                 count(product.train_ratings as usize),
+                product
+                    .title
+                    .as_ref()
+                    .map_or_else(String::new, |title| format!("  {title}")),
             ));
         }
     }
+}
+
+/// Cells of a bar chart.
+const BAR_CELLS: usize = 32;
+/// Rating values that are shown; a mean of duplicates can make many.
+const MAX_CLASSES: usize = 24;
+
+fn generated_lines(report: &DataReport, missing: &std::path::Path) -> Vec<String> {
+    if !report.generated {
+        return Vec::new();
+    }
+    vec![
+        String::new(),
+        format!("  GENERATED RATINGS: there is no file `{}`,", missing.display()),
+        format!(
+            "  so dotcart made {} ratings of its own in the shape of Amazon Electronics,",
+            count(report.rows_kept)
+        ),
+        "  with planted tastes. All figures below are about them and say nothing of real shoppers.".to_string(),
+        "  The README says where the real file comes from.".to_string(),
+        String::new(),
+    ]
+}
+
+/// What was read and found, what was left out and why.
+fn data_lines(report: &DataReport) -> Vec<String> {
+    let found = &report.detected;
+    let mut lines = vec![format!("data   {}", report.path.display())];
+    lines.push(format!(
+        "       {} rows read, {} kept; {} users, {} products{}",
+        count(report.rows_read),
+        count(report.rows_kept),
+        count(report.users),
+        count(report.items),
+        if report.has_timestamps { "" } else { "; no timestamps" },
+    ));
+    let mut words = vec![found.format.clone()];
+    words.extend(found.compression.clone());
+    words.extend(
+        found
+            .delimiter
+            .as_ref()
+            .map(|delimiter| format!("delimiter {delimiter:?}")),
+    );
+    words.extend(
+        found
+            .header
+            .map(|header| if header { "header" } else { "no header" }.to_string()),
+    );
+    words.extend(report.milliseconds.then(|| "timestamps in milliseconds".to_string()));
+    let columns: Vec<String> = found
+        .columns
+        .iter()
+        .map(|(what, place)| format!("{what} {place}"))
+        .collect();
+    lines.push(format!(
+        "       found {}; columns {}",
+        words.join(", "),
+        columns.join(", ")
+    ));
+    if let Some((first, last)) = report.time_range {
+        lines.push(format!("       time {} to {}", date_of(first), date_of(last)));
+    }
+    for rows in &report.bad_rows {
+        let numbers: Vec<String> = rows.lines.iter().map(u64::to_string).collect();
+        let more = if rows.count > rows.lines.len() { ", ..." } else { "" };
+        lines.push(format!(
+            "       left out {} rows: {} (lines {}{more})",
+            count(rows.count),
+            rows.fault.describe(&rows.example),
+            numbers.join(", "),
+        ));
+    }
+    if report.outside_window > 0 {
+        lines.push(format!(
+            "       left out {} rows outside `data.since` and `data.until`",
+            count(report.outside_window)
+        ));
+    }
+    let duplicates = &report.duplicates;
+    if duplicates.pairs > 0 {
+        let kept = match duplicates.policy {
+            Duplicates::Last => "the last one kept",
+            Duplicates::First => "the first one kept",
+            Duplicates::Mean | Duplicates::Error => "their mean kept",
+        };
+        let order = match duplicates.by_file_order {
+            0 => String::new(),
+            pairs => format!(", for {} by file order", count(pairs)),
+        };
+        lines.push(format!(
+            "       left out {} rows: {} pairs of user and product rated more than once, {} of them differently; {kept}{order}",
+            count(duplicates.rows_removed),
+            count(duplicates.pairs),
+            count(duplicates.conflicts),
+        ));
+    }
+    if let Some(core) = &report.core {
+        lines.push(format!(
+            "       left out {} users and {} products with too few ratings, {} rows, in {} passes",
+            count(core.users_removed),
+            count(core.items_removed),
+            count(core.rows_removed),
+            core.passes,
+        ));
+    }
+    for lost in &report.lost_zeros {
+        lines.push(format!(
+            "       warning: {} {} ids such as `{}` are shorter than the usual {}; have they lost leading zeros?",
+            count(lost.count),
+            lost.side,
+            lost.example,
+            lost.usual_length,
+        ));
+    }
+    if let Some(titles) = &report.titles {
+        lines.push(format!(
+            "       titles for {} products, none for {}; {} ids of {} are not rated{}",
+            count(titles.matched),
+            count(titles.untitled),
+            count(titles.unrated),
+            titles.path.display(),
+            match titles.bad_rows {
+                0 => String::new(),
+                rows => format!("; {} rows without id or title", count(rows)),
+            },
+        ));
+    }
+    lines
 }

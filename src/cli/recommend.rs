@@ -5,7 +5,7 @@ use super::output::Output;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
 use crate::config::Config;
-use crate::data::ingest::DataReport;
+use crate::data::report::DataReport;
 use crate::recommend::recommend;
 
 pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult {

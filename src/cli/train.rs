@@ -2,6 +2,7 @@
 
 use super::args::TrainArguments;
 use super::output::Output;
+use super::progress::Bar;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, RunDirectory};
 use crate::config::{Assignment, Config, SplitStrategy};
@@ -104,10 +105,7 @@ fn begin(arguments: &TrainArguments) -> Result<Start, PipelineError> {
     if let Some(device) = arguments.device {
         config.device = device;
     }
-    let names_path = |assignment: &Assignment| {
-        assignment.key == "data.path" || (assignment.key == "data" && assignment.value.get("path").is_some())
-    };
-    let (run, prepared) = pipeline::begin(&config, assignments.iter().any(names_path))?;
+    let (run, prepared) = pipeline::begin(&config, assignments.iter().any(Assignment::names_path), &Bar::new())?;
     let lock = run.lock()?;
     Ok(Start {
         run,

@@ -1,9 +1,17 @@
 //! The data stage: from a file to columns, a split and a sampling table. Host only; no device is known here.
 
+pub mod clean;
+pub mod download;
+pub mod fault;
+pub mod format;
 pub mod ingest;
 pub mod interactions;
 pub mod oversample;
+pub mod progress;
+pub mod readers;
+pub mod report;
 pub mod source;
 pub mod split;
 pub mod synthetic;
+pub mod titles;
 pub mod vocabulary;

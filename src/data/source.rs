@@ -1,5 +1,7 @@
-//! The source: a readable file, the user's own or a generated stand-in, and never a silent one.
+//! The source: a readable file, the user's own, a downloaded one or a generated stand-in, and never a silent one.
 
+use super::download::{DownloadError, download};
+use super::progress::Progress;
 use super::synthetic;
 use crate::config::{DataConfig, WhenMissing};
 use std::path::{Path, PathBuf};
@@ -18,25 +20,35 @@ pub enum SourceError {
     Missing { path: PathBuf, place: &'static str },
     #[error("cannot write generated ratings to `{path}`: {source}")]
     Generate { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Download(#[from] DownloadError),
 }
 
 impl SourceError {
     /// What the user can do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
             Self::Missing { .. } => {
-                "set `data.path` to a ratings file; README says where the Electronics file comes from"
+                "set `data.path` to a ratings file; README says where the Electronics file comes from".to_string()
             }
-            Self::Generate { .. } => "generated ratings go beside `data.path`; that folder must be writable",
+            Self::Generate { .. } => {
+                "generated ratings go beside `data.path`; that folder must be writable".to_string()
+            }
+            Self::Download(error) => error.hint(),
         }
     }
 }
 
 /// Finds the ratings file of a config.
 ///
-/// If it is missing and the config says so, a stand-in is generated beside it; a path that the user gave on the command
-/// line (`path_is_explicit`) must exist. Errors if there is nothing to read or the stand-in cannot be written.
-pub fn locate(config: &DataConfig, path_is_explicit: bool, seed: u64) -> Result<Source, SourceError> {
+/// If it is missing and the config says so, it is downloaded, or a stand-in is generated beside it; a path that the user gave
+/// on the command line (`path_is_explicit`) must exist. Errors if there is nothing to read or to write to.
+pub fn locate(
+    config: &DataConfig,
+    path_is_explicit: bool,
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<Source, SourceError> {
     if config.path.exists() {
         return Ok(Source {
             path: config.path.clone(),
@@ -52,6 +64,13 @@ pub fn locate(config: &DataConfig, path_is_explicit: bool, seed: u64) -> Result<
         return Err(SourceError::Missing {
             path: config.path.clone(),
             place,
+        });
+    }
+    if config.when_missing == WhenMissing::Download {
+        download(&config.url, &config.path, progress)?;
+        return Ok(Source {
+            path: config.path.clone(),
+            generated: false,
         });
     }
     let size = &config.generate;

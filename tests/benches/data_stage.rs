@@ -9,6 +9,7 @@
 use dotcart::config::Config;
 use dotcart::data::ingest::ingest;
 use dotcart::data::oversample::oversample;
+use dotcart::data::progress::Silent;
 use dotcart::data::split::Split;
 use std::path::Path;
 use std::time::Instant;
@@ -23,7 +24,7 @@ fn main() {
     };
     let config = Config::from_text(FLAGSHIP, "bench", &[]).expect("the settings are valid");
     let start = Instant::now();
-    let data = ingest(Path::new(&path), true, &config.data).expect("the file is a ratings table");
+    let data = ingest(Path::new(&path), true, &config.data, &Silent).expect("the file is a ratings table");
     let ingested = start.elapsed().as_secs_f64();
     let split = Split::new(&data.interactions, &config.split, config.seed).expect("the table can be split");
     let split_at = start.elapsed().as_secs_f64();

@@ -48,15 +48,24 @@ fn every_fault_has_its_line_its_hint_and_exit_code_1() {
         error,
         "error: the rating `9` is off the scale (x.csv:3); bad rows: 1 of 3, allowed: 0"
     );
-    assert_eq!(
-        hint,
-        "hint: set `data.rating_scale` if the file has another scale than [1, 5]"
-    );
+    assert_eq!(hint, "hint: set `data.rating_scale` if the file has another scale");
+    std::fs::write(scene.folder.join("x.csv"), "user,product,rating,time\nu3,p1,4,3\n").unwrap();
+    let no_header = [
+        "train",
+        "config.toml",
+        "--set",
+        "data.path=x.csv",
+        "--set",
+        "data.header=false",
+    ];
+    let (error, hint) = fails(&scene, &no_header);
     assert!(
-        train_on(&scene, "user,product,rating,time\nu3,p1,4,3\n")
-            .1
-            .contains("header")
+        error.starts_with("error: the rating `rating` is not a number (x.csv:1)") && hint.contains("header"),
+        "{error}\n{hint}"
     );
+    let (error, hint) = train_on(&scene, &format!("{good}u3,p1,3,\"4\nu4,p1,3,5\nu5,p1,3,6"));
+    assert_eq!(error, "error: a quote does not close on its line (x.csv:3)");
+    assert!(hint.contains("close the quote"), "{hint}");
     assert_eq!(
         train_on(&scene, good).0,
         "error: the split of 2 rows leaves the valid part empty"
@@ -87,7 +96,10 @@ fn every_fault_has_its_line_its_hint_and_exit_code_1() {
         &scene,
         &["train", "config.toml", "--set", "oversample.factors={\"1\"=0.5}"],
     );
-    assert!(error.contains("wanted a factor of at least 1"), "{error}");
+    assert!(
+        error.contains("`oversample.factors`: class `1` has factor `0.5`, wanted a factor of at least 1"),
+        "{error}"
+    );
     let (error, _) = fails(
         &scene,
         &["train", "config.toml", "--set", "oversample.factors={\"1.5\"=2}"],

@@ -1,0 +1,26 @@
+//! `dotcart inspect`: the data of a config, looked at and not trained on.
+
+use super::args::InspectArguments;
+use super::output::Output;
+use super::progress::Bar;
+use super::{CommandResult, End};
+use crate::config::{Assignment, Config};
+use crate::inspect::inspect;
+use crate::pipeline;
+
+pub fn run(arguments: &InspectArguments, output: &mut Output) -> CommandResult {
+    let mut assignments = Vec::new();
+    for text in &arguments.set {
+        assignments.push(Assignment::parse(text)?);
+    }
+    let config = Config::load(&arguments.config, &assignments)?;
+    let path_is_explicit = assignments.iter().any(Assignment::names_path);
+    let loaded = pipeline::load(&config, path_is_explicit, &Bar::new())?;
+    let inspection = inspect(&config, loaded.prepared);
+    if arguments.json {
+        output.json(&inspection);
+    } else {
+        output.inspection(&inspection, &config.data.path);
+    }
+    Ok(End::Done)
+}

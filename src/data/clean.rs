@@ -1,0 +1,270 @@
+//! Cleaning: one rating a pair of user and product, and users and products with enough of them.
+
+use super::interactions::Interactions;
+use super::report::{CoreReport, DuplicateReport};
+use super::vocabulary::Vocabulary;
+use crate::config::Duplicates;
+
+/// A pair with several ratings where there must be none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conflict {
+    pub user: u32,
+    pub item: u32,
+    pub first: f32,
+    pub second: f32,
+}
+
+/// Leaves one rating a pair. Rows must be grouped by user, a user's rows in file order.
+///
+/// `last` and `first` go by timestamp and, where there is none or it is the same, by file order; `mean` keeps the place of the
+/// pair's first row and its last timestamp. Errors only if the policy is `error` and a pair has several ratings.
+pub fn deduplicate(interactions: &mut Interactions, policy: Duplicates) -> Result<DuplicateReport, Conflict> {
+    let mut report = DuplicateReport {
+        policy,
+        pairs: 0,
+        conflicts: 0,
+        rows_removed: 0,
+        by_file_order: 0,
+    };
+    let mut keep: Vec<bool> = Vec::new();
+    let mut order: Vec<usize> = Vec::new();
+    let rows = interactions.len();
+    let mut start = 0;
+    while start < rows {
+        let user = interactions.users[start];
+        let rest = &interactions.users[start..];
+        let end = start + rest.iter().position(|other| *other != user).unwrap_or(rest.len());
+        // Most users have one rating.
+        if end - start == 1 {
+            start = end;
+            continue;
+        }
+        order.clear();
+        order.extend(start..end);
+        order.sort_by_key(|&row| interactions.items[row]);
+        for pair in order.chunk_by(|&a, &b| interactions.items[a] == interactions.items[b]) {
+            if pair.len() == 1 {
+                continue;
+            }
+            let ratings = &interactions.ratings;
+            if policy == Duplicates::Error {
+                return Err(Conflict {
+                    user,
+                    item: interactions.items[pair[0]],
+                    first: ratings[pair[0]],
+                    second: ratings[pair[1]],
+                });
+            }
+            report.pairs += 1;
+            report.conflicts += usize::from(pair.iter().any(|&row| ratings[row] != ratings[pair[0]]));
+            report.rows_removed += pair.len() - 1;
+            let time = |row: usize| interactions.timestamps.as_ref().map_or(0, |timestamps| timestamps[row]);
+            // The sort is stable: equal times are in file order, and max takes the last, min the first.
+            let last = *pair.iter().max_by_key(|&&row| time(row)).expect("a pair has rows");
+            let first = *pair.iter().min_by_key(|&&row| time(row)).expect("a pair has rows");
+            let chosen = match policy {
+                Duplicates::First => first,
+                Duplicates::Last => last,
+                Duplicates::Mean | Duplicates::Error => pair[0],
+            };
+            let ties = pair.iter().filter(|&&row| time(row) == time(chosen)).count();
+            report.by_file_order += usize::from(policy != Duplicates::Mean && ties > 1);
+            if policy == Duplicates::Mean {
+                let sum: f64 = pair.iter().map(|&row| f64::from(ratings[row])).sum();
+                let latest = time(last);
+                interactions.ratings[chosen] = (sum / pair.len() as f64) as f32;
+                if let Some(timestamps) = &mut interactions.timestamps {
+                    timestamps[chosen] = latest;
+                }
+            }
+            if keep.is_empty() {
+                keep.resize(rows, true);
+            }
+            pair.iter().for_each(|&row| keep[row] = row == chosen);
+        }
+        start = end;
+    }
+    if !keep.is_empty() {
+        retain(interactions, &keep);
+    }
+    Ok(report)
+}
+
+/// Leaves out users and products with too few ratings until all that are left have enough; vocabularies follow.
+///
+/// The k-core of the graph of ratings: the order of removal does not matter, so neither does the order of rows.
+pub fn k_core(
+    users: &mut Vocabulary,
+    items: &mut Vocabulary,
+    interactions: &mut Interactions,
+    min_per_user: usize,
+    min_per_item: usize,
+) -> Option<CoreReport> {
+    if min_per_user <= 1 && min_per_item <= 1 {
+        return None;
+    }
+    let rows = interactions.len();
+    let mut user_counts = counts(&interactions.users, users.len());
+    let mut item_counts = counts(&interactions.items, items.len());
+    let mut keep = vec![true; rows];
+    let mut passes = 0;
+    loop {
+        passes += 1;
+        let mut removed = false;
+        for (row, keep) in keep.iter_mut().enumerate() {
+            let (user, item) = (interactions.users[row] as usize, interactions.items[row] as usize);
+            if *keep && (user_counts[user] < min_per_user || item_counts[item] < min_per_item) {
+                *keep = false;
+                user_counts[user] -= 1;
+                item_counts[item] -= 1;
+                removed = true;
+            }
+        }
+        if !removed {
+            break;
+        }
+    }
+    retain(interactions, &keep);
+    let (users_before, items_before) = (users.len(), items.len());
+    renumber(users, &mut interactions.users, &user_counts);
+    renumber(items, &mut interactions.items, &item_counts);
+    Some(CoreReport {
+        passes,
+        users_removed: users_before - users.len(),
+        items_removed: items_before - items.len(),
+        rows_removed: rows - interactions.len(),
+    })
+}
+
+fn counts(index: &[u32], count: usize) -> Vec<usize> {
+    let mut counts = vec![0; count];
+    index.iter().for_each(|&index| counts[index as usize] += 1);
+    counts
+}
+
+/// Keeps the ids that still occur, in their order.
+fn renumber(ids: &mut Vocabulary, index: &mut [u32], counts: &[usize]) {
+    let mut left = Vocabulary::default();
+    let new: Vec<u32> = (0..ids.len() as u32)
+        .map(|old| match counts[old as usize] {
+            0 => u32::MAX,
+            _ => left.intern(ids.id(old)),
+        })
+        .collect();
+    index.iter_mut().for_each(|index| *index = new[*index as usize]);
+    *ids = left;
+}
+
+fn retain(interactions: &mut Interactions, keep: &[bool]) {
+    fn column<T>(values: &mut Vec<T>, keep: &[bool]) {
+        let mut keep = keep.iter();
+        values.retain(|_| *keep.next().expect("a flag a row"));
+    }
+    column(&mut interactions.users, keep);
+    column(&mut interactions.items, keep);
+    column(&mut interactions.ratings, keep);
+    if let Some(timestamps) = &mut interactions.timestamps {
+        column(timestamps, keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows(of: &[(u32, u32, f32, i64)]) -> Interactions {
+        Interactions {
+            users: of.iter().map(|row| row.0).collect(),
+            items: of.iter().map(|row| row.1).collect(),
+            ratings: of.iter().map(|row| row.2).collect(),
+            timestamps: Some(of.iter().map(|row| row.3).collect()),
+        }
+    }
+
+    #[test]
+    fn one_rating_a_pair_is_left_by_time_then_by_file_order() {
+        let file = [
+            (0, 7, 1.0, 50),
+            (0, 7, 4.0, 90),
+            (0, 7, 2.0, 90),
+            (0, 8, 3.0, 1),
+            (1, 7, 5.0, 1),
+        ];
+        let left = |policy| {
+            let mut interactions = rows(&file);
+            let report = deduplicate(&mut interactions, policy).unwrap();
+            assert_eq!((report.pairs, report.conflicts, report.rows_removed), (1, 1, 2));
+            (
+                interactions.ratings,
+                interactions.timestamps.unwrap()[0],
+                report.by_file_order,
+            )
+        };
+        assert_eq!(left(Duplicates::Last), (vec![2.0, 3.0, 5.0], 90, 1));
+        assert_eq!(left(Duplicates::First), (vec![1.0, 3.0, 5.0], 50, 0));
+        assert_eq!(left(Duplicates::Mean), (vec![7.0 / 3.0, 3.0, 5.0], 90, 0));
+        let conflict = deduplicate(&mut rows(&file), Duplicates::Error).unwrap_err();
+        assert_eq!((conflict.item, conflict.first, conflict.second), (7, 1.0, 4.0));
+        let mut untimed = Interactions {
+            timestamps: None,
+            ..rows(&file)
+        };
+        deduplicate(&mut untimed, Duplicates::First).unwrap();
+        assert_eq!(untimed.ratings, [1.0, 3.0, 5.0]);
+    }
+
+    #[test]
+    fn the_core_is_reached_by_several_passes() {
+        // A chain: each removal leaves the next one short.
+        let mut interactions = rows(&[
+            (0, 0, 5.0, 1),
+            (0, 1, 5.0, 1),
+            (1, 1, 5.0, 1),
+            (1, 2, 5.0, 1),
+            (2, 2, 5.0, 1),
+        ]);
+        let (mut users, mut items) = (Vocabulary::default(), Vocabulary::default());
+        for id in ["a", "b", "c"] {
+            users.intern(id);
+            items.intern(id);
+        }
+        let report = k_core(&mut users, &mut items, &mut interactions, 2, 2).unwrap();
+        assert_eq!(
+            (report.users_removed, report.items_removed, report.rows_removed),
+            (3, 3, 5)
+        );
+        assert!(interactions.is_empty() && users.is_empty() && items.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn the_core_has_enough_of_all_and_does_not_depend_on_row_order(
+            pairs in prop::collection::btree_set((0u32..12, 0u32..12), 0..90), least in 1usize..4, seed: u64
+        ) {
+            let core = |pairs: &[(u32, u32)]| {
+                let (mut users, mut items) = (Vocabulary::default(), Vocabulary::default());
+                let mut interactions = Interactions::default();
+                for (user, item) in pairs {
+                    interactions.users.push(users.intern(&user.to_string()));
+                    interactions.items.push(items.intern(&item.to_string()));
+                    interactions.ratings.push(1.0);
+                }
+                k_core(&mut users, &mut items, &mut interactions, least, 2);
+                let mut left: Vec<(String, String)> = (0..interactions.len())
+                    .map(|row| (users.id(interactions.users[row]).into(), items.id(interactions.items[row]).into()))
+                    .collect();
+                left.sort();
+                assert!(counts(&interactions.users, users.len()).iter().all(|count| *count >= least));
+                assert!(counts(&interactions.items, items.len()).iter().all(|count| *count >= 2));
+                left
+            };
+            let mut pairs: Vec<_> = pairs.into_iter().collect();
+            let left = core(&pairs);
+            let turn = seed as usize % pairs.len().max(1);
+            pairs.rotate_left(turn);
+            pairs.reverse();
+            prop_assert_eq!(left, core(&pairs));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What can be wrong with a ratings file: with a row, which is counted, and with the whole, which is an error.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Why a row was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    ColumnCount,
+    NotJson,
+    NotANumber,
+    OffTheScale,
+    EmptyId,
+    LongId,
+    NulByte,
+    BadTimestamp,
+    NotUtf8,
+}
+
+impl Fault {
+    /// The fault in words, with the offending text.
+    pub fn describe(self, example: &str) -> String {
+        match self {
+            Self::ColumnCount => format!("found {example}"),
+            Self::NotJson => format!("the line is not a JSON object: {example}"),
+            Self::NotANumber => format!("the rating `{example}` is not a number"),
+            Self::OffTheScale => format!("the rating `{example}` is off the scale"),
+            Self::EmptyId => format!("the {example} id is empty"),
+            Self::LongId => format!("the {example}, at most {MAX_ID_BYTES} are read"),
+            Self::NulByte => format!("the {example} id holds a NUL byte"),
+            Self::BadTimestamp => format!("the timestamp `{example}` is not in whole seconds since 1970"),
+            Self::NotUtf8 => "the row is not UTF-8".to_string(),
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(self, line: u64) -> &'static str {
+        match self {
+            Self::NotANumber if line == 1 => {
+                "is the first line a header? then set `data.header = true`; else the row must hold a rating"
+            }
+            Self::ColumnCount => "all rows must have the same columns; `data.delimiter` sets what stands between them",
+            Self::NotJson => "each line must be one whole JSON object, with double quotes",
+            Self::OffTheScale => "set `data.rating_scale` if the file has another scale",
+            Self::NotANumber | Self::EmptyId | Self::LongId | Self::BadTimestamp => {
+                "mend the row, set `data.columns` to where user, product, rating and timestamp stand, or raise `data.max_bad_rows`"
+            }
+            Self::NulByte => "the file is damaged or not text; save it as UTF-8, or raise `data.max_bad_rows`",
+            Self::NotUtf8 => "save the file as UTF-8, or raise `data.max_bad_rows`",
+        }
+    }
+}
+
+/// Longest id that is read; a longer one is a sign of a lost delimiter or quote.
+pub const MAX_ID_BYTES: usize = 1024;
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("cannot read `{path}`: {message}")]
+    Read { path: PathBuf, message: String },
+    #[error("`{path}` has no rows")]
+    Empty { path: PathBuf },
+    #[error("`{path}` has a header and no rows")]
+    OnlyHeader { path: PathBuf },
+    #[error("`{path}` is {found}, wanted delimited text, JSON lines or Parquet")]
+    Format {
+        path: PathBuf,
+        found: &'static str,
+        hint: &'static str,
+    },
+    #[error("`{path}`: there is no column {wanted} for `data.{key}`; there are {present}")]
+    Column {
+        path: PathBuf,
+        key: String,
+        wanted: String,
+        present: String,
+        nearest: Option<String>,
+    },
+    #[error("`{path}`: column `{column}` {found}, wanted {wanted}")]
+    ColumnType {
+        path: PathBuf,
+        column: String,
+        found: String,
+        wanted: &'static str,
+    },
+    #[error("a quote does not close on its line ({path}:{line})")]
+    OpenQuote { path: PathBuf, line: u64 },
+    #[error("{compression} data ends too early (`{path}`, after line {line})")]
+    Truncated {
+        path: PathBuf,
+        compression: &'static str,
+        line: u64,
+    },
+    #[error("{fault} ({path}:{line}); bad rows: {bad} of {rows}, allowed: {allowed}")]
+    TooManyBadRows {
+        fault: String,
+        path: PathBuf,
+        line: u64,
+        bad: usize,
+        rows: usize,
+        allowed: usize,
+        hint: &'static str,
+    },
+    #[error("`data.{key}` needs timestamps, and `{path}` has none")]
+    NoTimestamps { path: PathBuf, key: &'static str },
+    #[error("user `{user}` rated product `{product}` more than once, {first} and {second} (`{path}`)")]
+    Duplicate {
+        path: PathBuf,
+        user: String,
+        product: String,
+        first: f32,
+        second: f32,
+    },
+    #[error("`{path}`: of {rows} rows none is left {by}")]
+    NothingLeft {
+        path: PathBuf,
+        rows: usize,
+        by: &'static str,
+    },
+}
+
+impl IngestError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read { .. } => "check `data.path`; it must be a readable file".to_string(),
+            Self::Empty { .. } | Self::OnlyHeader { .. } => {
+                "each row is `user,product,rating` or `user,product,rating,timestamp`".to_string()
+            }
+            Self::Format { hint, .. } | Self::TooManyBadRows { hint, .. } => hint.to_string(),
+            Self::Column {
+                nearest: Some(nearest), ..
+            } => format!("did you mean `{nearest}`?"),
+            Self::Column { .. } => {
+                "`data.columns` takes numbers from 0, or the names in the file; `data.header` says if it has any"
+                    .to_string()
+            }
+            Self::ColumnType { .. } => "set `data.columns` to the columns that hold these".to_string(),
+            Self::OpenQuote { .. } => "close the quote, or double it if it is part of the text".to_string(),
+            Self::Truncated { .. } => "the file was cut, perhaps by a broken download: get it again".to_string(),
+            Self::NoTimestamps { .. } => {
+                "`data.columns.timestamp` names the column; without one, remove `data.since` and `data.until`"
+                    .to_string()
+            }
+            Self::Duplicate { .. } => "`data.duplicates` can also be `last`, `first` or `mean`".to_string(),
+            Self::NothingLeft { .. } => {
+                "lower `data.min_ratings_per_user` and `data.min_ratings_per_product`, or widen `data.since` and `data.until`"
+                    .to_string()
+            }
+        }
+    }
+}
+
+/// At most 40 characters, on one line.
+pub fn shorten(text: &str) -> String {
+    let mut short: String = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(40)
+        .collect();
+    if text.chars().nth(40).is_some() {
+        short.push('…');
+    }
+    short
+}

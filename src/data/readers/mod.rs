@@ -1,0 +1,36 @@
+//! Readers: every format as the same rows of four fields.
+
+pub mod delimited;
+pub mod json_lines;
+pub mod parquet;
+
+use super::fault::{Fault, IngestError};
+
+/// What a file says in one place, before it is checked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Field<'a> {
+    Missing,
+    Text(&'a [u8]),
+    Integer(i64),
+    Number(f64),
+}
+
+/// User, product, rating, timestamp.
+pub type Fields<'a> = [Field<'a>; 4];
+
+/// One row: where it stands, and what it says or why that cannot be told.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Line of the file, from 1; in Parquet the row, from 1.
+    pub line: u64,
+    pub fields: Result<Fields<'a>, (Fault, String)>,
+}
+
+/// The rows of a file, one after the other.
+pub trait Rows {
+    /// The next row, `None` after the last. Errors if nothing more can be read.
+    fn next(&mut self) -> Result<Option<Row<'_>>, IngestError>;
+
+    /// Whether rows have a timestamp.
+    fn has_timestamps(&self) -> bool;
+}

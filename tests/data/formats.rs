@@ -1,0 +1,251 @@
+//! The same ratings in every format give the same vocabularies and interactions.
+
+use crate::folder;
+use dotcart::config::{Column, Config, DataConfig, GenerateConfig};
+use dotcart::data::ingest::{Ingested, ingest};
+use dotcart::data::progress::Silent;
+use dotcart::data::synthetic;
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+/// User, product, rating, seconds.
+type Rating = (String, String, f64, i64);
+
+fn ratings() -> Vec<Rating> {
+    let size = GenerateConfig {
+        ratings: 3_000,
+        users: 1_200,
+        products: 200,
+    };
+    let mut text = Vec::new();
+    synthetic::write(&mut text, &size, 5).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let rating = |line: &str| {
+        let parts: Vec<&str> = line.split(',').collect();
+        (
+            parts[0].into(),
+            parts[1].into(),
+            parts[2].parse().unwrap(),
+            parts[3].parse().unwrap(),
+        )
+    };
+    text.lines().map(rating).collect()
+}
+
+fn lines(ratings: &[Rating], head: &str, line: impl Fn(&Rating) -> String) -> Vec<u8> {
+    ratings
+        .iter()
+        .fold(head.to_string(), |text, rating| text + &line(rating))
+        .into_bytes()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+fn parquet(ratings: &[Rating], compression: Compression) -> Vec<u8> {
+    let schema = "message ratings { required byte_array user (UTF8); optional byte_array product (UTF8);
+        required double rating; optional int64 timestamp; }";
+    let properties = WriterProperties::builder().set_compression(compression).build();
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
+    // Two row groups, so that the seam is read as well.
+    for ratings in ratings.chunks(2_000) {
+        let text = |of: fn(&Rating) -> &String| {
+            ratings
+                .iter()
+                .map(|row| ByteArray::from(of(row).as_str()))
+                .collect::<Vec<_>>()
+        };
+        let levels = vec![1; ratings.len()];
+        let mut group = file.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&text(|row| &row.0), None, None)
+            .unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&text(|row| &row.1), Some(&levels), None)
+            .unwrap();
+        column.close().unwrap();
+        let values: Vec<f64> = ratings.iter().map(|row| row.2).collect();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<DoubleType>().write_batch(&values, None, None).unwrap();
+        column.close().unwrap();
+        let values: Vec<i64> = ratings.iter().map(|row| row.3).collect();
+        let mut column = group.next_column().unwrap().unwrap();
+        column
+            .typed::<Int64Type>()
+            .write_batch(&values, Some(&levels), None)
+            .unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+    }
+    file.into_inner().unwrap()
+}
+
+fn read(path: &Path, adjust: impl FnOnce(&mut DataConfig)) -> Ingested {
+    let mut config = Config::default().data;
+    adjust(&mut config);
+    ingest(path, false, &config, &Silent).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn every_format_gives_the_same() {
+    let ratings = ratings();
+    let csv = lines(&ratings, "", |(u, p, r, t)| format!("{u},{p},{r:.1},{t}\n"));
+    let files: Vec<(&str, Vec<u8>)> = vec![
+        ("plain.csv", csv.clone()),
+        (
+            "header.csv",
+            lines(&ratings, "user,product,rating,time\n", |(u, p, r, t)| {
+                format!("{u},{p},{r},{t}\n")
+            }),
+        ),
+        (
+            "bom-crlf.csv",
+            lines(&ratings, "\u{feff}u,p,r,t\r\n", |(u, p, r, t)| {
+                format!("\"{u}\",\"{p}\",{r},{t}\r\n")
+            }),
+        ),
+        (
+            "bom.csv",
+            lines(&ratings, "\u{feff}", |(u, p, r, t)| format!("\"{u}\",{p},{r},{t}\n")),
+        ),
+        (
+            "tab.tsv",
+            lines(&ratings, "", |(u, p, r, t)| format!("{u}\t{p}\t{r}\t{t}\n")),
+        ),
+        (
+            "semicolon.txt",
+            lines(&ratings, "", |(u, p, r, t)| format!("{u};{p};{r};{t}\n")),
+        ),
+        (
+            "ratings.dat",
+            lines(&ratings, "", |(u, p, r, t)| format!("{u}::{p}::{r}::{t}\n")),
+        ),
+        (
+            "header.dat",
+            lines(&ratings, "u::p::r::t\r\n", |(u, p, r, t)| {
+                format!("{u}::{p}::{r}::{t}\r\n")
+            }),
+        ),
+        ("no-line-feed-at-the-end.csv", csv[..csv.len() - 1].to_vec()),
+        (
+            "milliseconds.csv",
+            lines(&ratings, "", |(u, p, r, t)| format!("{u},{p},{r},{t}123\n")),
+        ),
+        ("named-wrong.csv", gzip(&csv)),
+        ("a.gz", [gzip(&csv[..1_000]), gzip(&csv[1_000..])].concat()),
+        ("a.zst", zstd::encode_all(csv.as_slice(), 3).unwrap()),
+        (
+            "2014.json",
+            lines(&ratings, "", |(u, p, r, t)| {
+                format!(
+                    "{{\"reviewerID\": \"{u}\", \"asin\": \"{p}\", \"helpful\": [0, 0], \"overall\": {r:.1}, \"unixReviewTime\": {t}}}\n"
+                )
+            }),
+        ),
+        (
+            "2023.jsonl",
+            lines(&ratings, "", |(u, p, r, t)| {
+                format!(
+                    "{{\"rating\": {r:.1}, \"title\": \"x \\\"y\\\"\", \"asin\": \"other\", \"parent_asin\": \"{p}\", \
+                     \"user_id\": \"{u}\", \"timestamp\": {t}000, \"verified_purchase\": true}}\n"
+                )
+            }),
+        ),
+        (
+            "escaped.jsonl.gz",
+            gzip(&lines(&ratings, "", |(u, p, r, t)| {
+                format!(
+                    "{{\"user\": \"\\u0041{}\", \"item\": \"{p}\", \"rating\": \"{r}\", \"timestamp\": {t}}}\n",
+                    &u[1..]
+                )
+            })),
+        ),
+        ("plain.parquet", parquet(&ratings, Compression::UNCOMPRESSED)),
+        ("snappy.csv", parquet(&ratings, Compression::SNAPPY)),
+        ("zstd.parquet", parquet(&ratings, Compression::ZSTD(Default::default()))),
+        ("gzip.parquet", parquet(&ratings, Compression::GZIP(Default::default()))),
+    ];
+    let folder = folder("formats");
+    let mut first: Option<Ingested> = None;
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let data = read(&path, |_| {});
+        let Some(first) = &first else {
+            assert_eq!(data.report.rows_read, 3_000);
+            first = Some(data);
+            continue;
+        };
+        assert_eq!(data.interactions, first.interactions, "{name}");
+        assert!(data.users.ids().eq(first.users.ids()), "{name}");
+        assert!(data.items.ids().eq(first.items.ids()), "{name}");
+        assert_eq!(
+            (data.report.rows_read, data.report.bad_rows.len()),
+            (3_000, 0),
+            "{name}"
+        );
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn numbers_become_their_decimal_text() {
+    let folder = folder("numbers");
+    let path = folder.join("a.parquet");
+    let schema = "message m { required int64 who; required int32 what; required int32 stars; }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut file =
+        SerializedFileWriter::new(Vec::new(), schema, Arc::new(WriterProperties::builder().build())).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column
+        .typed::<Int64Type>()
+        .write_batch(&[7, -3, 7], None, None)
+        .unwrap();
+    column.close().unwrap();
+    for values in [[10, 20, 20], [1, 5, 4]] {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int32Type>().write_batch(&values, None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    std::fs::write(&path, file.into_inner().unwrap()).unwrap();
+
+    let data = read(&path, |_| {});
+    let json = folder.join("a.jsonl");
+    let text = "{\"user\":7,\"item\":10,\"rating\":1}\n{\"user\":-3,\"item\":20,\"rating\":5}\n{\"user\":7,\"item\":20,\"rating\":4}\n";
+    std::fs::write(&json, text).unwrap();
+    for data in [data, read(&json, |_| {})] {
+        assert_eq!(data.users.ids().collect::<Vec<_>>(), ["7", "-3"]);
+        assert_eq!(data.items.ids().collect::<Vec<_>>(), ["10", "20"]);
+        assert_eq!(data.interactions.ratings, [1.0, 4.0, 5.0]);
+        assert_eq!(data.interactions.timestamps, None);
+    }
+
+    let error = |name: &str| {
+        let mut config = Config::default().data;
+        config.columns.rating = Column::Name(name.to_string());
+        let error = ingest(&path, false, &config, &Silent).unwrap_err();
+        format!("{error} | {}", error.hint()).replace(&path.display().to_string(), "FILE")
+    };
+    assert_eq!(
+        error("star"),
+        "`FILE`: there is no column `star` for `data.columns.rating`; there are `who`, `what`, `stars` | did you mean `stars`?"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
