@@ -1,4 +1,4 @@
-//! The same ratings in every format give the same vocabularies and interactions.
+//! The same ratings in every format give the same vocabularies, interactions and trained model.
 
 use crate::folder;
 use dotcart::config::{Column, Config, DataConfig, GenerateConfig};
@@ -101,6 +101,24 @@ fn read(path: &Path, adjust: impl FnOnce(&mut DataConfig)) -> Ingested {
     ingest(path, false, &config, &Silent).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Trains the binary on a file of the folder and returns the model.
+fn model(folder: &Path, file: &str, run: &str) -> Vec<u8> {
+    let config = "[model]\ndim = 8\n[train]\nepochs = 2\nbatch_size = 256\nlearning_rate = 0.01\n";
+    std::fs::write(folder.join("c.toml"), config).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dotcart"))
+        .args(["train", "c.toml", "--device", "cpu"])
+        .args(["--set", &format!("data.path={file}"), "--set", &format!("name={run}")])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{file}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    std::fs::read(folder.join(format!("runs/{run}-1/model.safetensors"))).unwrap()
+}
+
 #[test]
 fn every_format_gives_the_same() {
     let ratings = ratings();
@@ -181,16 +199,18 @@ fn every_format_gives_the_same() {
         ("gzip.parquet", parquet(&ratings, Compression::GZIP(Default::default()))),
     ];
     let folder = folder("formats");
-    let mut first: Option<Ingested> = None;
-    for (name, bytes) in files {
+    let mut first: Option<(Ingested, Vec<u8>)> = None;
+    for (number, (name, bytes)) in files.into_iter().enumerate() {
         let path = folder.join(name);
         std::fs::write(&path, bytes).unwrap();
         let data = read(&path, |_| {});
-        let Some(first) = &first else {
+        let model = model(&folder, name, &format!("run{number}"));
+        let Some((first, first_model)) = &first else {
             assert_eq!(data.report.rows_read, 3_000);
-            first = Some(data);
+            first = Some((data, model));
             continue;
         };
+        assert!(model == *first_model, "{name}: another model");
         assert_eq!(data.interactions, first.interactions, "{name}");
         assert!(data.users.ids().eq(first.users.ids()), "{name}");
         assert!(data.items.ids().eq(first.items.ids()), "{name}");
