@@ -1,5 +1,6 @@
 //! The data stage: from a file to columns, a split and a sampling table. Host only; no device is known here.
 
+pub mod check;
 pub mod clean;
 pub mod download;
 pub mod fault;

@@ -66,7 +66,12 @@ impl Drop for Training {
 
 /// Starts the long training, and waits until it has saved `checkpoints` checkpoints.
 fn start_and_wait(scene: &Scene, checkpoints: usize) -> Training {
-    let arguments = [&["train", "config.toml", "--set", "name=cut"], LONG.as_slice()].concat();
+    start_and_wait_with(scene, checkpoints, &[])
+}
+
+/// The same with more arguments.
+fn start_and_wait_with(scene: &Scene, checkpoints: usize, more: &[&str]) -> Training {
+    let arguments = [&["train", "config.toml", "--set", "name=cut"], LONG.as_slice(), more].concat();
     let mut command = scene.command(&arguments);
     let training = Training(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let metrics = scene.folder.join("runs/cut-1/metrics.jsonl");
@@ -107,6 +112,22 @@ fn a_killed_training_resumes_to_the_same_bytes() {
     let again = scene.run(&["train", "--resume", "cut-1"]);
     assert_eq!(again.code, Some(1));
     assert!(again.stderr.contains("is complete already"), "{}", again.stderr);
+}
+
+#[test]
+fn a_training_that_draws_anew_each_epoch_resumes_to_the_same_bytes() {
+    let scene = Scene::new("redraw", CONFIG);
+    let redraw = ["--set", "oversample.resample=each-epoch"];
+    let reference = model(&scene, "whole", &[LONG.as_slice(), &redraw].concat());
+    assert!(reference != model(&scene, "once", &LONG), "the same rows each epoch");
+    // In the middle of an epoch after the first.
+    drop(start_and_wait_with(&scene, 25, &redraw));
+    assert!(
+        !scene.folder.join("runs/cut-1/manifest.json").exists(),
+        "the training was over before it was killed"
+    );
+    scene.succeed(&["train", "--resume", "cut-1"]);
+    assert!(reference == scene.read("runs/cut-1/model.safetensors"));
 }
 
 #[test]
