@@ -7,6 +7,7 @@ pub mod fault;
 pub mod format;
 pub mod ingest;
 pub mod interactions;
+pub mod marginals;
 pub mod oversample;
 pub mod progress;
 pub mod readers;
