@@ -16,6 +16,7 @@
 //! - *factor*, `4 + dim` words: what scoring needs: `bias, 0, 0, 0 | weight[dim]`.
 
 use crate::interaction::{ItemIndex, UserIndex};
+use serde::{Deserialize, Serialize};
 
 /// Words before the weights in a record and in a factor row.
 pub const ROW_HEADER: usize = 4;
@@ -80,7 +81,7 @@ impl ModelShape {
 }
 
 /// The dense sigmoid head of one unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
     pub scale: f32,
     pub bias: f32,

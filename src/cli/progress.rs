@@ -6,18 +6,40 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 
 /// Files below this are read before a bar could be seen.
-const WORTH_SHOWING: u64 = 16 << 20;
+const BYTES_WORTH_SHOWING: u64 = 16 << 20;
+/// Users who are ranked for before a bar could be seen.
+const USERS_WORTH_SHOWING: u64 = 1_000;
+
+/// What a bar counts.
+#[derive(Clone, Copy, Debug)]
+enum Unit {
+    Bytes,
+    Users,
+}
 
 /// Shows one stage at a time; nothing without a terminal.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bar {
+    unit: Unit,
     bar: Mutex<Option<ProgressBar>>,
 }
 
 impl Bar {
-    /// A bar for this process.
-    pub fn new() -> Self {
-        Self::default()
+    /// A bar for reading files.
+    pub fn of_bytes() -> Self {
+        Self::of(Unit::Bytes)
+    }
+
+    /// A bar for work done user by user.
+    pub fn of_users() -> Self {
+        Self::of(Unit::Users)
+    }
+
+    fn of(unit: Unit) -> Self {
+        Self {
+            unit,
+            bar: Mutex::new(None),
+        }
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
@@ -28,12 +50,18 @@ impl Bar {
 impl Progress for Bar {
     fn begin(&self, what: &str, total: Option<u64>) {
         self.end();
-        if total.is_some_and(|total| total < WORTH_SHOWING) || !std::io::stderr().is_terminal() {
+        let worth_showing = match self.unit {
+            Unit::Bytes => BYTES_WORTH_SHOWING,
+            Unit::Users => USERS_WORTH_SHOWING,
+        };
+        if total.is_some_and(|total| total < worth_showing) || !std::io::stderr().is_terminal() {
             return;
         }
-        let template = match total {
-            Some(_) => "{msg:>11}  {bar:32}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
-            None => "{msg:>11}  {bytes}  {bytes_per_sec}",
+        let template = match (self.unit, total) {
+            (Unit::Bytes, Some(_)) => "{msg:>11}  {bar:32}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+            (Unit::Bytes, None) => "{msg:>11}  {bytes}  {bytes_per_sec}",
+            (Unit::Users, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} users  {per_sec}  {eta} left",
+            (Unit::Users, None) => "{msg:>11}  {human_pos} users  {per_sec}",
         };
         let style = ProgressStyle::with_template(template).expect("the template is well formed");
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);

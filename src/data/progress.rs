@@ -4,10 +4,10 @@ use std::io::Read;
 
 /// Hears how far a stage is, on whatever thread does the work.
 pub trait Progress: Sync {
-    /// A stage begins; `total` bytes, where that is known.
+    /// A stage begins; `total` bytes, or users where it goes user by user, where that is known.
     fn begin(&self, what: &str, total: Option<u64>);
-    /// So many bytes of it are done.
-    fn at(&self, bytes: u64);
+    /// So many of them are done.
+    fn at(&self, done: u64);
     /// The stage is over.
     fn end(&self);
 }

@@ -14,7 +14,8 @@ use crate::artifact::run_directory::{CHECKPOINT_BEST, CHECKPOINT_LAST, RunDirect
 use crate::config::Config;
 use crate::engine::objective::Objective;
 use crate::engine::{EngineError, StepStatistics};
-use crate::metrics::rating::{Confusion, auc};
+use crate::metrics::curves::Sweep;
+use crate::metrics::rating::Confusion;
 use crate::optimizer::Schedule;
 use burn::train::{
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
@@ -301,7 +302,7 @@ impl Rows {
             precision: counts.precision().unwrap_or(0.0),
             base_rate: counts.base_rate()?,
             recall: counts.recall().unwrap_or(0.0),
-            auc: auc(&self.logits, &self.relevant).unwrap_or(0.5),
+            auc: Sweep::new(&self.logits, &self.relevant).auc().unwrap_or(0.5),
         })
     }
 }
