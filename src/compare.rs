@@ -95,7 +95,8 @@ fn differences(configs: &[BTreeMap<String, String>]) -> BTreeMap<String, Vec<Str
     for key in configs.iter().flat_map(BTreeMap::keys) {
         let value = |config: &BTreeMap<String, String>| config.get(key).cloned().unwrap_or_else(|| "-".to_string());
         let values: Vec<String> = configs.iter().map(value).collect();
-        if values.iter().any(|value| *value != values[0]) {
+        // Runs are named by their folders already.
+        if key != "name" && values.iter().any(|value| *value != values[0]) {
             found.insert(key.clone(), values);
         }
     }
@@ -111,7 +112,7 @@ mod tests {
         let load = |text: &str| keys(&Config::from_text(text, "x.toml", &[]).unwrap());
         let found = differences(&[
             load(""),
-            load("[oversample]\nfactors = { \"1\" = 2.0 }\n[model]\ndim = 32"),
+            load("name = \"other\"\n[oversample]\nfactors = { \"1\" = 2.0 }\n[model]\ndim = 32"),
         ]);
         let expected = [
             ("model.dim", vec!["64", "32"]),

@@ -63,7 +63,7 @@ class Dotcart:
 
     def __init__(self, binary, config, folder, sets):
         self.binary, self.config, self.folder = binary, config, folder
-        self.sets = ["oversample.strategy=none", "evaluate.ranked_users=1", *sets]
+        self.sets = ["oversample.strategy=none", "evaluate.ranked_users=1", "data.titles=", *sets]
 
     def call(self, *words):
         done = subprocess.run([self.binary, *words], cwd=self.folder, capture_output=True, text=True)
@@ -83,7 +83,7 @@ class Dotcart:
         """The options of least validation loss on a fifth of the training rows, with the epoch that had it."""
         found = []
         for number, options in enumerate(grid):
-            split = {"split_valid": 0.2, "split_test": 0}
+            split = {"split_valid": 0.2, "split_test": 0, "train_epochs": 200, "train_early_stopping.patience": 4}
             run = self.train(f"tune{number}", train_csv, **split, **options)
             events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
             ends = [event for event in events if event["event"] == "validated" and event["epoch_end"]]
@@ -149,6 +149,7 @@ def keras(train, test, dim=64, epochs=6, batch=1024):
 
 
 def myfm(train, test, rank=8, iterations=200):
+    os.environ["TQDM_DISABLE"] = "1"
     import numpy as np
     import scipy.sparse as sparse
     from myfm import MyFMRegressor
@@ -220,7 +221,7 @@ def tune(name, fit, grid, train):
     return min(found, key=lambda pair: pair[0])[1]
 
 
-DOTCART_GRID = [{"train_l2": l2, "model_dim": dim} for l2 in [0.06, 0.09, 0.12, 0.16] for dim in [16, 64]]
+DOTCART_GRID = [{"train_l2": l2, "model_dim": dim} for l2 in [0.03, 0.06, 0.09, 0.12] for dim in [16, 64]]
 SVD_GRID = [
     {"n_factors": factors, "n_epochs": epochs, "lr_all": 0.005, "reg_all": reg}
     for factors, epochs, reg in [(20, 20, 0.05), (20, 40, 0.08), (50, 40, 0.1), (100, 60, 0.1), (100, 60, 0.15)]

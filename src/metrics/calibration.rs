@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn edges_belong_to_the_lower_bin_and_no_score_is_lost() {
+    fn both_ends_of_the_scale_have_a_bin() {
         let bins = reliability(&[0.0, 0.2, 1.0, 0.99], &[0.0, 1.0, 1.0, 0.5]);
         let rows: Vec<usize> = bins.iter().map(|bin| bin.rows).collect();
         assert_eq!(rows, [1, 1, 2]);
