@@ -4,13 +4,15 @@ use super::args::{Ablation, TrainArguments};
 use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
-use crate::artifact::run_directory::{CONFIG, RunDirectory};
+use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
+use crate::artifact::tensor_file::write_whole;
 use crate::compare::compare;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
 use crate::dashboard::plain::Plain;
 use crate::dashboard::terminal::{self, StopKey, Terminal};
 use crate::format::duration;
 use crate::pipeline::{self, PipelineError, Prepared};
+use crate::report::report;
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
 use burn::train::Interrupter;
 use std::fs::File;
@@ -132,6 +134,7 @@ impl Session {
         }
         let judging = Instant::now();
         let evaluation = pipeline::complete(&run, &config, &trained, &Bar::of_users())?;
+        write_whole(&run.file(REPORT), report(&run, &config)?.as_bytes())?;
         let judged = judging.elapsed().as_secs_f64();
         drop(lock);
         output.data("");
