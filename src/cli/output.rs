@@ -1,11 +1,14 @@
 //! The only printer. stdout is data (reports, rankings), stderr is talk.
 
+pub mod bench;
+
 use crate::calendar::date_of;
 use crate::config::Duplicates;
 use crate::data::report::DataReport;
 use crate::evaluate::Evaluation;
-use crate::format::{count, percent};
+use crate::format::{count, mebibytes, percent};
 use crate::inspect::Inspection;
+use crate::memory::MemoryNeed;
 use crate::recommend::Ranking;
 use crate::train::event::ClassCount;
 use serde::Serialize;
@@ -124,16 +127,7 @@ impl Output {
             ));
         }
         self.data("");
-        let memory = &inspection.memory;
-        let mebibytes = |bytes: usize| format!("{} MiB", count(bytes.div_ceil(1 << 20)));
-        self.data(&format!(
-            "memory  about {}: tables and Adam at dim {} {}, ratings {}, plans {}",
-            mebibytes(memory.total()),
-            memory.dim,
-            mebibytes(memory.tables),
-            mebibytes(memory.ratings),
-            mebibytes(memory.plans),
-        ));
+        self.data(&format!("memory  {}", memory_line(&inspection.memory)));
     }
 
     /// Users whom `leave-last-out` could not take a rating from.
@@ -164,6 +158,11 @@ impl Output {
             .collect();
         self.talk(&format!("       train    {}", classes.join("   ")));
         self.talk("                (natural -> oversampled; valid and test stay natural)");
+    }
+
+    /// What a training is going to take.
+    pub fn memory(&mut self, need: &MemoryNeed) {
+        self.talk(&format!("       memory   {}", memory_line(need)));
     }
 
     /// A judged split; each number beside what it must be read against.
@@ -266,6 +265,20 @@ impl Output {
             ));
         }
     }
+}
+
+/// What a training takes, all in all and in its parts.
+pub fn memory_line(need: &MemoryNeed) -> String {
+    let place = if need.tables_on_card { "on the card " } else { "" };
+    format!(
+        "about {} at the most: tables and optimiser {place}{} (dim {}), ratings {}, steps {}; the model when judged {}",
+        mebibytes(need.total()),
+        mebibytes(need.tables),
+        need.dim,
+        mebibytes(need.ratings),
+        mebibytes(need.steps),
+        mebibytes(need.evaluation),
+    )
 }
 
 /// Cells of a bar chart.

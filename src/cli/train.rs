@@ -33,6 +33,7 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
         output.never_held_out(never, prepared.report.users);
     }
     output.oversampling(&prepared.classes);
+    output.memory(&pipeline::predict_memory(&config, &prepared));
 
     let interrupter = Interrupter::new();
     stop_on_signals(&interrupter);

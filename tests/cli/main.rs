@@ -4,7 +4,9 @@
 mod gpu;
 
 mod bad_input;
+mod bench;
 mod first_light;
+mod memory;
 mod real_data;
 mod same_bytes;
 mod scene;
