@@ -31,14 +31,14 @@ pub struct PartReport {
 }
 
 /// Looks at prepared data.
-pub fn inspect(config: &Config, prepared: Prepared) -> Inspection {
-    let parts = [Part::Train, Part::Valid, Part::Test].map(|part| part_report(&prepared, part));
-    let memory = predict_memory(config, &prepared);
+pub fn inspect(config: &Config, prepared: &Prepared) -> Inspection {
+    let parts = [Part::Train, Part::Valid, Part::Test].map(|part| part_report(prepared, part));
+    let memory = predict_memory(config, prepared);
     Inspection {
         parts: parts.to_vec(),
         memory,
-        classes: prepared.classes,
-        data: prepared.report,
+        classes: prepared.classes.clone(),
+        data: prepared.report.clone(),
     }
 }
 

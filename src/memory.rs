@@ -3,7 +3,7 @@
 //! ```text
 //! tables      (users + items) record_bytes                    weights and the optimiser's state
 //! ratings     rows (12 + 8 + 1)                               user, item, rating; timestamp, if there are any; part
-//!             + 8 train + 4 samples + 28 valid                sampling table; order of an epoch; scores of validation
+//!             + 8 train + 21 samples + 28 valid               sampling table; an epoch as it is drawn; scores of validation
 //! steps       (min(b, users) + min(b, items)) factor_bytes    compact rows, b = max(batch, pairs that are scored at once)
 //!             + 60 * 4 b + 16 * 2 planned                     planned steps on their way; two tables of step sizes
 //! evaluation  2 (users + items) factor_bytes + rows (12 + 8 + 1) + 40 test
@@ -93,7 +93,7 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
         dim: shape.dim,
         optimizer: config.train.optimizer,
         tables: ((size.users + size.items) * shape.record_len(config.train.optimizer) * WORD) as u64,
-        ratings: (size.rows * row + 8 * size.train + 4 * size.samples + 28 * size.valid) as u64,
+        ratings: (size.rows * row + 8 * size.train + 21 * size.samples + 28 * size.valid) as u64,
         steps: (compact(size.users) + compact(size.items) + CHUNKS * chunk + 32 * planned) as u64,
         evaluation: (2 * (size.users + size.items) * factor_bytes + size.rows * row + 40 * size.test) as u64,
         process: if is_software { 256 << 20 } else { 64 << 20 },

@@ -6,6 +6,7 @@ mod gpu;
 mod bad_input;
 mod bench;
 mod first_light;
+mod judging;
 mod memory;
 mod real_data;
 mod same_bytes;
