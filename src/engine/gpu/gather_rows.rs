@@ -1,6 +1,7 @@
 //! Launches `shaders/gather_rows.wgsl`: the touched rows of one page, settled, into the compact buffer.
 
-use super::{WORKGROUP, constants, workgroups};
+use super::WORKGROUP;
+use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 
@@ -39,13 +40,13 @@ params! {
 #[derive(Clone, Debug)]
 pub struct GatherRows {
     kernel: Kernel,
-    dim: usize,
+    teams: Teams,
 }
 
 impl GatherRows {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
-        Self { kernel, dim }
+    pub fn new(teams: Teams) -> Self {
+        let kernel = Kernel::new(&SPEC, &teams.constants());
+        Self { kernel, teams }
     }
 
     /// Queues one page.
@@ -59,7 +60,7 @@ impl GatherRows {
         status: &Buffer,
         params: &Params,
     ) {
-        let workgroups = workgroups(params.slots as usize, self.dim);
+        let workgroups = self.teams.workgroups(params.slots as usize);
         let buffers = [plan, schedule, records, compact, status];
         gpu.launch(&self.kernel, &buffers, params, workgroups);
     }

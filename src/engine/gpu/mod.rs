@@ -3,13 +3,13 @@
 //! Each file named like a shader launches it and says what it binds; the file of that name under `cpu` is its twin.
 //! `table` keeps a table in pages, `trainer` and `scorer` put the kernels in order.
 //!
-//! A *team* of [`lanes`] threads takes a row or a sample, each thread every `lanes`-th column of four numbers, so that
-//! neighbouring threads read neighbouring words. Teams meet in workgroup memory and add in fixed order; nothing needs
-//! subgroups, float atomics or more than eight buffers.
+//! `teams` says how rows and samples are spread over threads. No kernel binds more than eight buffers.
 //!
 //! Memory traffic of a training step, in rows of `dim` words for each touched row: `gather_rows` reads weight, m and v and
-//! writes the settled weight, `update_rows` reads and writes weight, m and v: 10. It works the catch-up out a second time
-//! rather than let `gather_rows` write back what it settled, which would make 13 and let looking change the state.
+//! writes the settled weight; `update_rows` reads m, v and the settled weight, which is still in the cache, and writes weight,
+//! m and v: 9. A row whose turn came in the last step is settled already and costs 7, one that no step has touched yet 5.
+//! `gather_rows` could write back what it settled, which would spare `update_rows` the decay; but then looking at a model
+//! would change its state.
 
 pub mod gather_rows;
 pub mod merge_top_k;
@@ -19,6 +19,7 @@ pub mod score_top_k;
 pub mod scorer;
 pub mod sum_pieces;
 pub mod table;
+pub mod teams;
 pub mod trainer;
 pub mod update_head;
 pub mod update_rows;
@@ -32,8 +33,6 @@ use crate::shader::Constant;
 
 /// Threads of a workgroup, except where a kernel says otherwise.
 pub const WORKGROUP: usize = 128;
-/// A team is at most this wide.
-const MAX_LANES: usize = 16;
 /// Loop iterations that a thread may take: Mesa's software driver ends a shader there, without a word
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS`).
 pub const MAX_TRIPS: usize = 65_535;
@@ -59,21 +58,6 @@ pub const SPECS: [&KernelSpec; 8] = [
     &update_rows::SPEC,
 ];
 
-/// Threads that share a row of `dim` columns: a power of two.
-pub fn lanes(dim: usize) -> usize {
-    (dim / 4).next_power_of_two().min(MAX_LANES)
-}
-
-/// Rows or samples that a workgroup takes.
-pub fn teams(dim: usize) -> usize {
-    WORKGROUP / lanes(dim)
-}
-
-/// Workgroups for `count` rows or samples.
-fn workgroups(count: usize, dim: usize) -> usize {
-    count.div_ceil(teams(dim))
-}
-
 /// What every shader's prelude says.
 ///
 /// Panics unless `dim` is a multiple of 4 from 4 to [`MAX_DIM`].
@@ -87,8 +71,6 @@ pub fn constants(dim: usize) -> Vec<Constant> {
         ("FACTOR4", (ROW_HEADER + dim) / 4),
         ("RECORD4", (ROW_HEADER + 3 * dim) / 4),
         ("WORKGROUP", WORKGROUP),
-        ("LANES", lanes(dim)),
-        ("TEAMS", teams(dim)),
         ("PIECE", PIECE),
         ("TILE", score_top_k::TILE),
         ("QUERIES", score_top_k::QUERIES),

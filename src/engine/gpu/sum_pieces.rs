@@ -1,6 +1,7 @@
 //! Launches `shaders/sum_pieces.wgsl`: the gradient sums of the pieces of long rows.
 
-use super::{WORKGROUP, constants, workgroups};
+use super::WORKGROUP;
+use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 
@@ -34,13 +35,13 @@ params! {
 #[derive(Clone, Debug)]
 pub struct SumPieces {
     kernel: Kernel,
-    dim: usize,
+    teams: Teams,
 }
 
 impl SumPieces {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
-        Self { kernel, dim }
+    pub fn new(teams: Teams) -> Self {
+        let kernel = Kernel::new(&SPEC, &teams.constants());
+        Self { kernel, teams }
     }
 
     /// Queues all pieces.
@@ -54,7 +55,7 @@ impl SumPieces {
         status: &Buffer,
         params: &Params,
     ) {
-        let workgroups = workgroups(params.pieces as usize, self.dim);
+        let workgroups = self.teams.workgroups(params.pieces as usize);
         let buffers = [plan, gradient, other, sums, status];
         gpu.launch(&self.kernel, &buffers, params, workgroups);
     }

@@ -14,7 +14,8 @@ use super::sum_pieces::{self, SumPieces};
 use super::table::Table;
 use super::update_head::{self, UpdateHead};
 use super::update_rows::{self, UpdateRows};
-use super::{MAX_TRIPS, lanes};
+use super::MAX_TRIPS;
+use super::teams::Teams;
 use crate::device::{AdapterKind, Buffer, DeviceError, Gpu, Pending};
 use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
 use crate::interaction::{ItemIndex, UserIndex};
@@ -38,6 +39,7 @@ pub struct GpuTrainer {
     l2: f32,
     schedule: Schedule,
     step: u32,
+    teams: Teams,
     kernels: Kernels,
     /// Records of users and of items.
     tables: [Table; 2],
@@ -60,14 +62,14 @@ struct Kernels {
 }
 
 impl Kernels {
-    fn new(dim: usize) -> Self {
+    fn new(teams: Teams) -> Self {
         Self {
-            gather_rows: GatherRows::new(dim),
-            pair_forward: PairForward::new(dim),
-            pair_logits: PairLogits::new(dim),
-            sum_pieces: SumPieces::new(dim),
-            update_rows: UpdateRows::new(dim),
-            update_head: UpdateHead::new(dim),
+            gather_rows: GatherRows::new(teams),
+            pair_forward: PairForward::new(teams),
+            pair_logits: PairLogits::new(teams),
+            sum_pieces: SumPieces::new(teams),
+            update_rows: UpdateRows::new(teams),
+            update_head: UpdateHead::new(teams.dim()),
         }
     }
 }
@@ -134,7 +136,8 @@ impl GpuTrainer {
     /// Panics unless `setup.shape.dim` is a multiple of 4 from 4 to [`crate::config::MAX_DIM`].
     pub fn new(gpu: Gpu, setup: &TrainerSetup, page_rows: Option<usize>) -> Result<Self, EngineError> {
         let shape = setup.shape;
-        let kernels = Kernels::new(shape.dim);
+        let teams = Teams::new(gpu.adapter().kind, shape.dim);
+        let kernels = Kernels::new(teams);
         let schedule = setup.schedule();
         let table = |side: Side| {
             let name = match side {
@@ -148,6 +151,7 @@ impl GpuTrainer {
             shape,
             l2: setup.l2,
             step: 0,
+            teams,
             kernels,
             tables: [table(Side::User)?, table(Side::Item)?],
             schedule_table: gpu.upload("schedule", schedule.table().as_flattened().to_vec())?,
@@ -236,10 +240,12 @@ impl GpuTrainer {
 
     /// The longest loop of a kernel: a row that takes the whole batch, in pieces.
     fn check_trips(&self, samples: usize) -> Result<(), EngineError> {
-        let columns = (self.shape.dim / 4).div_ceil(lanes(self.shape.dim));
-        let largest = (MAX_TRIPS / columns - columns) * PIECE;
         // Only software drivers cut loops off (Mesa at 65,535 turns, silently); a card runs them to their end.
-        if samples > largest && self.gpu.adapter().kind == AdapterKind::Software {
+        if self.gpu.adapter().kind != AdapterKind::Software {
+            return Ok(());
+        }
+        let largest = self.teams.most_terms(MAX_TRIPS) * PIECE;
+        if samples > largest {
             return Err(EngineError::BatchTooLarge { samples, largest });
         }
         Ok(())
@@ -300,6 +306,7 @@ impl GpuTrainer {
         let scratch = &self.scratch;
         let piece_sums = &scratch.piece_sums[side as usize];
         let other = &scratch.compact[side.other() as usize];
+        let settled = &scratch.compact[side as usize];
         self.kernels.sum_pieces.launch(
             self.gpu,
             plan,
@@ -320,9 +327,9 @@ impl GpuTrainer {
             self.kernels.update_rows.launch(
                 self.gpu,
                 plan,
-                &self.schedule_table,
                 &scratch.gradient,
                 other,
+                settled,
                 piece_sums,
                 page.records,
                 &self.status,
@@ -341,6 +348,7 @@ impl GpuTrainer {
                     page_rows: page.rows.len() as u32,
                     step: step.step,
                     lazy: u32::from(self.schedule.is_lazy()),
+                    step_size: self.schedule.step_size(step.step),
                     l2_share: 2.0 * self.l2 / samples as f32,
                 },
             );

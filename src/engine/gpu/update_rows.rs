@@ -1,6 +1,7 @@
-//! Launches `shaders/update_rows.wgsl`: gradient, catch-up and Adam for the touched rows of one page.
+//! Launches `shaders/update_rows.wgsl`: gradient and Adam for the touched rows of one page.
 
-use super::{WORKGROUP, constants, workgroups};
+use super::WORKGROUP;
+use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 
@@ -8,9 +9,9 @@ pub const SPEC: KernelSpec = KernelSpec {
     name: "update_rows",
     bindings: &[
         input("plan"),
-        input("schedule"),
         input("gradient"),
         input("other"),
+        input("settled"),
         input("piece_sums"),
         output("records"),
         output("status"),
@@ -42,6 +43,8 @@ params! {
         pub step: u32,
         /// 1 if rows outside a batch stand still.
         pub lazy: u32,
+        /// The optimiser's step size at that step.
+        pub step_size: f32,
         /// `2 l2 / samples`.
         pub l2_share: f32,
     }
@@ -50,13 +53,13 @@ params! {
 #[derive(Clone, Debug)]
 pub struct UpdateRows {
     kernel: Kernel,
-    dim: usize,
+    teams: Teams,
 }
 
 impl UpdateRows {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
-        Self { kernel, dim }
+    pub fn new(teams: Teams) -> Self {
+        let kernel = Kernel::new(&SPEC, &teams.constants());
+        Self { kernel, teams }
     }
 
     /// Queues one page.
@@ -64,16 +67,16 @@ impl UpdateRows {
         &self,
         gpu: Gpu,
         plan: &Buffer,
-        schedule: &Buffer,
         gradient: &Buffer,
         other: &Buffer,
+        settled: &Buffer,
         piece_sums: &Buffer,
         records: &Buffer,
         status: &Buffer,
         params: &Params,
     ) {
-        let workgroups = workgroups(params.slots as usize, self.dim);
-        let buffers = [plan, schedule, gradient, other, piece_sums, records, status];
+        let workgroups = self.teams.workgroups(params.slots as usize);
+        let buffers = [plan, gradient, other, settled, piece_sums, records, status];
         gpu.launch(&self.kernel, &buffers, params, workgroups);
     }
 }
