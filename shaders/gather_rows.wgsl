@@ -2,7 +2,7 @@
 //
 //     compact[slot] = read_out(record[rows[slot]], now)
 //
-// The header of a compact row takes the bias's m and v and `last_step` along as they are, for `update_rows`.
+// The header of a compact row takes the rest of the record's header along as it is, for `update_rows`.
 // Shapes: rows [slots] in `plan`; schedule [steps + 1]; records [page_rows, RECORD4]; compact [R, FACTOR4]; vec4 each.
 // A team of LANES threads takes a row. Partner src/engine/gpu/gather_rows.rs, twin src/engine/cpu/gather_rows.rs.
 
@@ -17,7 +17,6 @@ struct Params {
     first_row: u32,
     page_rows: u32,
     now: u32,
-    lazy: u32,
     untouched_is_zero: u32,
 }
 
@@ -53,7 +52,7 @@ fn main(
         report(STATUS_BAD_STEP);
         return;
     }
-    if (last == 0u || last == params.now || params.lazy != 0u) {
+    if (last == 0u || last == params.now || OPTIMIZER != ADAM) {
         // Nothing was missed: m and v are not even read.
         let keep = select(1.0, 0.0, last == 0u && params.untouched_is_zero != 0u);
         for (var column = 1u + lane; column <= DIM4; column += LANES) {

@@ -43,7 +43,7 @@ fn main(
         report(STATUS_BAD_SAMPLE);
         return;
     }
-    for (var first = lane; first < DIM4; first += COLUMNS * LANES) {
+    for (var first = lane; first < DIM4; first += LANE_COLUMNS * LANES) {
         let sum = sum_samples(begin, end, first);
         let column = piece * FACTOR4 + 1u + first;
         sums[column] = sum.weights[0];

@@ -1,18 +1,20 @@
-// Update rows: gradient and Adam for the touched rows of one page of a table.
+// Update rows: gradient and the optimiser's step for the touched rows of one page of a table.
 //
-//     sum    = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
-//     m, v   = decayed from last_step to the end of step t - 1;  weight = settled[slot], as `gather_rows` left it,
-//     which has taken the bias's m and v and last_step along in its header
-//     g      = sum + l2_share n weight                                        n: the row's samples in the batch
-//     weight, m, v = Adam(g) at step t;  last_step = t                        the bias likewise
+//     sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
+//     g       = clip(sum + l2_share n settled)                                n: the row's samples in the batch
+//     record  = step t of the optimiser with g, from the settled weights;  last_step = t      the bias likewise
+//               Adam's m and v decay first from last_step to the end of step t - 1
 //
 // Shapes: rows, first_piece [R], starts [R + 1], samples and other slots [samples] in `plan`; gradient [samples];
-// other [other_rows, FACTOR4], settled [R, FACTOR4], piece_sums [pieces, FACTOR4], records [page_rows, RECORD4] vec4.
+// other [other_rows, FACTOR4]; settled [R, FACTOR4], from `gather_rows`: the rows at the end of step t - 1, with the rest of
+// the record's header in theirs; piece_sums [pieces, FACTOR4], records [page_rows, RECORD4] vec4.
 // Rows with pieces add their piece sums in order instead of walking their samples. A team of LANES threads takes a row.
 // Partner src/engine/gpu/update_rows.rs, twin src/engine/cpu/update_rows.rs.
 
 #import dispatch
 #import adam
+#import adagrad
+#import sgd
 #import gradient_sum
 #import status
 
@@ -30,8 +32,8 @@ struct Params {
     first_row: u32,
     page_rows: u32,
     step: u32,
-    lazy: u32,
     step_size: f32,
+    clip: f32,
     l2_share: f32,
 }
 
@@ -44,6 +46,9 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> status: atomic<u32>;
 @group(0) @binding(7) var<uniform> params: Params;
 
+// Each lane's sum of squares, where a team needs those of all its lanes.
+var<workgroup> squares: array<f32, WORKGROUP>;
+
 // A row's samples, and its pieces if it has some.
 struct Span {
     begin: u32,
@@ -52,15 +57,16 @@ struct Span {
     pieces: u32,
 }
 
-// What all columns of a row share.
 struct Row {
+    // Where its record and its compact row begin.
     record: u32,
     factor: u32,
-    // Whether a step has touched it: if not, m and v are zero and not even read.
-    touched: bool,
-    m_decay: f32,
-    v_decay: f32,
+    span: Span,
+    // The step it was last touched at.
+    last: u32,
     l2: f32,
+    // Whether it exists: what does not is reported and left alone.
+    valid: bool,
 }
 
 fn sum_row(span: Span, first: u32) -> GradientSum {
@@ -86,28 +92,134 @@ fn sum_row(span: Span, first: u32) -> GradientSum {
     return sum;
 }
 
-fn update_column(row: Row, column: u32, sum: vec4<f32>) {
+// The clipped gradient of four weights.
+fn clipped(row: Row, sum: vec4<f32>, weight: vec4<f32>) -> vec4<f32> {
+    return clamp(sum + row.l2 * weight, vec4<f32>(-params.clip), vec4<f32>(params.clip));
+}
+
+fn column_squares(row: Row, column: u32, sum: vec4<f32>) -> vec4<f32> {
+    let gradient = clipped(row, sum, settled[row.factor + 1u + column]);
+    return gradient * gradient;
+}
+
+// The sum of the squared gradients of a lane's columns.
+fn sum_squares(row: Row, lane: u32) -> f32 {
+    var total = vec4<f32>(0.0);
+    for (var first = lane; first < DIM4; first += LANE_COLUMNS * LANES) {
+        let sum = sum_row(row.span, first);
+        total += column_squares(row, first, sum.weights[0]);
+        if (has_column(first, 1u)) {
+            total += column_squares(row, first + LANES, sum.weights[1]);
+        }
+        if (has_column(first, 2u)) {
+            total += column_squares(row, first + 2u * LANES, sum.weights[2]);
+        }
+        if (has_column(first, 3u)) {
+            total += column_squares(row, first + 3u * LANES, sum.weights[3]);
+        }
+    }
+    return (total.x + total.y) + (total.z + total.w);
+}
+
+// Adagrad's sum for the embedding of a row, after this step. All threads of a workgroup call it.
+fn grown_row_sum(row: Row, lane: u32, thread: u32) -> f32 {
+    var total = 0.0;
+    if (row.valid) {
+        total = sum_squares(row, lane);
+    }
+    if (LANES > 1u) {
+        squares[thread] = total;
+        workgroupBarrier();
+        total = 0.0;
+        for (var at = thread - lane; at < thread - lane + LANES; at++) {
+            total += squares[at];
+        }
+    }
+    return settled[row.factor].z + total / f32(4u * DIM4);
+}
+
+// How much is left of m and v at the end of the step before this one, as powers of the steps that the row has missed.
+fn decays(row: Row) -> vec2<f32> {
+    if (OPTIMIZER != ADAM || !row.valid) {
+        return vec2<f32>(1.0);
+    }
+    let missed = f32(params.step - 1u - row.last);
+    return vec2<f32>(exp2(missed * LOG2_BETA1), exp2(missed * LOG2_BETA2));
+}
+
+fn update_column(row: Row, decay: vec2<f32>, step_size: f32, column: u32, sum: vec4<f32>) {
     let at = row.record + 1u + column;
+    let weight = settled[row.factor + 1u + column];
+    let gradient = clipped(row, sum, weight);
+    if (OPTIMIZER == SGD || OPTIMIZER == ADAGRAD) {
+        // Adagrad divides all columns by the same root: its step size has it in.
+        records[at] = sgd_step(weight, gradient, step_size);
+        return;
+    }
     var m = vec4<f32>(0.0);
     var v = vec4<f32>(0.0);
-    if (row.touched) {
-        m = row.m_decay * records[at + DIM4];
-        v = row.v_decay * records[at + 2u * DIM4];
+    if (row.last != 0u) {
+        // Of a row that no step has touched m and v are zero and not even read.
+        m = decay.x * records[at + DIM4];
+        v = decay.y * records[at + 2u * DIM4];
     }
-    let weight = settled[row.factor + 1u + column];
-    records[at] = adam_step(weight, &m, &v, sum + row.l2 * weight, params.step_size);
+    records[at] = adam_step(weight, &m, &v, gradient, step_size);
     records[at + DIM4] = m;
     records[at + 2u * DIM4] = v;
 }
 
-fn update_bias(row: Row, sum: f32) {
-    // The first of four equal numbers.
+// The bias and its state, as the first of four equal numbers, and the step.
+fn update_header(row: Row, decay: vec2<f32>, row_sum: f32, sum: f32) {
     let header = settled[row.factor];
-    var m = vec4<f32>(row.m_decay * header.y);
-    var v = vec4<f32>(row.v_decay * header.z);
     let bias = vec4<f32>(header.x);
-    let after = adam_step(bias, &m, &v, sum + row.l2 * bias, params.step_size);
-    records[row.record] = vec4<f32>(after.x, m.x, v.x, f32(params.step));
+    let gradient = clipped(row, vec4<f32>(sum), bias);
+    let step = f32(params.step);
+    if (OPTIMIZER == SGD) {
+        records[row.record] = vec4<f32>(sgd_step(bias, gradient, params.step_size).x, 0.0, 0.0, step);
+    } else if (OPTIMIZER == ADAGRAD) {
+        var bias_sum = vec4<f32>(header.y);
+        let after = adagrad_step(bias, &bias_sum, gradient, params.step_size);
+        records[row.record] = vec4<f32>(after.x, bias_sum.x, row_sum, step);
+    } else {
+        var m = vec4<f32>(decay.x * header.y);
+        var v = vec4<f32>(decay.y * header.z);
+        let after = adam_step(bias, &m, &v, gradient, params.step_size);
+        records[row.record] = vec4<f32>(after.x, m.x, v.x, step);
+    }
+}
+
+// What the plan says of a row; reports one that cannot be.
+fn find_row(offset: u32) -> Row {
+    var row = Row(0u, 0u, Span(0u, 0u, NO_PIECE, 0u), 0u, 0.0, false);
+    if (offset >= params.slots) {
+        return row;
+    }
+    let slot = params.first_slot + offset;
+    let number = plan[params.rows_at + slot];
+    if (number < params.first_row || number - params.first_row >= params.page_rows) {
+        report(STATUS_BAD_ROW);
+        return row;
+    }
+    row.record = (number - params.first_row) * RECORD4;
+    row.factor = slot * FACTOR4;
+    row.last = u32(settled[row.factor].w);
+    if (row.last >= params.step) {
+        report(STATUS_BAD_STEP);
+        return row;
+    }
+    let begin = plan[params.starts_at + slot];
+    let end = plan[params.starts_at + slot + 1u];
+    let pieces = (end - begin + PIECE - 1u) / PIECE;
+    row.span = Span(begin, end, plan[params.first_piece_at + slot], pieces);
+    row.l2 = params.l2_share * f32(end - begin);
+    let in_range = begin <= end && end <= params.samples;
+    let has_sums = row.span.first_piece == NO_PIECE
+        || (row.span.first_piece < params.pieces && pieces <= params.pieces - row.span.first_piece);
+    row.valid = in_range && has_sums;
+    if (!row.valid) {
+        report(STATUS_BAD_SAMPLE);
+    }
+    return row;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -116,55 +228,32 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let offset = linear_workgroup(workgroup, workgroups) * TEAMS + thread / LANES;
     let lane = thread % LANES;
-    if (offset >= params.slots) {
+    let row = find_row(linear_workgroup(workgroup, workgroups) * TEAMS + thread / LANES);
+    var row_sum = 0.0;
+    var step_size = params.step_size;
+    if (OPTIMIZER == ADAGRAD) {
+        row_sum = grown_row_sum(row, lane, thread);
+        step_size /= sqrt(row_sum) + EPSILON;
+    }
+    if (!row.valid) {
         return;
     }
-    let slot = params.first_slot + offset;
-    let row_number = plan[params.rows_at + slot];
-    if (row_number < params.first_row || row_number - params.first_row >= params.page_rows) {
-        report(STATUS_BAD_ROW);
-        return;
-    }
-    let last = u32(settled[slot * FACTOR4].w);
-    if (last >= params.step) {
-        report(STATUS_BAD_STEP);
-        return;
-    }
-    let begin = plan[params.starts_at + slot];
-    let end = plan[params.starts_at + slot + 1u];
-    let span = Span(begin, end, plan[params.first_piece_at + slot], (end - begin + PIECE - 1u) / PIECE);
-    let in_range = begin <= end && end <= params.samples;
-    let has_sums = span.first_piece == NO_PIECE
-        || (span.first_piece < params.pieces && span.pieces <= params.pieces - span.first_piece);
-    if (!(in_range && has_sums)) {
-        report(STATUS_BAD_SAMPLE);
-        return;
-    }
-    let missed = select(f32(params.step - 1u - last), 0.0, params.lazy != 0u);
-    let row = Row(
-        (row_number - params.first_row) * RECORD4,
-        slot * FACTOR4,
-        last != 0u,
-        exp2(missed * LOG2_BETA1),
-        exp2(missed * LOG2_BETA2),
-        params.l2_share * f32(end - begin),
-    );
-    for (var first = lane; first < DIM4; first += COLUMNS * LANES) {
-        let sum = sum_row(span, first);
-        update_column(row, first, sum.weights[0]);
+    let decay = decays(row);
+    for (var first = lane; first < DIM4; first += LANE_COLUMNS * LANES) {
+        let sum = sum_row(row.span, first);
+        update_column(row, decay, step_size, first, sum.weights[0]);
         if (has_column(first, 1u)) {
-            update_column(row, first + LANES, sum.weights[1]);
+            update_column(row, decay, step_size, first + LANES, sum.weights[1]);
         }
         if (has_column(first, 2u)) {
-            update_column(row, first + 2u * LANES, sum.weights[2]);
+            update_column(row, decay, step_size, first + 2u * LANES, sum.weights[2]);
         }
         if (has_column(first, 3u)) {
-            update_column(row, first + 3u * LANES, sum.weights[3]);
+            update_column(row, decay, step_size, first + 3u * LANES, sum.weights[3]);
         }
         if (first == 0u) {
-            update_bias(row, sum.bias);
+            update_header(row, decay, row_sum, sum.bias);
         }
     }
 }

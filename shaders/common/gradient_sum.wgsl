@@ -1,5 +1,5 @@
 // The gradient of a row, summed over some of its samples in order: for the bias, and for the columns `first`,
-// `first + LANES`, ... of four weights, COLUMNS of them (at most 4, and none past the end), so that a sample is looked up
+// `first + LANES`, ... of four weights, LANE_COLUMNS of them (at most 4, and none past the end), so that a sample is looked up
 // once for all of them. Written out instead of looped over: drivers keep only constant indices in registers.
 // The importing file binds `plan`, `gradient` and `other` (compact rows of the other side) and has `params.samples_at`,
 // `params.other_slots_at`, `params.samples`, `params.other_rows`.
@@ -11,7 +11,7 @@ struct GradientSum {
 
 // Whether a lane that begins at column `first` has that many columns more in this pass.
 fn has_column(first: u32, more: u32) -> bool {
-    return COLUMNS > more && first + more * LANES < DIM4;
+    return LANE_COLUMNS > more && first + more * LANES < DIM4;
 }
 
 // Samples `begin..end` of the list of samples grouped by row.

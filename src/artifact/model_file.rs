@@ -7,7 +7,6 @@ use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
 use crate::engine::{EngineError, Trainer, for_each_factor_block};
 use crate::interaction::UserIndex;
 use crate::model::{Head, Model, ModelShape, ROW_HEADER, Side};
-use crate::optimizer::Schedule;
 use safetensors::tensor::Dtype;
 use std::path::Path;
 
@@ -24,7 +23,7 @@ pub enum ExportError {
 ///
 /// A scale below zero would turn the ranking by affinity around. It is folded into one side, which changes no logit: item
 /// embeddings, both biases and the scale change sign.
-pub fn write(path: &Path, trainer: &mut dyn Trainer, schedule: &Schedule) -> Result<(), ExportError> {
+pub fn write(path: &Path, trainer: &mut dyn Trainer) -> Result<(), ExportError> {
     let ModelShape { users, items, dim } = trainer.shape();
     let specs = [
         TensorSpec::new("user_embedding", Dtype::F32, &[users, dim]),
@@ -41,7 +40,7 @@ pub fn write(path: &Path, trainer: &mut dyn Trainer, schedule: &Schedule) -> Res
     let mut weights = Vec::new();
     for side in Side::BOTH {
         let weight_sign = if side == Side::Item { sign } else { 1.0 };
-        for_each_factor_block(trainer, schedule, side, |block| {
+        for_each_factor_block(trainer, side, |block| {
             weights.clear();
             for row in block.chunks_exact(ROW_HEADER + dim) {
                 biases[side as usize].push(sign * row[0]);

@@ -3,6 +3,7 @@
 //! Work is cut at fixed places (groups of samples) or between rows, which never meet; nothing depends on who does what.
 
 pub mod gather_rows;
+pub mod instruction_set;
 pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;
@@ -10,6 +11,7 @@ pub mod prefetch;
 pub mod score_top_k;
 mod scorer;
 pub mod sum_pieces;
+mod table;
 mod trainer;
 pub mod update_head;
 pub mod update_rows;

@@ -5,11 +5,11 @@
 //!
 //! `teams` says how rows and samples are spread over threads. No kernel binds more than eight buffers.
 //!
-//! Memory traffic of a training step, in rows of `dim` words for each touched row: `gather_rows` reads weight, m and v and
-//! writes the settled weight; `update_rows` reads m, v and the settled weight, which is still in the cache, and writes weight,
-//! m and v: 9. A row whose turn came in the last step is settled already and costs 7, one that no step has touched yet 5.
+//! Memory traffic of a training step with Adam, in rows of `dim` words for each touched row: `gather_rows` reads weight, m and
+//! v and writes the settled weight; `update_rows` reads m, v and the settled weight, which is still in a cache, and writes
+//! weight, m and v: 10, of which 8 are the record's. A row that missed no step costs 8, one that no step has touched yet 6.
 //! `gather_rows` could write back what it settled, which would spare `update_rows` the decay; but then looking at a model
-//! would change its state.
+//! would change its state. Each launcher's file says what its kernel moves in bytes.
 
 pub mod gather_rows;
 pub mod merge_top_k;
@@ -24,12 +24,13 @@ pub mod trainer;
 pub mod update_head;
 pub mod update_rows;
 
-use crate::config::MAX_DIM;
+use crate::config::{MAX_DIM, OptimizerChoice};
 use crate::launch::KernelSpec;
-use crate::model::ROW_HEADER;
-use crate::optimizer::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
+use crate::model::{ModelShape, ROW_HEADER};
+use crate::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
 use crate::plan::{NO_PIECE, PIECE};
 use crate::shader::Constant;
+use teams::Teams;
 
 /// Threads of a workgroup, except where a kernel says otherwise.
 pub const WORKGROUP: usize = 128;
@@ -69,7 +70,6 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     let counts = [
         ("DIM4", dim / 4),
         ("FACTOR4", (ROW_HEADER + dim) / 4),
-        ("RECORD4", (ROW_HEADER + 3 * dim) / 4),
         ("WORKGROUP", WORKGROUP),
         ("PIECE", PIECE),
         ("TILE", score_top_k::TILE),
@@ -100,4 +100,23 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     let words = words.map(|(name, value)| Constant::U32(name, value));
     let numbers = numbers.map(|(name, value)| Constant::F32(name, value));
     counts.into_iter().chain(words).chain(numbers).collect()
+}
+
+/// What the preludes of the training kernels say: [`Teams::constants`] and the optimiser with its record.
+pub fn training_constants(teams: Teams, optimizer: OptimizerChoice) -> Vec<Constant> {
+    let shape = ModelShape {
+        users: 0,
+        items: 0,
+        dim: teams.dim(),
+    };
+    let words = [
+        ("RECORD4", shape.record_len(optimizer) as u32 / 4),
+        ("OPTIMIZER", optimizer as u32),
+        ("ADAM", OptimizerChoice::Adam as u32),
+        ("LAZY_ADAM", OptimizerChoice::LazyAdam as u32),
+        ("ADAGRAD", OptimizerChoice::Adagrad as u32),
+        ("SGD", OptimizerChoice::Sgd as u32),
+    ];
+    let words = words.map(|(name, value)| Constant::U32(name, value));
+    teams.constants().into_iter().chain(words).collect()
 }

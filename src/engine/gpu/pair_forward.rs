@@ -1,4 +1,7 @@
 //! Launches `shaders/pair_forward.wgsl`: loss and gradient of each sample, and the sums for the head.
+//!
+//! Bytes for each sample: reads 16 (slots, target, weight) and 2 (4 + 4 dim) of compact rows, writes 4, and 16 a group of
+//! samples. The compact rows of a batch are what `gather_rows` has just written: most of these reads are met by a cache.
 
 use super::WORKGROUP;
 use super::teams::Teams;

@@ -1,4 +1,6 @@
 //! Launches `shaders/pair_logits.wgsl`: the logit of each sample from the compact rows of both sides.
+//!
+//! Bytes for each sample: reads 8 (slots) and 2 (4 + 4 dim) of compact rows, writes 4.
 
 use super::WORKGROUP;
 use super::teams::Teams;

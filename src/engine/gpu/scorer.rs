@@ -7,8 +7,8 @@
 
 use super::merge_top_k::{self, FAN_IN, MergeTopK};
 use super::pair_logits::{self, PairLogits};
-use super::teams::Teams;
 use super::score_top_k::{self, NO_KEY, QUERIES, ScoreTopK, TILE, lay_out, score_of};
+use super::teams::Teams;
 use crate::device::{Buffer, DeviceError, Gpu, Pending};
 use crate::engine::cpu::CpuScorer;
 use crate::engine::{EngineError, Query, ScoredItem, Scorer};

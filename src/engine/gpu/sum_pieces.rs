@@ -1,4 +1,7 @@
 //! Launches `shaders/sum_pieces.wgsl`: the gradient sums of the pieces of long rows.
+//!
+//! Bytes for each sample of a long row: reads 12 (number, slot, gradient) and 4 dim of a compact row; for each piece: reads 8,
+//! writes 16 + 4 dim. A team that needs several passes for its columns reads the 12 once a pass.
 
 use super::WORKGROUP;
 use super::teams::Teams;

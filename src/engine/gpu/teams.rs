@@ -78,7 +78,7 @@ impl Teams {
         let counts = [
             ("LANES", self.lanes),
             ("TEAMS", self.per_workgroup()),
-            ("COLUMNS", self.columns()),
+            ("LANE_COLUMNS", self.columns()),
         ];
         let counts = counts.map(|(name, value)| Constant::U32(name, value as u32));
         super::constants(self.dim).into_iter().chain(counts).collect()

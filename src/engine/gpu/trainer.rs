@@ -1,21 +1,22 @@
 //! Training on the device.
 //!
-//! A chunk of planned steps goes up in one transfer; the launches of all its steps are queued, and nothing waits. Each step:
+//! A chunk of planned steps goes up in one transfer; the launches of all its steps are queued, and nothing waits. A step:
 //! `gather_rows` for the pages of both tables, `pair_forward`, for each side `sum_pieces` and `update_rows` page by page,
 //! `update_head`. The losses of a chunk come back in one copy, which the host looks at when later chunks are under way.
 //!
 //! Where no table needs a second page and no row is cut a step is six launches. Sums run in the order of the plan, so two
 //! runs on one device give the same bytes.
 
+use super::MAX_TRIPS;
 use super::gather_rows::{self, GatherRows};
 use super::pair_forward::{self, PairForward};
 use super::pair_logits::{self, PairLogits};
 use super::sum_pieces::{self, SumPieces};
 use super::table::Table;
+use super::teams::Teams;
 use super::update_head::{self, UpdateHead};
 use super::update_rows::{self, UpdateRows};
-use super::MAX_TRIPS;
-use super::teams::Teams;
+use crate::config::OptimizerChoice;
 use crate::device::{AdapterKind, Buffer, DeviceError, Gpu, Pending};
 use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
 use crate::interaction::{ItemIndex, UserIndex};
@@ -62,14 +63,14 @@ struct Kernels {
 }
 
 impl Kernels {
-    fn new(teams: Teams) -> Self {
+    fn new(teams: Teams, optimizer: OptimizerChoice) -> Self {
         Self {
-            gather_rows: GatherRows::new(teams),
+            gather_rows: GatherRows::new(teams, optimizer),
             pair_forward: PairForward::new(teams),
             pair_logits: PairLogits::new(teams),
             sum_pieces: SumPieces::new(teams),
-            update_rows: UpdateRows::new(teams),
-            update_head: UpdateHead::new(teams.dim()),
+            update_rows: UpdateRows::new(teams, optimizer),
+            update_head: UpdateHead::new(teams, optimizer),
         }
     }
 }
@@ -137,14 +138,14 @@ impl GpuTrainer {
     pub fn new(gpu: Gpu, setup: &TrainerSetup, page_rows: Option<usize>) -> Result<Self, EngineError> {
         let shape = setup.shape;
         let teams = Teams::new(gpu.adapter().kind, shape.dim);
-        let kernels = Kernels::new(teams);
+        let kernels = Kernels::new(teams, setup.optimizer);
         let schedule = setup.schedule();
         let table = |side: Side| {
             let name = match side {
                 Side::User => "user table",
                 Side::Item => "item table",
             };
-            Table::new(gpu, name, shape.rows(side), shape.record_len(), page_rows)
+            Table::new(gpu, name, shape.rows(side), setup.record_len(), page_rows)
         };
         let trainer = Self {
             gpu,
@@ -167,15 +168,18 @@ impl GpuTrainer {
 
     fn write_start_records(&self, seed: u64) {
         let shape = self.shape;
+        let record_len = shape.record_len(self.schedule.optimizer());
         for side in Side::BOTH {
             for first in (0..shape.rows(side)).step_by(ROWS_PER_WRITE) {
                 let rows = ROWS_PER_WRITE.min(shape.rows(side) - first);
-                let mut records = vec![0.0; rows * shape.record_len()];
+                let mut records = vec![0.0; rows * record_len];
                 let block = 1024;
                 records
-                    .par_chunks_mut(block * shape.record_len())
+                    .par_chunks_mut(block * record_len)
                     .enumerate()
-                    .for_each(|(number, records)| start_records(seed, side, first + number * block, &shape, records));
+                    .for_each(|(number, records)| {
+                        start_records(seed, side, first + number * block, &shape, record_len, records)
+                    });
                 self.tables[side as usize].write(first, &records);
             }
         }
@@ -192,7 +196,6 @@ impl GpuTrainer {
     ) -> Result<(), EngineError> {
         assert_eq!(step.step, self.step + 1, "GpuTrainer: steps come in order");
         let samples = step.batch();
-        self.check_trips(samples)?;
         self.queue_gather(chunk, step, plan, false)?;
 
         let partials = self.kernels.pair_forward.partials(samples);
@@ -232,19 +235,28 @@ impl GpuTrainer {
                 partials: partials as u32,
                 statistics_at: statistics_at as u32,
                 step_size: self.schedule.step_size(step.step),
+                clip: self.schedule.clip(),
             },
         );
         self.step = step.step;
         Ok(())
     }
 
-    /// The longest loop of a kernel: a row that takes the whole batch, in pieces.
-    fn check_trips(&self, samples: usize) -> Result<(), EngineError> {
-        // Only software drivers cut loops off (Mesa at 65,535 turns, silently); a card runs them to their end.
+    /// Fails before anything is queued if a step is too large: its compact rows have to fit a buffer and, on a software
+    /// driver, a row that takes the whole batch a loop.
+    fn check_batch(&self, step: &StepLayout) -> Result<(), EngineError> {
+        let samples = step.batch();
+        let largest = self.gpu.adapter().max_buffer_bytes as usize / size_of::<f32>() / self.shape.factor_len();
+        if Side::BOTH.iter().any(|&side| step.side(side).row_count() > largest) {
+            return Err(EngineError::BatchTooLarge { samples, largest });
+        }
+        // Mesa's ends all loops of a thread at so many turns, silently; a card runs them to their end.
         if self.gpu.adapter().kind != AdapterKind::Software {
             return Ok(());
         }
-        let largest = self.teams.most_terms(MAX_TRIPS) * PIECE;
+        // Adagrad walks a row's samples once for their squares and once for the step.
+        let walks = 1 + usize::from(self.schedule.optimizer() == OptimizerChoice::Adagrad);
+        let largest = self.teams.most_terms(MAX_TRIPS / walks) * PIECE;
         if samples > largest {
             return Err(EngineError::BatchTooLarge { samples, largest });
         }
@@ -279,7 +291,6 @@ impl GpuTrainer {
                         first_row: page.rows.start as u32,
                         page_rows: page.rows.len() as u32,
                         now: self.step,
-                        lazy: u32::from(self.schedule.is_lazy()),
                         untouched_is_zero: u32::from(untouched_is_zero),
                     },
                 );
@@ -347,8 +358,8 @@ impl GpuTrainer {
                     first_row: page.rows.start as u32,
                     page_rows: page.rows.len() as u32,
                     step: step.step,
-                    lazy: u32::from(self.schedule.is_lazy()),
                     step_size: self.schedule.step_size(step.step),
+                    clip: self.schedule.clip(),
                     l2_share: 2.0 * self.l2 / samples as f32,
                 },
             );
@@ -376,7 +387,21 @@ impl Trainer for GpuTrainer {
         self.shape
     }
 
+    fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), EngineError> {
+        schedule.assert_continues(&self.schedule);
+        self.schedule_table = self.gpu.upload("schedule", schedule.table().as_flattened().to_vec())?;
+        self.schedule = schedule;
+        Ok(())
+    }
+
     fn train(&mut self, mut chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {
+        for step in &chunk.steps {
+            self.check_batch(step)?;
+        }
         // A copy goes up: the host still looks at the rows, to cut them into pages.
         let plan = self.gpu.upload("plan of a chunk", chunk.words.clone())?;
         let statistics = self.gpu.empty("statistics", chunk.steps.len())?;
