@@ -4,6 +4,13 @@
 //! wider instructions, but the same sums in the same order, and Rust never contracts a product and a sum into one rounding:
 //! every instruction set gives the same bits. On ARM the baseline has NEON already.
 
+/// Work that is compiled once for each instruction set.
+///
+/// A trait and no closure: [`Work::run`] and all that it calls has to be `#[inline(always)]`, or it keeps to the baseline.
+pub trait Work {
+    fn run(self);
+}
+
 /// A set of vector instructions that this processor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
@@ -36,13 +43,11 @@ impl InstructionSet {
         *Self::available().last().expect("there is always the baseline")
     }
 
-    /// Runs `work`, compiled for this set. What it calls has to be `#[inline(always)]` to take part.
-    ///
-    /// Panics if the processor does not have it.
+    /// Runs `work`, compiled for this set. Panics if the processor does not have it.
     #[inline]
-    pub fn run<T>(self, work: impl FnOnce() -> T) -> T {
+    pub fn run(self, work: impl Work) {
         match self {
-            Self::Baseline => work(),
+            Self::Baseline => work.run(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => {
                 assert!(is_x86_feature_detected!("avx2"), "InstructionSet: no AVX2 here");
@@ -62,12 +67,12 @@ impl InstructionSet {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn with_avx2<T>(work: impl FnOnce() -> T) -> T {
-    work()
+fn with_avx2(work: impl Work) {
+    work.run()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,avx512f,avx512vl")]
-fn with_avx512<T>(work: impl FnOnce() -> T) -> T {
-    work()
+fn with_avx512(work: impl Work) {
+    work.run()
 }

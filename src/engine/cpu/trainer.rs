@@ -5,7 +5,7 @@
 //! gradients need all users as they were. So each record comes from memory once, and the plan says which comes next.
 
 use super::gather_rows::gather_rows;
-use super::instruction_set::InstructionSet;
+use super::instruction_set::{InstructionSet, Work};
 use super::pair_forward::{Samples, pair_forward};
 use super::pair_logits::pair_logits;
 use super::table::Table;
@@ -164,20 +164,15 @@ impl CpuTrainer {
             other: users,
             l2: self.l2,
         };
+        let schedule = &self.schedule;
         let update_items = |rows: Rows| {
-            let settled = &items[rows.slots.start * factor_len..rows.slots.end * factor_len];
-            let schedule = &self.schedule;
-            instructions.run(|| {
-                update_rows(
-                    &item_plan,
-                    rows.slots,
-                    &gradients,
-                    schedule,
-                    step.step,
-                    settled,
-                    rows.records,
-                    rows.first_row,
-                )
+            instructions.run(UpdateItems {
+                plan: &item_plan,
+                gradients: &gradients,
+                schedule,
+                step: step.step,
+                settled: items,
+                rows,
             });
         };
         Rows::all(&item_plan, item_table.words_mut()).for_each(item_plan.rows, record_len, &update_items);
@@ -283,7 +278,7 @@ impl UserWalk<'_> {
     fn all(&self, task: UserTask) {
         let slots = task.rows.slots.clone();
         let Some(middle) = middle(&slots, USERS_PER_TASK) else {
-            return self.instructions.run(|| self.walk(task));
+            return self.instructions.run(Walk { step: self, task });
         };
         let (left_rows, right_rows) = task.rows.split(middle, self.plan.rows, self.record_len);
         let (left_compact, right_compact) = task
@@ -307,10 +302,18 @@ impl UserWalk<'_> {
         };
         rayon::join(|| self.all(left), || self.all(right));
     }
+}
 
-    /// One task: block by block through all kernels.
+/// One task: block by block through all kernels.
+struct Walk<'a> {
+    step: &'a UserWalk<'a>,
+    task: UserTask<'a>,
+}
+
+impl Work for Walk<'_> {
     #[inline(always)]
-    fn walk(&self, task: UserTask) {
+    fn run(self) {
+        let Self { step, task } = self;
         let Rows {
             slots,
             first_row,
@@ -323,26 +326,26 @@ impl UserWalk<'_> {
             let first = slots.start + number * USERS_PER_BLOCK;
             let block = first..(first + USERS_PER_BLOCK).min(slots.end);
             gather_rows(
-                &self.plan.rows[block.clone()],
+                &step.plan.rows[block.clone()],
                 records,
                 first_row,
-                self.schedule,
-                self.step - 1,
+                step.schedule,
+                step.step - 1,
                 false,
-                self.dim,
+                step.dim,
                 compact,
             );
-            let samples = self.samples_of(&block);
+            let samples = step.samples_of(&block);
             let (here, rest) = gradient.split_at_mut(samples.len());
             gradient = rest;
             let sums = pair_forward(
-                &self.samples,
+                &step.samples,
                 samples.start,
                 compact,
                 block.start,
-                self.items,
-                self.head,
-                self.dim,
+                step.items,
+                step.head,
+                step.dim,
                 here,
             );
             for (partial, sum) in partial.iter_mut().zip(sums) {
@@ -351,16 +354,16 @@ impl UserWalk<'_> {
             let gradients = Gradients {
                 gradient: here,
                 first_sample: samples.start,
-                other_slots: self.samples.item_slots,
-                other: self.items,
-                l2: self.l2,
+                other_slots: step.samples.item_slots,
+                other: step.items,
+                l2: step.l2,
             };
             update_rows(
-                &self.plan,
+                &step.plan,
                 block,
                 &gradients,
-                self.schedule,
-                self.step,
+                step.schedule,
+                step.step,
                 compact,
                 records,
                 first_row,
@@ -386,8 +389,76 @@ fn gather(
         .par_chunks_mut(USERS_PER_TASK * shape.factor_len())
         .zip(rows.par_chunks(USERS_PER_TASK))
         .for_each(|(compact, rows)| {
-            instructions.run(|| gather_rows(rows, table, 0, schedule, now, untouched_is_zero, shape.dim, compact))
+            instructions.run(Gather {
+                rows,
+                table,
+                schedule,
+                now,
+                untouched_is_zero,
+                dim: shape.dim,
+                compact,
+            })
         });
+}
+
+/// One task of [`gather`].
+struct Gather<'a> {
+    rows: &'a [u32],
+    table: &'a [f32],
+    schedule: &'a Schedule,
+    now: u32,
+    untouched_is_zero: bool,
+    dim: usize,
+    compact: &'a mut [f32],
+}
+
+impl Work for Gather<'_> {
+    #[inline(always)]
+    fn run(self) {
+        gather_rows(
+            self.rows,
+            self.table,
+            0,
+            self.schedule,
+            self.now,
+            self.untouched_is_zero,
+            self.dim,
+            self.compact,
+        );
+    }
+}
+
+/// One task of the items' update; `settled` holds the compact rows of all items.
+struct UpdateItems<'a> {
+    plan: &'a SidePlan<'a>,
+    gradients: &'a Gradients<'a>,
+    schedule: &'a Schedule,
+    step: u32,
+    settled: &'a [f32],
+    rows: Rows<'a>,
+}
+
+impl Work for UpdateItems<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Rows {
+            slots,
+            first_row,
+            records,
+        } = self.rows;
+        let length = self.settled.len() / self.plan.rows.len();
+        let settled = &self.settled[slots.start * length..slots.end * length];
+        update_rows(
+            self.plan,
+            slots,
+            self.gradients,
+            self.schedule,
+            self.step,
+            settled,
+            records,
+            first_row,
+        );
+    }
 }
 
 impl Trainer for CpuTrainer {
