@@ -137,6 +137,7 @@ impl Gpu {
             .with_info(MetadataBindingInfo::custom(words));
         let source = SourceKernel::new(kernel.clone(), CubeDim::new_1d(kernel.spec.workgroup));
         self.queue(|client| client.launch(Box::new(source), CubeCount::Static(x, y, 1), arguments));
+        self.pace();
     }
 }
 
