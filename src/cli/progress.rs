@@ -1,12 +1,13 @@
 //! A progress bar on stderr, where somebody looks and the work is long.
 
-use crate::data::progress::Progress;
+use crate::data::progress::{Progress, Unit};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 
-/// Files below this are read before a bar could be seen.
-const WORTH_SHOWING: u64 = 16 << 20;
+/// What is smaller is read before a bar could be seen.
+const BYTES_WORTH_SHOWING: u64 = 16 << 20;
+const ROWS_WORTH_SHOWING: u64 = 1 << 19;
 
 /// Shows one stage at a time; nothing without a terminal.
 #[derive(Debug, Default)]
@@ -26,14 +27,20 @@ impl Bar {
 }
 
 impl Progress for Bar {
-    fn begin(&self, what: &str, total: Option<u64>) {
+    fn begin(&self, what: &str, unit: Unit, total: Option<u64>) {
         self.end();
-        if total.is_some_and(|total| total < WORTH_SHOWING) || !std::io::stderr().is_terminal() {
+        let worth_showing = match unit {
+            Unit::Bytes => BYTES_WORTH_SHOWING,
+            Unit::Rows => ROWS_WORTH_SHOWING,
+        };
+        if total.is_some_and(|total| total < worth_showing) || !std::io::stderr().is_terminal() {
             return;
         }
-        let template = match total {
-            Some(_) => "{msg:>11}  {bar:32}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
-            None => "{msg:>11}  {bytes}  {bytes_per_sec}",
+        let template = match (unit, total) {
+            (Unit::Bytes, Some(_)) => "{msg:>11}  {bar:32}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+            (Unit::Bytes, None) => "{msg:>11}  {bytes}  {bytes_per_sec}",
+            (Unit::Rows, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} rows  {eta} left",
+            (Unit::Rows, None) => "{msg:>11}  {human_pos} rows",
         };
         let style = ProgressStyle::with_template(template).expect("the template is well formed");
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
@@ -42,9 +49,9 @@ impl Progress for Bar {
         *self.slot() = Some(bar);
     }
 
-    fn at(&self, bytes: u64) {
+    fn at(&self, done: u64) {
         if let Some(bar) = &*self.slot() {
-            bar.set_position(bytes);
+            bar.set_position(done);
         }
     }
 

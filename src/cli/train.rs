@@ -9,6 +9,7 @@ use crate::config::{Assignment, Config, SplitStrategy};
 use crate::dashboard::plain::Plain;
 use crate::dashboard::terminal::{self, StopKey, Terminal};
 use crate::format::duration;
+use crate::inspect::inspect;
 use crate::pipeline::{self, PipelineError, Prepared};
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
 use burn::train::Interrupter;
@@ -27,7 +28,8 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
         Some(name) => resume(name, arguments)?,
         None => begin(arguments)?,
     };
-    output.data_report(&prepared.report, &config.data.path);
+    let inspection = inspect(&config, &prepared);
+    output.data_report(&inspection, &config.data.path);
     if config.split.strategy == SplitStrategy::LeaveLastOut {
         let never = prepared.split.users_never_held_out(&prepared.interactions);
         output.never_held_out(never, prepared.report.users);
