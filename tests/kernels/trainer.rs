@@ -3,7 +3,7 @@
 use crate::gpu::gpu;
 use crate::support::{OPTIMIZERS, assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
 use dotcart::config::OptimizerChoice;
-use dotcart::device::Gpu;
+use dotcart::device::{AdapterKind, Gpu};
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
@@ -255,6 +255,21 @@ fn a_row_beyond_the_table_is_an_error() {
         assert_status(trainer.finish(), STATUS_BAD_ROW);
         let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
         assert_status(trainer.score_pairs(&[1, 2], &[3, 30]), STATUS_BAD_ROW);
+    }
+}
+
+#[test]
+fn a_batch_that_a_driver_would_sum_short_is_an_error_before_the_first_step() {
+    let Some(gpu) = gpu() else { return };
+    let mut trainer = GpuTrainer::new(gpu, &setup(1, 1, 64), None).unwrap();
+    let sample = batch(&mut rng(15), 1, 1, 1, false)[0];
+    let result = trainer.train(chunk(1, &vec![sample; 530_000]));
+    match gpu.adapter().kind {
+        AdapterKind::Software => {
+            assert!(matches!(result, Err(EngineError::BatchTooLarge { .. })), "{result:?}");
+            assert_eq!(trainer.step(), 0);
+        }
+        _ => assert!(result.is_ok(), "{result:?}"),
     }
 }
 
