@@ -1,13 +1,16 @@
 //! The command line: one file a command, one printer, one exit code.
 
 mod args;
+mod compare;
 mod doctor;
 mod evaluate;
+mod export;
 mod generate;
 mod inspect;
 mod output;
 mod progress;
 mod recommend;
+mod report;
 mod train;
 
 use crate::pipeline::PipelineError;
@@ -39,6 +42,9 @@ pub fn run() -> ExitCode {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
+        Command::Compare(arguments) => compare::run(&arguments, &mut output),
+        Command::Export(arguments) => export::run(&arguments, &mut output),
+        Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),

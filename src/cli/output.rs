@@ -1,9 +1,11 @@
 //! The only printer. stdout is data (reports, rankings), stderr is talk.
 
+mod comparison;
+mod evaluation;
+
 use crate::calendar::date_of;
 use crate::config::Duplicates;
 use crate::data::report::DataReport;
-use crate::evaluate::Evaluation;
 use crate::format::{count, percent};
 use crate::inspect::Inspection;
 use crate::interaction::Part;
@@ -178,59 +180,6 @@ impl Output {
             .collect();
         self.talk(&format!("       train    {}", classes.join("   ")));
         self.talk("                (natural -> oversampled; valid and test stay natural)");
-    }
-
-    /// A judged split; each number beside what it must be read against.
-    pub fn evaluation(&mut self, evaluation: &Evaluation) {
-        if evaluation.rows == 0 {
-            let part = evaluation.part.name();
-            self.data(&format!(
-                "nothing was held out (`split.{part}` = 0), so the model is not judged"
-            ));
-            return;
-        }
-        let origin = if evaluation.generated {
-            " of GENERATED ratings"
-        } else {
-            ""
-        };
-        self.data(&format!(
-            "{} split{origin}: {} rows, never trained on",
-            evaluation.part.name(),
-            count(evaluation.rows),
-        ));
-        self.data(&format!(
-            "cold: {} rows of users and {} of products without a training rating",
-            count(evaluation.cold_user_rows),
-            count(evaluation.cold_item_rows),
-        ));
-        self.data(&format!("relevant: rating >= {}", evaluation.relevant_from));
-        let share = |value: Option<f64>| value.map_or_else(|| "none".to_string(), percent);
-        let number = |value: Option<f64>| value.map_or_else(|| "none".to_string(), |value| format!("{value:.4}"));
-        self.data("");
-        self.data("  predicted relevant if       precision   base rate   lift    recall");
-        for at in &evaluation.thresholds {
-            let rule = match at.rating {
-                Some(rating) if (at.score - 0.5).abs() > 1e-6 => format!("predicted rating >= {rating}"),
-                _ => format!("score >= {}", at.score),
-            };
-            self.data(&format!(
-                "  {rule:<26} {:>10} {:>11}   {:>4} {:>9}",
-                share(at.precision),
-                share(at.base_rate),
-                at.lift.map_or_else(|| "none".to_string(), |lift| format!("{lift:.2}")),
-                share(at.recall),
-            ));
-        }
-        self.data("");
-        self.data(&format!("  AUC   {}   (0.5 is chance)", number(evaluation.auc)));
-        self.data(&format!(
-            "  RMSE  {}   (predicting the mean: {})   MAE {}",
-            number(evaluation.rmse),
-            number(evaluation.rmse_of_global_mean),
-            number(evaluation.mae),
-        ));
-        self.data(&format!("  loss  {}   (binary cross-entropy)", number(evaluation.loss)));
     }
 
     /// A user's ranking.

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 /// What is smaller is read before a bar could be seen.
 const BYTES_WORTH_SHOWING: u64 = 16 << 20;
 const ROWS_WORTH_SHOWING: u64 = 1 << 19;
+const USERS_WORTH_SHOWING: u64 = 1_000;
 
 /// Shows one stage at a time; nothing without a terminal.
 #[derive(Debug, Default)]
@@ -16,7 +17,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar for this process.
+    /// A bar.
     pub fn new() -> Self {
         Self::default()
     }
@@ -32,6 +33,7 @@ impl Progress for Bar {
         let worth_showing = match unit {
             Unit::Bytes => BYTES_WORTH_SHOWING,
             Unit::Rows => ROWS_WORTH_SHOWING,
+            Unit::Users => USERS_WORTH_SHOWING,
         };
         if total.is_some_and(|total| total < worth_showing) || !std::io::stderr().is_terminal() {
             return;
@@ -41,6 +43,8 @@ impl Progress for Bar {
             (Unit::Bytes, None) => "{msg:>11}  {bytes}  {bytes_per_sec}",
             (Unit::Rows, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} rows  {eta} left",
             (Unit::Rows, None) => "{msg:>11}  {human_pos} rows",
+            (Unit::Users, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} users  {per_sec}  {eta} left",
+            (Unit::Users, None) => "{msg:>11}  {human_pos} users  {per_sec}",
         };
         let style = ProgressStyle::with_template(template).expect("the template is well formed");
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);

@@ -7,6 +7,7 @@ use std::io::Read;
 pub enum Unit {
     Bytes,
     Rows,
+    Users,
 }
 
 /// Hears how far a stage is, on whatever thread does the work.

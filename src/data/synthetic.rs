@@ -325,7 +325,7 @@ fn push_product_id(line: &mut Vec<u8>, product: u32) {
 mod tests {
     use super::*;
     use crate::data::marginals::{SINGLE_SHARE, electronics_of};
-    use crate::metrics::rating::auc;
+    use crate::metrics::curves::Sweep;
     use std::collections::{HashMap, HashSet};
 
     fn text(size: GenerateConfig, seed: u64) -> String {
@@ -381,7 +381,7 @@ mod tests {
         let rows = rows(electronics_of(100_000), 7);
         let likings: Vec<f32> = rows.iter().map(|row| row.liking).collect();
         let relevant: Vec<bool> = rows.iter().map(|row| row.rating >= 4).collect();
-        let ceiling = auc(&likings, &relevant).unwrap();
+        let ceiling = Sweep::new(&likings, &relevant).auc().unwrap();
         assert!((0.86..0.88).contains(&ceiling), "AUC of the planted truth {ceiling}");
     }
 

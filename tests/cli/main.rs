@@ -5,6 +5,7 @@ mod gpu;
 
 mod bad_input;
 mod first_light;
+mod judging;
 mod real_data;
 mod same_bytes;
 mod scene;

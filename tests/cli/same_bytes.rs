@@ -167,7 +167,7 @@ fn losses(scene: &Scene, run: &str) -> Vec<f64> {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let mut losses: Vec<f64> = events.filter_map(|event| event["metrics"]["loss"].as_f64()).collect();
     losses.push(
-        scene.json(&format!("runs/{run}/evaluation.json"))["loss"]
+        scene.json(&format!("runs/{run}/evaluation.json"))["ratings"][0]["loss"]
             .as_f64()
             .unwrap(),
     );
