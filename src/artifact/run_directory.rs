@@ -25,6 +25,8 @@ pub const INTERACTIONS: &str = "interactions.safetensors";
 pub const MODEL: &str = "model.safetensors";
 pub const METRICS: &str = "metrics.jsonl";
 pub const CALIBRATION: &str = "calibration.json";
+/// One page for people; nothing reads it, so the manifest does not vouch for it.
+pub const REPORT: &str = "report.html";
 pub const EVALUATION: &str = "evaluation.json";
 pub const CHECKPOINT_LAST: &str = "checkpoint/last.safetensors";
 pub const CHECKPOINT_BEST: &str = "checkpoint/best.safetensors";

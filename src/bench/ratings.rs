@@ -1,26 +1,15 @@
 //! Generated ratings in memory: who rates what how often as in Amazon Electronics, with nothing to learn.
 //!
-//! A benchmark needs the access pattern of real data, not its tastes. Every user and every product has a rating, if there are
-//! enough; the rest go to ranks drawn by the marginals of [`crate::data::synthetic`], in closed form:
-//!
-//! ```text
-//! user      rank = A q^(1 / (1 - 1/3.13)),  q uniform in [0, 1)               A: the 31.4 % of users with more than one rating
-//! product   rank + 97.5 = (97.5^-0.2 + q ((n + 97.5)^-0.2 - 97.5^-0.2))^-5    Zipf-Mandelbrot, exponent 1.2, n products
-//! ```
-//!
-//! Users are numbered in the order in which they first appear and rows are grouped by user, as after ingest. A pair may be
-//! rated twice, which changes no cost.
+//! A benchmark needs the access pattern of real data, not its tastes: the counts are those of [`crate::data::marginals`], and
+//! who rates what is drawn. Users and products are numbered in the order in which they first appear and rows are grouped by
+//! user, as after ingest. A pair may be rated twice, which changes no cost.
 
 use crate::config::GenerateConfig;
 use crate::data::interactions::Interactions;
-use crate::data::synthetic::{CLASS_SHARES, SINGLE_SHARE};
+use crate::data::marginals::{CLASS_SHARES, ratings_per_product, ratings_per_user};
 use crate::random::{Purpose, stream};
 use rand::RngExt;
 use rand::seq::SliceRandom;
-
-const USER_TAIL: f64 = 3.13;
-const PRODUCT_TAIL: f64 = 1.2;
-const PRODUCT_OFFSET: f64 = 97.5;
 
 /// The shape of the reference figures: 1,000,000 ratings of 100,000 users and 20,000 products.
 pub const ONE_MILLION: GenerateConfig = GenerateConfig {
@@ -29,35 +18,23 @@ pub const ONE_MILLION: GenerateConfig = GenerateConfig {
     products: 20_000,
 };
 
-/// The ratings; the same size and seed give the same. Panics if a size is zero or beyond u32.
+/// The ratings, at most one for each pair; the same size and seed give the same. Panics if a size is zero or beyond u32.
 pub fn generate(size: &GenerateConfig, seed: u64) -> Interactions {
     assert!(
         size.users > 0 && size.products > 0 && size.ratings > 0 && size.ratings.max(size.users) < u32::MAX as usize,
         "generate: {size:?} is empty or beyond u32"
     );
     let mut rng = stream(seed, Purpose::Synthetic, 0);
-    let active = ((1.0 - SINGLE_SHARE) * size.users as f64).ceil();
-    let user_power = 1.0 / (1.0 - 1.0 / USER_TAIL);
-    let mut users = deal(size.ratings, size.users, || {
-        (active * rng.random::<f64>().powf(user_power)) as usize
-    });
-
-    let mut rng = stream(seed, Purpose::Synthetic, 1);
-    let power = 1.0 - PRODUCT_TAIL;
-    let first = PRODUCT_OFFSET.powf(power);
-    let last = (size.products as f64 + PRODUCT_OFFSET).powf(power);
-    let mut products = deal(size.ratings, size.products, || {
-        ((first + rng.random::<f64>() * (last - first)).powf(1.0 / power) - PRODUCT_OFFSET) as usize
-    });
-
-    let mut rng = stream(seed, Purpose::Synthetic, 2);
+    let total = size.ratings.min(size.users.saturating_mul(size.products));
+    let mut users = cards(&ratings_per_user(size, total));
     users.shuffle(&mut rng);
     number_by_appearance(&mut users, size.users);
     users.sort_unstable();
-    products.shuffle(&mut rng);
-    number_by_appearance(&mut products, size.products);
-    products.shuffle(&mut rng);
-    let ratings = (0..size.ratings).map(|_| {
+    let mut items = cards(&ratings_per_product(size, total));
+    items.shuffle(&mut rng);
+    number_by_appearance(&mut items, size.products);
+    items.shuffle(&mut rng);
+    let ratings = (0..total).map(|_| {
         let mut share = rng.random::<f64>();
         let class = CLASS_SHARES.iter().position(|class| {
             share -= class;
@@ -68,15 +45,16 @@ pub fn generate(size: &GenerateConfig, seed: u64) -> Interactions {
     Interactions {
         ratings: ratings.collect(),
         users,
-        items: products,
+        items,
         timestamps: None,
     }
 }
 
-/// A card for each rating: every rank once, as far as they go, then ranks as they are drawn.
-fn deal(cards: usize, ranks: usize, mut draw: impl FnMut() -> usize) -> Vec<u32> {
-    (0..cards)
-        .map(|card| if card < ranks { card } else { draw().min(ranks - 1) } as u32)
+/// Each rank as often as it counts.
+fn cards(counts: &[u32]) -> Vec<u32> {
+    let ranks = (0u32..).zip(counts);
+    ranks
+        .flat_map(|(rank, &count)| std::iter::repeat_n(rank, count as usize))
         .collect()
 }
 
@@ -100,29 +78,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marginals_are_those_of_the_generator() {
+    fn rows_are_as_after_ingest_with_the_counts_of_the_marginals() {
         let size = GenerateConfig {
-            ratings: 782_448,
-            users: 420_169,
-            products: 47_600,
+            ratings: 78_244,
+            users: 42_016,
+            products: 4_760,
         };
         let rows = generate(&size, 7);
         let counts = |column: &[u32], rows: usize| {
-            let mut counts = vec![0usize; rows];
+            let mut counts = vec![0u32; rows];
             column.iter().for_each(|&index| counts[index as usize] += 1);
+            counts.sort_unstable_by(|a, b| b.cmp(a));
             counts
         };
-        let users = counts(&rows.users, size.users);
-        assert!(users.iter().all(|&count| count > 0), "every user rates");
-        let single = users.iter().filter(|count| **count == 1).count() as f64 / size.users as f64;
-        assert!((single - SINGLE_SHARE).abs() < 0.06, "single users: {single}");
-        let products = counts(&rows.items, size.products);
-        assert!(products.iter().all(|&count| count > 0), "every product is rated");
-        // The real file's bestseller has 18,000 of 7.8 million ratings.
-        let best = *products.iter().max().unwrap();
-        assert!((900..3600).contains(&best), "bestseller: {best}");
         assert!(rows.users.is_sorted(), "grouped by user");
+        let mut users = ratings_per_user(&size, size.ratings);
+        users.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(counts(&rows.users, size.users), users);
+        let mut products = ratings_per_product(&size, size.ratings);
+        products.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(counts(&rows.items, size.products), products);
+        // Bestsellers stand anywhere in the table.
+        assert!(!rows.items.is_sorted() && rows.items[..100] != rows.items[100..200]);
         assert_eq!(generate(&size, 7), rows, "same seed, same ratings");
         assert_ne!(generate(&size, 8), rows);
+    }
+
+    #[test]
+    fn no_more_ratings_than_pairs() {
+        let size = GenerateConfig {
+            ratings: 1000,
+            users: 7,
+            products: 3,
+        };
+        assert_eq!(generate(&size, 1).len(), 21);
     }
 }

@@ -20,6 +20,8 @@ pub enum Command {
     Evaluate(EvaluateArguments),
     /// Show runs side by side: figures, what differs in their configs, and what each rating class got
     Compare(CompareArguments),
+    /// Write a run as one HTML page: to read, to send, to print
+    Report(ReportArguments),
     /// Write what a run holds as files that other programs read
     Export(ExportArguments),
     /// Rank for a user all products that the user has not rated
@@ -112,6 +114,16 @@ pub struct CompareArguments {
     /// One JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Run to show, by name or path [default: the newest complete one]
+    #[arg(long)]
+    pub run: Option<String>,
+    /// Where to write it [default: report.html in the run's folder]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod inspect;
 mod output;
 mod progress;
 mod recommend;
+mod report;
 mod train;
 
 use crate::pipeline::PipelineError;
@@ -44,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Compare(arguments) => compare::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),
+        Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),

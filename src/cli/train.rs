@@ -4,7 +4,8 @@ use super::args::{Ablation, TrainArguments};
 use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
-use crate::artifact::run_directory::{CONFIG, RunDirectory};
+use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
+use crate::artifact::tensor_file::write_whole;
 use crate::compare::compare;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
 use crate::dashboard::plain::Plain;
@@ -12,6 +13,7 @@ use crate::dashboard::terminal::{self, StopKey, Terminal};
 use crate::format::duration;
 use crate::inspect::inspect;
 use crate::pipeline::{self, PipelineError, Prepared};
+use crate::report::report;
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
 use burn::train::Interrupter;
 use std::fs::File;
@@ -134,6 +136,7 @@ impl Session {
         }
         let judging = Instant::now();
         let evaluation = pipeline::complete(&run, &config, &trained, &Bar::new())?;
+        write_whole(&run.file(REPORT), report(&run, &config)?.as_bytes())?;
         let judged = judging.elapsed().as_secs_f64();
         drop(lock);
         output.data("");

@@ -298,3 +298,46 @@ fn users_with_nothing_relevant_and_k_past_the_catalogue_are_no_fault() {
     let at = &evaluation["rankings"]["rankers"][0]["at"][2];
     assert_eq!((&at["k"], &at["recall"]), (&20.into(), &1.0.into()));
 }
+
+#[test]
+fn a_report_is_one_page_that_asks_the_network_for_nothing() {
+    let scene = Scene::new("report", CONFIG);
+    // An id that would be markup if it were not escaped.
+    let rows: String = (0..600)
+        .map(|row| format!("<b>u{}</b>,p{},{}\n", row / 12, (row * 7) % 23, 1 + row % 5))
+        .collect();
+    std::fs::write(scene.folder.join("tagged.csv"), rows).unwrap();
+    train(
+        &scene,
+        "small",
+        &["--set", "data.path=tagged.csv", "--set", "train.batch_size=64"],
+    );
+    let page = String::from_utf8(scene.read("runs/small-1/report.html")).unwrap();
+    for words in [
+        "<!doctype html>",
+        "prefers-color-scheme: dark",
+        "@media print",
+        "In words",
+        "base rate",
+        "user+item bias",
+        "before calibration",
+        "What it recommends",
+        "&lt;b&gt;u",
+        "dotcart train runs/small-1/config.toml",
+    ] {
+        assert!(page.contains(words), "no `{words}`");
+    }
+    assert_eq!(page.matches("<svg").count(), 5);
+    for loads in ["http", "<script", "<img", "url(", "@import", "<b>u", "NaN"] {
+        assert!(!page.contains(loads), "the page holds `{loads}`");
+    }
+    scene.succeed(&["report", "--run", "small-1", "--out", "again.html"]);
+    assert!(
+        scene.read("again.html") == page.as_bytes(),
+        "another page of the same run"
+    );
+    // Nothing held out is no fault.
+    train(&scene, "whole", &["--set", "split.valid=0", "--set", "split.test=0"]);
+    let page = String::from_utf8(scene.read("runs/whole-1/report.html")).unwrap();
+    assert!(page.contains("Nothing was held out") && page.contains("GENERATED"));
+}
