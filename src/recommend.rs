@@ -114,8 +114,7 @@ pub fn recommend(
         });
     }
     let factors = model.user(index)?;
-    let items = model.items()?;
-    let mut scorer = CpuScorer::from_items(shape, model.head(), &items, config.threads);
+    let mut scorer = CpuScorer::from_rows(model.head(), model.item_rows()?, config.threads);
     let query = Query {
         user: &factors,
         seen: &seen,

@@ -4,6 +4,7 @@
 //! `bias` `[1]`, all f32; the scale is above zero. The same seed on the same device gives the same bytes.
 
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::{EngineError, Trainer, for_each_factor_block};
 use crate::interaction::UserIndex;
 use crate::model::{Head, Model, ModelShape, ROW_HEADER, Side};
@@ -111,6 +112,16 @@ impl ModelFile {
     pub fn user(&self, user: UserIndex) -> Result<Vec<f32>, FileError> {
         let range = user as usize..user as usize + 1;
         self.factors("user_embedding", "user_bias", range)
+    }
+
+    /// The item rows where they lie, not checked: the scorer refuses a score that is not finite.
+    pub fn item_rows(&self) -> Result<ItemRows<'_>, FileError> {
+        let (weights, _) = self.file.tensor::<f32>("item_embedding")?;
+        let (biases, _) = self.file.tensor::<f32>("item_bias")?;
+        if biases.len() != self.shape.items {
+            return Err(FileError::damaged(self.file.path(), "`item_bias` does not fit"));
+        }
+        Ok(ItemRows::of_tensors(weights, biases, self.shape.dim))
     }
 
     /// All item factor rows.

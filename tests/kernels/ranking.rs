@@ -7,8 +7,10 @@ use crate::gpu::gpu;
 use crate::support::{assert_close, factor_rows, garbage, rng, upload};
 use dotcart::device::{Buffer, Gpu};
 use dotcart::engine::cpu::CpuScorer;
+use dotcart::engine::cpu::item_rows::ItemRows;
 use dotcart::engine::cpu::merge_top_k::merge_top_k;
 use dotcart::engine::cpu::score_top_k::{Candidate, score_top_k};
+use dotcart::engine::cpu::thresholds::Thresholds;
 use dotcart::engine::gpu::constants;
 use dotcart::engine::gpu::merge_top_k::{self, FAN_IN, MergeTopK};
 use dotcart::engine::gpu::score_top_k::{self, NO_ITEM, NO_KEY, ScoreTopK, TILE, lay_out, score_of};
@@ -129,10 +131,13 @@ fn score_top_k_equals_its_twin() {
         let words = read_words(gpu, &lists);
         for (number, list) in words.chunks_exact(list_len * 2).enumerate() {
             let (query, tile) = (number / tiles, number % tiles);
-            let length = model.shape.factor_len();
-            let rows = model.items.chunks(TILE * length).nth(tile).unwrap();
-            let first = (tile * TILE) as u32;
-            let expected = score_top_k(model.user(query as u32), rows, first, &seen[query], list_len);
+            let rows = ItemRows::of_factors(&model.items, dim);
+            let query_of = Query {
+                user: model.user(query as u32),
+                seen: &seen[query],
+            };
+            let of_tile = tile * TILE..items.min((tile + 1) * TILE);
+            let expected = score_top_k(&query_of, rows, of_tile, list_len, &Thresholds::new(1), 0);
             assert_eq!(
                 candidates(list),
                 expected,
@@ -172,8 +177,15 @@ fn score_top_k_leaves_spare_workgroups_idle() {
     let words = read_words(gpu, &lists);
     let (written, rest) = words.split_at(queries * 2);
     for (query, list) in written.chunks(2).enumerate() {
-        let rows = &model.items[..TILE * model.shape.factor_len()];
-        assert_eq!(candidates(list), score_top_k(model.user(query as u32), rows, 0, &[], 1));
+        let query = Query {
+            user: model.user(query as u32),
+            seen: &[],
+        };
+        let rows = ItemRows::of_factors(&model.items, dim);
+        assert_eq!(
+            candidates(list),
+            score_top_k(&query, rows, 0..TILE, 1, &Thresholds::new(1), 0)
+        );
     }
     assert!(rest.iter().all(|&word| word == crate::support::GARBAGE.to_bits()));
 }

@@ -3,13 +3,17 @@
 //! Work is cut at fixed places (groups of samples) or between rows, which never meet; nothing depends on who does what.
 
 pub mod gather_rows;
+pub mod item_rows;
+mod lanes;
 pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;
 pub mod prefetch;
+pub mod score_block;
 pub mod score_top_k;
 mod scorer;
 pub mod sum_pieces;
+pub mod thresholds;
 mod trainer;
 pub mod update_head;
 pub mod update_rows;
