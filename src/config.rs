@@ -232,7 +232,14 @@ pub struct TrainConfig {
     /// Samples a step.
     pub batch_size: usize,
     pub learning_rate: f64,
+    pub learning_rate_curve: LearningRateCurve,
+    /// The learning rate rises from nothing over so many steps.
+    pub warmup_steps: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduce_on_plateau: Option<ReduceOnPlateau>,
     pub optimizer: OptimizerChoice,
+    /// Gradients of single weights are clamped to `[-clip, clip]`; 0 = not at all.
+    pub clip: f64,
     pub target: Target,
     /// Weight of the squared length of the rows of a batch, a mean over its samples.
     pub l2: f64,
@@ -250,6 +257,36 @@ pub enum OptimizerChoice {
     Adam,
     /// Rows outside the batch stand still, as in PyTorch's SparseAdam.
     LazyAdam,
+    /// One sum of squares a row: a third of Adam's memory.
+    Adagrad,
+    /// No state at all: a third of Adam's memory; learning rates are larger by orders of magnitude.
+    Sgd,
+}
+
+impl OptimizerChoice {
+    /// Whether each weight has a first and a second moment.
+    pub fn has_moments(self) -> bool {
+        matches!(self, Self::Adam | Self::LazyAdam)
+    }
+}
+
+/// How the learning rate moves over a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LearningRateCurve {
+    Constant,
+    /// Half a cosine from the learning rate to nothing at the last planned step.
+    Cosine,
+}
+
+/// Lowers the learning rate when an epoch's figure of `early_stopping.metric` was no better than the best.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReduceOnPlateau {
+    /// What the learning rate is multiplied with, in (0, 1).
+    pub factor: f64,
+    /// Epochs without a better figure before it.
+    pub patience: usize,
 }
 
 /// What a rating becomes in the loss.
@@ -373,7 +410,11 @@ impl Default for Config {
                 epochs: 10,
                 batch_size: 8192,
                 learning_rate: 1e-3,
+                learning_rate_curve: LearningRateCurve::Constant,
+                warmup_steps: 0,
+                reduce_on_plateau: None,
                 optimizer: OptimizerChoice::Adam,
+                clip: 0.0,
                 target: Target::Scaled,
                 l2: 0.0,
                 early_stopping: EarlyStopping {
@@ -639,6 +680,16 @@ impl Config {
                 &train.learning_rate,
                 "a number above 0",
             ))
+            .or(wanted(train.clip >= 0.0 && train.clip.is_finite(), "train.clip", &train.clip, "a number of at least 0"))
+            .or(train.reduce_on_plateau.and_then(|reduce| {
+                wanted(
+                    reduce.factor > 0.0 && reduce.factor < 1.0,
+                    "train.reduce_on_plateau.factor",
+                    &reduce.factor,
+                    "a number between 0 and 1",
+                )
+                .or(wanted(reduce.patience > 0, "train.reduce_on_plateau.patience", &reduce.patience, "at least 1"))
+            }))
             .or(wanted(train.l2 >= 0.0 && train.l2.is_finite(), "train.l2", &train.l2, "a number of at least 0"))
             .or(wanted(
                 self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,

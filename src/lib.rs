@@ -22,9 +22,9 @@
 //! ```text
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
-//! 7  pipeline  inspect   the flow above        dashboard/  state, view, terminal, plain
+//! 7  pipeline  inspect  bench/   the flow above        dashboard/  state, view, terminal, plain
 //! 6  train/          burn-train's learner around an engine
-//! 5  recommend       evaluate
+//! 5  recommend/      evaluate  fold_in       rank, filter, explain, bulk; a user the model has not seen
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
 //! 2  plan  model  optimizer                    data/  host only      metrics/  pure functions
@@ -43,6 +43,7 @@
 //! - A run without a manifest is unfinished: it is resumed, never loaded.
 
 pub mod artifact;
+pub mod bench;
 pub mod calendar;
 pub mod cli;
 pub mod config;
@@ -51,6 +52,7 @@ pub mod data;
 pub mod device;
 pub mod engine;
 pub mod evaluate;
+pub mod fold_in;
 pub mod format;
 pub mod inspect;
 pub mod interaction;

@@ -10,11 +10,14 @@
 //!
 //! Two row layouts, both multiples of four words so that a GPU reads them as vec4:
 //!
-//! - *record*, `4 + 3 dim` words: everything training knows of a row, side by side, so that a step pays one seek for it:
-//!   `bias, bias_m, bias_v, last_step | weight[dim] | m[dim] | v[dim]`; `last_step` is a whole number, 0 if never touched.
-//!   (A number and no bits of a u32: small integers are subnormal floats, which a device may flush to zero.)
+//! - *record*: everything training knows of a row, side by side, so that a step pays one seek for it. Its length depends on
+//!   the optimiser: `bias, bias_m, bias_v, last_step | weight[dim] | m[dim] | v[dim]` for Adam,
+//!   `bias, bias_sum, row_sum, last_step | weight[dim]` for Adagrad and `bias, 0, 0, last_step | weight[dim]` for SGD.
+//!   `last_step` is a whole number, 0 if never touched. (A number and no bits of a u32: small integers are subnormal
+//!   floats, which a device may flush to zero.)
 //! - *factor*, `4 + dim` words: what scoring needs: `bias, 0, 0, 0 | weight[dim]`.
 
+use crate::config::OptimizerChoice;
 use crate::interaction::{ItemIndex, UserIndex};
 
 /// Words before the weights in a record and in a factor row.
@@ -69,8 +72,9 @@ impl ModelShape {
     }
 
     /// Words of a training record.
-    pub fn record_len(&self) -> usize {
-        ROW_HEADER + 3 * self.dim
+    pub fn record_len(&self, optimizer: OptimizerChoice) -> usize {
+        let tables = if optimizer.has_moments() { 3 } else { 1 };
+        ROW_HEADER + tables * self.dim
     }
 
     /// Words of a factor row.
@@ -111,11 +115,10 @@ fn split_mix(mut state: u64) -> u64 {
     state ^ (state >> 31)
 }
 
-/// Writes the untrained records of rows `first..` of a table into `out`, `record_len` words each.
+/// Writes the untrained records of rows `first..` of a table into `out`, `length` words each.
 ///
 /// Panics if `out` is not a whole number of records.
-pub fn start_records(seed: u64, side: Side, first: usize, shape: &ModelShape, out: &mut [f32]) {
-    let length = shape.record_len();
+pub fn start_records(seed: u64, side: Side, first: usize, shape: &ModelShape, length: usize, out: &mut [f32]) {
     assert!(
         out.len().is_multiple_of(length),
         "start_records: {} words are no whole number of records of {length}",

@@ -27,7 +27,7 @@ use crate::engine::{EngineError, Trainer, TrainerSetup};
 use crate::evaluate::{EvaluateError, Evaluation, evaluate};
 use crate::interaction::Part;
 use crate::model::ModelShape;
-use crate::optimizer::MAX_STEPS;
+use crate::optimizer::{LearningRate, MAX_STEPS};
 use crate::recommend::RecommendError;
 use crate::train::checkpoint;
 use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};
@@ -306,9 +306,15 @@ pub fn train(
         shape,
         seed: config.seed,
         steps: set.steps() * config.train.epochs,
-        learning_rate: config.train.learning_rate,
+        learning_rate: LearningRate {
+            base: config.train.learning_rate,
+            curve: config.train.learning_rate_curve,
+            warmup_steps: config.train.warmup_steps,
+            reductions: Vec::new(),
+        },
         optimizer: config.train.optimizer,
         l2: config.train.l2 as f32,
+        clip: config.train.clip as f32,
     };
     let last = run.file(CHECKPOINT_LAST);
     let mut trainer = open_trainer(config, &setup).inspect_err(|_| {
@@ -321,7 +327,7 @@ pub fn train(
         true => Some(checkpoint::load(&last, trainer.as_mut()).map_err(TrainError::from)?),
         false => None,
     };
-    let position = place.map_or(Position::START, |place| place.position());
+    let position = place.as_ref().map_or(Position::START, |place| place.position());
     if trainer.step() as usize != (position.epoch - 1) * set.steps() + position.steps_done {
         return Err(PipelineError::ForeignCheckpoint(run.file(CONFIG)));
     }
@@ -347,16 +353,15 @@ pub fn train(
     let step = Arc::new(AtomicU32::new(trainer.step()));
     let stopping = Stopping::new(
         config.train.early_stopping,
-        place.map_or(Best::default(), |place| place.best),
+        place.as_ref().map_or(Best::default(), |place| place.best),
     );
     let strategy = EngineStrategy {
         config: config.clone(),
         run: run.clone(),
         bus: bus.clone(),
-        schedule: setup.schedule(),
         stopping: stopping.clone(),
         start,
-        seconds_before: place.map_or(0.0, |place| place.seconds),
+        seconds_before: place.as_ref().map_or(0.0, |place| place.seconds),
         position,
         step: Arc::clone(&step),
         outcome: Arc::clone(&outcome),

@@ -3,6 +3,8 @@
 //! A step of B samples carries, for each side, `rows[R]` (touched table rows, ascending), `starts[R + 1]` and `samples[B]`
 //! (sample numbers grouped by row, in order), and for each sample its `slots[B]` in `rows`. Sums over a row run in that
 //! order, so training is bit-identical from run to run and for any number of threads; nothing is added atomically.
+//! The samples of a step are numbered in the order of their users: those of one user stand together, and so do the compact
+//! rows that neighbours read.
 //!
 //! A row with more than [`PIECE`] samples (a bestseller) is cut into pieces that are summed on their own and added up in a
 //! second level: `pieces` holds `(begin, end)` into `samples`, `first_piece[R]` where a row's pieces begin, or [`NO_PIECE`].
@@ -92,22 +94,27 @@ pub struct SidePlan<'a> {
 }
 
 impl PlanChunk {
-    /// Appends the plan of one step. Panics if the batch is empty or the chunk outgrows u32 offsets.
+    /// Appends the plan of one step; its samples are numbered in the order of their users.
+    ///
+    /// Panics if the batch is empty or the chunk outgrows u32 offsets.
     pub fn push(&mut self, step: u32, batch: &[Sample]) {
+        let mut order = keys(batch.iter().map(|sample| sample.user));
+        sort_by_row(&mut order);
+        self.push_in_order(step, batch, |number| order[number] as u32 as usize);
+    }
+
+    /// Appends the plan of one step whose `number`-th sample is `batch[at(number)]`.
+    fn push_in_order(&mut self, step: u32, batch: &[Sample], at: impl Fn(usize) -> usize) {
         assert!(!batch.is_empty(), "PlanChunk: step {step} has no samples");
-        let targets = self.extend(batch.iter().map(|sample| sample.target.to_bits()));
-        let weights = self.extend(batch.iter().map(|sample| sample.weight.to_bits()));
-        let mut order = Vec::with_capacity(batch.len());
+        let samples = || (0..batch.len()).map(|number| &batch[at(number)]);
+        let targets = self.extend(samples().map(|sample| sample.target.to_bits()));
+        let weights = self.extend(samples().map(|sample| sample.weight.to_bits()));
         let sides = Side::BOTH.map(|side| {
-            order.clear();
-            order.extend(batch.iter().enumerate().map(|(number, sample)| {
-                let row = match side {
-                    Side::User => sample.user,
-                    Side::Item => sample.item,
-                };
-                (row as u64) << 32 | number as u64
+            let mut order = keys(samples().map(|sample| match side {
+                Side::User => sample.user,
+                Side::Item => sample.item,
             }));
-            order.sort_unstable();
+            sort_by_row(&mut order);
             self.push_side(&order)
         });
         self.steps.push(StepLayout {
@@ -126,49 +133,57 @@ impl PlanChunk {
     /// `order` holds `row << 32 | sample number`, ascending.
     fn push_side(&mut self, order: &[u64]) -> SideLayout {
         let row_of = |packed: &u64| (packed >> 32) as u32;
-        let groups = || order.chunk_by(|a, b| row_of(a) == row_of(b));
-        let rows = self.extend(groups().map(|group| row_of(&group[0])));
-        let mut start = 0;
-        let starts = self.extend(std::iter::once(0).chain(groups().map(|group| {
-            start += group.len() as u32;
-            start
-        })));
-        let samples = self.extend(order.iter().map(|packed| *packed as u32));
+        let batch = order.len();
+        let row_count = 1 + order
+            .windows(2)
+            .filter(|pair| row_of(&pair[0]) != row_of(&pair[1]))
+            .count();
         let first = self.words.len();
-        self.words.resize(first + order.len(), 0);
-        for (slot, group) in groups().enumerate() {
-            for packed in group {
-                self.words[first + *packed as u32 as usize] = slot as u32;
+        let mut end = first;
+        let [rows, starts, samples, slots, first_piece] =
+            [row_count, row_count + 1, batch, batch, row_count].map(|length| {
+                end += length;
+                end - length..end
+            });
+        self.words.resize(end, 0);
+        let (row_words, rest) = self.words[first..].split_at_mut(row_count);
+        let (start_words, rest) = rest.split_at_mut(row_count + 1);
+        let (sample_words, rest) = rest.split_at_mut(batch);
+        let (slot_words, first_piece_words) = rest.split_at_mut(batch);
+        let mut slot = 0;
+        let mut row = row_of(&order[0]);
+        row_words[0] = row;
+        for (at, packed) in order.iter().enumerate() {
+            if row_of(packed) != row {
+                row = row_of(packed);
+                slot += 1;
+                row_words[slot] = row;
+                start_words[slot] = at as u32;
+            }
+            let number = *packed as u32;
+            sample_words[at] = number;
+            slot_words[number as usize] = slot as u32;
+        }
+        start_words[row_count] = batch as u32;
+
+        let mut pieces = Vec::new();
+        for (slot, first_piece) in first_piece_words.iter_mut().enumerate() {
+            let (begin, end) = (start_words[slot], start_words[slot + 1]);
+            *first_piece = NO_PIECE;
+            if (end - begin) as usize > PIECE {
+                *first_piece = pieces.len() as u32 / 2;
+                let cuts = (begin..end).step_by(PIECE);
+                pieces.extend(cuts.flat_map(|cut| [cut, (cut + PIECE as u32).min(end)]));
             }
         }
-        let slots = first..self.words.len();
-        let mut next_piece = 0;
-        let first_piece = self.extend(groups().map(|group| {
-            if group.len() <= PIECE {
-                return NO_PIECE;
-            }
-            let here = next_piece;
-            next_piece += group.len().div_ceil(PIECE) as u32;
-            here
-        }));
-        let first = self.words.len();
-        let mut begin = 0;
-        for group in groups() {
-            let end = begin + group.len();
-            if group.len() > PIECE {
-                for piece in (begin..end).step_by(PIECE) {
-                    self.words.extend([piece as u32, (piece + PIECE).min(end) as u32]);
-                }
-            }
-            begin = end;
-        }
+        let pieces = self.extend(pieces.into_iter());
         SideLayout {
             rows,
             starts,
             samples,
             slots,
             first_piece,
-            pieces: first..self.words.len(),
+            pieces,
         }
     }
 
@@ -208,6 +223,43 @@ impl PlanChunk {
     }
 }
 
+/// `row << 32 | sample number` for each sample.
+fn keys(rows: impl Iterator<Item = u32>) -> Vec<u64> {
+    rows.enumerate()
+        .map(|(number, row)| u64::from(row) << 32 | number as u64)
+        .collect()
+}
+
+/// Bits of a row number that one pass of [`sort_by_row`] looks at: its counts fit the nearest cache.
+const RADIX_BITS: u32 = 11;
+
+/// Sorts keys by row; equal rows stay in order, so ascending sample numbers stay ascending.
+///
+/// A radix sort from the lowest digit: a batch is sorted twice a step, and comparing costs three times as much.
+fn sort_by_row(keys: &mut Vec<u64>) {
+    let highest = keys.iter().map(|key| key >> 32).max().unwrap_or(0);
+    let mut spare = vec![0; keys.len()];
+    let mut shift = 32;
+    while highest >> (shift - 32) > 0 {
+        let digit = |key: u64| (key >> shift) as usize & ((1 << RADIX_BITS) - 1);
+        let mut places = [0u32; 1 << RADIX_BITS];
+        for &key in keys.iter() {
+            places[digit(key)] += 1;
+        }
+        let mut place = 0;
+        for count in &mut places {
+            place += std::mem::replace(count, place);
+        }
+        for &key in keys.iter() {
+            let place = &mut places[digit(key)];
+            spare[*place as usize] = key;
+            *place += 1;
+        }
+        std::mem::swap(keys, &mut spare);
+        shift += RADIX_BITS;
+    }
+}
+
 /// Pairs that are scored with one plan.
 pub const PAIRS_PER_PLAN: usize = 1 << 16;
 
@@ -227,7 +279,8 @@ pub fn pair_plans<'a>(users: &'a [u32], items: &'a [u32]) -> impl Iterator<Item 
                 weight: 0.0,
             });
             let mut chunk = PlanChunk::default();
-            chunk.push(1, &pairs.collect::<Vec<_>>());
+            // Logits come back in the order of the pairs.
+            chunk.push_in_order(1, &pairs.collect::<Vec<_>>(), |number| number);
             chunk
         })
 }
@@ -251,11 +304,13 @@ mod tests {
         fn every_sample_stands_once_under_its_row_in_order(
             pairs in prop::collection::vec((0u32..40, prop::sample::select(vec![0u32, 1, 2, 77])), 1..300)
         ) {
-            let batch: Vec<_> = pairs.iter().map(|&(user, item)| sample(user, item)).collect();
+            let mut batch: Vec<_> = pairs.iter().map(|&(user, item)| sample(user, item)).collect();
             let mut chunk = PlanChunk::default();
             chunk.push(1, &[sample(1, 1)]);
             chunk.push(2, &batch);
+            batch.sort_by_key(|sample| sample.user);
             let step = &chunk.steps[1];
+            prop_assert!(chunk.side(step, Side::User).samples.iter().copied().eq(0..batch.len() as u32));
             for side in Side::BOTH {
                 let plan = chunk.side(step, side);
                 let key = |number: usize| match side { Side::User => batch[number].user, Side::Item => batch[number].item };

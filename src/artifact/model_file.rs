@@ -8,7 +8,6 @@ use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::{EngineError, Trainer, for_each_factor_block};
 use crate::interaction::UserIndex;
 use crate::model::{Head, Model, ModelShape, ROW_HEADER, Side};
-use crate::optimizer::Schedule;
 use safetensors::tensor::Dtype;
 use std::path::Path;
 
@@ -25,7 +24,7 @@ pub enum ExportError {
 ///
 /// A scale below zero would turn the ranking by affinity around. It is folded into one side, which changes no logit: item
 /// embeddings, both biases and the scale change sign.
-pub fn write(path: &Path, trainer: &mut dyn Trainer, schedule: &Schedule) -> Result<(), ExportError> {
+pub fn write(path: &Path, trainer: &mut dyn Trainer) -> Result<(), ExportError> {
     let ModelShape { users, items, dim } = trainer.shape();
     let specs = [
         TensorSpec::new("user_embedding", Dtype::F32, &[users, dim]),
@@ -42,7 +41,7 @@ pub fn write(path: &Path, trainer: &mut dyn Trainer, schedule: &Schedule) -> Res
     let mut weights = Vec::new();
     for side in Side::BOTH {
         let weight_sign = if side == Side::Item { sign } else { 1.0 };
-        for_each_factor_block(trainer, schedule, side, |block| {
+        for_each_factor_block(trainer, side, |block| {
             weights.clear();
             for row in block.chunks_exact(ROW_HEADER + dim) {
                 biases[side as usize].push(sign * row[0]);
@@ -70,7 +69,7 @@ impl ModelFile {
         let file = TensorFile::open(path)?;
         let (_, users) = file.tensor::<f32>("user_embedding")?;
         let (_, items) = file.tensor::<f32>("item_embedding")?;
-        let (&[users, dim], &[items, item_dim]) = (users.as_slice(), items.as_slice()) else {
+        let (&[users, dim], &[items, item_dim]) = (users, items) else {
             return Err(FileError::damaged(path, "an embedding is not a table"));
         };
         if dim != item_dim || dim == 0 || dim % 4 != 0 {
@@ -112,6 +111,11 @@ impl ModelFile {
     pub fn user(&self, user: UserIndex) -> Result<Vec<f32>, FileError> {
         let range = user as usize..user as usize + 1;
         self.factors("user_embedding", "user_bias", range)
+    }
+
+    /// All user embeddings where they lie, `[users, dim]`, not checked.
+    pub fn user_embeddings(&self) -> Result<&[f32], FileError> {
+        Ok(self.file.tensor::<f32>("user_embedding")?.0)
     }
 
     /// The item rows where they lie, not checked: the scorer refuses a score that is not finite.

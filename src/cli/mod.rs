@@ -1,6 +1,7 @@
 //! The command line: one file a command, one printer, one exit code.
 
 mod args;
+mod bench_score;
 mod doctor;
 mod evaluate;
 mod generate;
@@ -8,10 +9,11 @@ mod inspect;
 mod output;
 mod progress;
 mod recommend;
+mod similar;
 mod train;
 
 use crate::pipeline::PipelineError;
-use args::{Arguments, Command};
+use args::{Arguments, BenchCommand, Command};
 use clap::Parser;
 use output::Output;
 use std::process::ExitCode;
@@ -40,9 +42,13 @@ pub fn run() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments, &mut output),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
+        Command::Similar(arguments) => similar::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Doctor => doctor::run(&mut output),
+        Command::Bench {
+            command: BenchCommand::Score(arguments),
+        } => bench_score::run(&arguments, &mut output),
     }));
     let Ok(result) = result else {
         return End::InternalError.into();

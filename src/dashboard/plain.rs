@@ -83,6 +83,11 @@ impl Observer for Plain {
                     self.line(&format!("checkpoint at step {step}"));
                 }
             }
+            TrainEvent::LearningRateReduced { epoch, factor, .. } => {
+                self.line(&format!(
+                    "epoch {epoch}: no better for a while, learning rate times {factor}"
+                ));
+            }
             TrainEvent::Finished { .. } => {
                 let outcome = self.state.outcome.clone().unwrap_or_default();
                 self.line(&outcome);

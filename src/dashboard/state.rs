@@ -136,6 +136,10 @@ impl State {
                     self.note(format!("checkpoint at step {step}"));
                 }
             }
+            TrainEvent::LearningRateReduced { factor, seconds, .. } => {
+                self.advance(*seconds);
+                self.note(format!("no better for a while: learning rate times {factor}"));
+            }
             TrainEvent::Finished {
                 reason,
                 best_epoch,

@@ -13,7 +13,7 @@ use crate::config::OptimizerChoice;
 use crate::device::DeviceError;
 use crate::interaction::{ItemIndex, UserIndex};
 use crate::model::{Head, Model, ModelShape, Side};
-use crate::optimizer::{Schedule, read_out};
+use crate::optimizer::{LearningRate, Schedule, read_out, settle_record};
 use crate::plan::PlanChunk;
 
 /// What an engine needs to begin.
@@ -23,19 +23,26 @@ pub struct TrainerSetup {
     pub seed: u64,
     /// Planned steps of the whole training.
     pub steps: usize,
-    pub learning_rate: f64,
+    pub learning_rate: LearningRate,
     pub optimizer: OptimizerChoice,
     pub l2: f32,
+    /// Gradients are clamped to `[-clip, clip]`; 0 = not at all.
+    pub clip: f32,
 }
 
 impl TrainerSetup {
     /// The optimiser's tables.
     pub fn schedule(&self) -> Schedule {
-        Schedule::new(self.steps, self.learning_rate, self.optimizer)
+        Schedule::new(self.steps, self.learning_rate.clone(), self.optimizer, self.clip)
+    }
+
+    /// Words of a training record.
+    pub fn record_len(&self) -> usize {
+        self.shape.record_len(self.optimizer)
     }
 }
 
-/// The head with its Adam state: `scale, m, v, 0, bias, m, v, 0`.
+/// The head with its optimiser's state: `scale, m, v, 0, bias, m, v, 0`; Adagrad's sums stand in the places of v.
 pub type HeadState = [f32; 8];
 
 /// A head before the first step: scale 1, bias 0.
@@ -87,6 +94,19 @@ pub trait Trainer: Send {
 
     /// The shape of the tables.
     fn shape(&self) -> ModelShape;
+
+    /// The step sizes of the training.
+    fn schedule(&self) -> &Schedule;
+
+    /// Replaces the step sizes from the next step on. Panics unless the optimiser and the number of steps are the same.
+    ///
+    /// Records that are behind would catch up by the new tables: settle them first, see [`reduce_learning_rate`].
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), EngineError>;
+
+    /// Seconds spent in each stage of the steps so far; empty where nobody measures.
+    fn stages(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
 
     /// Takes the steps of a chunk and returns the statistics that have arrived meanwhile: it does not wait for a device.
     fn train(&mut self, chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError>;
@@ -145,39 +165,65 @@ pub const ROWS_PER_READ: usize = 1 << 14;
 /// Rows that no step touched read as zeros. Neither how often nor when this is called changes the training.
 pub fn for_each_factor_block<E: From<EngineError>>(
     trainer: &mut dyn Trainer,
-    schedule: &Schedule,
     side: Side,
     mut consume: impl FnMut(&[f32]) -> Result<(), E>,
 ) -> Result<(), E> {
     let shape = trainer.shape();
+    let schedule = trainer.schedule().clone();
+    let record_len = shape.record_len(schedule.optimizer());
     let now = trainer.step();
     let rows = shape.rows(side);
     let mut records = Vec::new();
     let mut factors = Vec::new();
     for first in (0..rows).step_by(ROWS_PER_READ) {
         let count = ROWS_PER_READ.min(rows - first);
-        records.resize(count * shape.record_len(), 0.0);
+        records.resize(count * record_len, 0.0);
         factors.resize(count * shape.factor_len(), 0.0);
         trainer.read_records(side, first, &mut records)?;
         let pairs = records
-            .chunks_exact(shape.record_len())
+            .chunks_exact(record_len)
             .zip(factors.chunks_exact_mut(shape.factor_len()));
         for (record, factor) in pairs {
-            read_out(record, schedule, now, true, factor);
+            read_out(record, &schedule, now, true, factor);
         }
         consume(&factors)?;
     }
     Ok(())
 }
 
+/// Multiplies the learning rate of all later steps.
+///
+/// A change that was not planned: every row is brought to the end of the last step first, by the old step sizes.
+pub fn reduce_learning_rate(trainer: &mut dyn Trainer, factor: f64) -> Result<(), EngineError> {
+    let shape = trainer.shape();
+    let schedule = trainer.schedule().clone();
+    let record_len = shape.record_len(schedule.optimizer());
+    let now = trainer.step();
+    let mut records = Vec::new();
+    if schedule.catches_up() {
+        for side in Side::BOTH {
+            let rows = shape.rows(side);
+            for first in (0..rows).step_by(ROWS_PER_READ) {
+                records.resize(ROWS_PER_READ.min(rows - first) * record_len, 0.0);
+                trainer.read_records(side, first, &mut records)?;
+                for record in records.chunks_exact_mut(record_len) {
+                    settle_record(record, &schedule, now);
+                }
+                trainer.write_records(side, first, &records)?;
+            }
+        }
+    }
+    trainer.set_schedule(schedule.reduced(now, factor))
+}
+
 /// The model as it stands after the last step, weights only.
-pub fn export(trainer: &mut dyn Trainer, schedule: &Schedule) -> Result<Model, EngineError> {
+pub fn export(trainer: &mut dyn Trainer) -> Result<Model, EngineError> {
     let shape = trainer.shape();
     let mut tables = [Vec::new(), Vec::new()];
     for side in Side::BOTH {
         let table = &mut tables[side as usize];
         table.reserve_exact(shape.rows(side) * shape.factor_len());
-        for_each_factor_block(trainer, schedule, side, |block| {
+        for_each_factor_block(trainer, side, |block| {
             table.extend_from_slice(block);
             Ok::<(), EngineError>(())
         })?;

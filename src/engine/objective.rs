@@ -67,6 +67,14 @@ pub fn loss(z: f32, target: f32) -> f32 {
     z.max(0.0) - z * target + (-z.abs()).exp().ln_1p()
 }
 
+/// [`loss`] and [`sigmoid`] of a logit, from one exponential.
+#[inline(always)]
+pub fn loss_and_sigmoid(z: f32, target: f32) -> (f32, f32) {
+    let small = (-z.abs()).exp();
+    let numerator = if z >= 0.0 { 1.0 } else { small };
+    (z.max(0.0) - z * target + small.ln_1p(), numerator / (1.0 + small))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Checkpoints: the whole state of a training in one safetensors file, streamed page by page.
 //!
-//! `user_records` `[users, 4 + 3 dim]`, `item_records` `[items, 4 + 3 dim]` (layout in [`crate::model`]), `head` `[8]`; the place in the training and the best epoch stand in the header. The file does not depend on the
-//! engine, on its page size or on the number of threads.
+//! `user_records` `[users, record]`, `item_records` `[items, record]` (layouts in [`crate::model`]), `head` `[8]`; the place in
+//! the training and the best epoch stand in the header. The file does not depend on the engine, on its page size or on the number of threads.
 
 use super::loader::Position;
 use super::stopping::Best;
@@ -9,25 +9,28 @@ use crate::artifact::model_file::ExportError;
 use crate::artifact::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
 use crate::engine::{ROWS_PER_READ, Trainer};
 use crate::model::{LAST_STEP, Side};
+use crate::optimizer::Reduction;
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Where a training stands.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     pub format_version: u32,
     pub step: u32,
     pub epoch: usize,
     pub steps_done: usize,
     pub best: Best,
+    /// Reductions of the learning rate so far.
+    pub reductions: Vec<Reduction>,
     /// Seconds trained so far, over all processes.
     pub seconds: f64,
 }
 
 impl Place {
     /// Version of the file; another one is refused.
-    pub const FORMAT_VERSION: u32 = 1;
+    pub const FORMAT_VERSION: u32 = 2;
 
     /// Where the loader continues.
     pub fn position(&self) -> Position {
@@ -43,7 +46,7 @@ const TABLES: [&str; 2] = ["user_records", "item_records"];
 /// Writes a checkpoint; the previous one stays until the new one is whole.
 pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(), ExportError> {
     let shape = trainer.shape();
-    let length = shape.record_len();
+    let length = shape.record_len(trainer.schedule().optimizer());
     let specs = [
         TensorSpec::new(TABLES[0], Dtype::F32, &[shape.users, length]),
         TensorSpec::new(TABLES[1], Dtype::F32, &[shape.items, length]),
@@ -63,10 +66,10 @@ pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(),
     Ok(file.finish()?)
 }
 
-/// Reads a checkpoint into an engine of the same shape, and returns its place.
+/// Reads a checkpoint into a new engine of the same shape, and returns its place.
 pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError> {
     let shape = trainer.shape();
-    let length = shape.record_len();
+    let length = shape.record_len(trainer.schedule().optimizer());
     let file = TensorFile::open(path)?;
     let damaged = |fault: String| FileError::damaged(path, fault);
     let note = file.note().ok_or_else(|| damaged("it has no place".to_string()))?;
@@ -93,6 +96,11 @@ pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError
             trainer.write_records(side, number * ROWS_PER_READ, block)?;
         }
     }
+    let mut schedule = trainer.schedule().clone();
+    for reduction in &place.reductions {
+        schedule = schedule.reduced(reduction.after_step, reduction.factor);
+    }
+    trainer.set_schedule(schedule)?;
     let head = file.tensor_of::<f32>("head", &[8])?;
     trainer.set_head(head.try_into().expect("the shape was checked"), place.step)?;
     Ok(place)

@@ -38,6 +38,12 @@ pub enum TrainEvent {
         step: u32,
         seconds: f64,
     },
+    /// A plateau: the learning rate of later epochs is multiplied.
+    LearningRateReduced {
+        epoch: usize,
+        factor: f64,
+        seconds: f64,
+    },
     Finished {
         reason: FinishReason,
         best_epoch: usize,

@@ -13,9 +13,8 @@ use crate::artifact::model_file::{self, ExportError};
 use crate::artifact::run_directory::{CHECKPOINT_BEST, CHECKPOINT_LAST, RunDirectory};
 use crate::config::Config;
 use crate::engine::objective::Objective;
-use crate::engine::{EngineError, StepStatistics};
+use crate::engine::{EngineError, StepStatistics, reduce_learning_rate};
 use crate::metrics::rating::{Confusion, auc};
-use crate::optimizer::Schedule;
 use burn::train::{
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
@@ -49,7 +48,6 @@ pub struct EngineStrategy {
     pub config: Config,
     pub run: RunDirectory,
     pub bus: EventBus,
-    pub schedule: Schedule,
     pub stopping: Stopping,
     pub start: Instant,
     /// Seconds trained by earlier processes.
@@ -192,11 +190,35 @@ impl EngineStrategy {
             epoch: position.epoch,
             steps_done: position.steps_done,
             best: self.stopping.best(),
+            reductions: trainer.schedule().learning_rate().reductions.clone(),
             seconds: self.seconds_before + self.seconds(),
         };
         checkpoint::save(&self.run.file(CHECKPOINT_LAST), trainer.as_mut(), &place)?;
         self.bus.send(&TrainEvent::CheckpointSaved {
             step: place.step,
+            seconds: self.seconds(),
+        });
+        Ok(())
+    }
+
+    /// Lowers the learning rate if so many epochs brought nothing better since the best one and since the last reduction.
+    fn reduce_on_plateau(&self, model: &Factorisation, epoch: usize) -> Result<(), TrainError> {
+        let Some(rule) = self.config.train.reduce_on_plateau else {
+            return Ok(());
+        };
+        let mut trainer = model.trainer();
+        let steps_per_epoch = trainer.step() as usize / epoch;
+        let reductions = &trainer.schedule().learning_rate().reductions;
+        let last_reduced = reductions
+            .last()
+            .map_or(0, |last| last.after_step as usize / steps_per_epoch);
+        if epoch - self.stopping.best().epoch.max(last_reduced) < rule.patience || epoch == self.config.train.epochs {
+            return Ok(());
+        }
+        reduce_learning_rate(trainer.as_mut(), rule.factor)?;
+        self.bus.send(&TrainEvent::LearningRateReduced {
+            epoch,
+            factor: rule.factor,
             seconds: self.seconds(),
         });
         Ok(())
@@ -226,17 +248,14 @@ impl EngineStrategy {
             interrupter.fail_on_error(events.flush());
             let is_best = self.stopping.report(epoch, valid);
             if is_best {
-                model_file::write(
-                    &self.run.file(CHECKPOINT_BEST),
-                    model.trainer().as_mut(),
-                    &self.schedule,
-                )?;
+                model_file::write(&self.run.file(CHECKPOINT_BEST), model.trainer().as_mut())?;
             }
             self.bus.send(&TrainEvent::EpochEnded {
                 epoch,
                 is_best,
                 seconds: self.seconds(),
             });
+            self.reduce_on_plateau(model, epoch)?;
             self.save(
                 model,
                 Position {

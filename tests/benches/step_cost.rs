@@ -17,6 +17,7 @@ use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::{Trainer, TrainerSetup};
 use dotcart::model::ModelShape;
+use dotcart::optimizer::LearningRate;
 use dotcart::plan::{PlanChunk, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -68,9 +69,11 @@ fn engine_step_seconds(users: usize) -> f64 {
         },
         seed: 1,
         steps: WARM_UP + TIMED,
-        learning_rate: 1e-3,
+        learning_rate: LearningRate::constant(1e-3),
         optimizer: OptimizerChoice::Adam,
         l2: 0.0,
+
+        clip: 0.0,
     };
     let mut trainer = CpuTrainer::new(&setup, 0);
     let mut batches = Batches::new(users);

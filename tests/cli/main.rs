@@ -5,7 +5,9 @@ mod gpu;
 
 mod bad_input;
 mod first_light;
+mod fold_in;
 mod real_data;
+mod recommend;
 mod same_bytes;
 mod scene;
 mod terminal;

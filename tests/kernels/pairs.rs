@@ -3,7 +3,7 @@
 use crate::gpu::gpu;
 use crate::support::{
     DIMS, GARBAGE, SIZES, assert_close, assert_close_by, batch, chunk, factor_rows, garbage, read, read_status, rng,
-    status, uniform, upload,
+    setup, status, uniform, upload,
 };
 use dotcart::device::Gpu;
 use dotcart::engine::cpu;
@@ -158,7 +158,7 @@ fn check_forward(scene: &Scene, gpu: Gpu, dim: usize) {
         let [users, items] = &scene.rows;
         let first = group * teams(dim);
         sums.extend(cpu::pair_forward::pair_forward(
-            &views, first, users, items, HEAD, dim, gradient,
+            &views, first, users, 0, items, HEAD, dim, gradient,
         ));
     }
     // Times the number of samples, to compare numbers around 1.
@@ -227,15 +227,17 @@ fn check_pieces(dim: usize, samples: usize, items: u32, gpu: Gpu) {
     let (received, status) = piece_sums(&scene, gpu, dim, &gradient);
     let plan = scene.chunk.side(&scene.chunk.steps[0], Side::Item);
     let mut expected = vec![0.0; plan.pieces.len() / 2 * (4 + dim)];
-    cpu::sum_pieces::sum_pieces(
-        plan.pieces,
-        plan.samples,
-        &gradient,
-        scene.slots(Side::User),
-        &scene.rows[0],
-        dim,
-        &mut expected,
-    );
+    let gradients = cpu::update_rows::Gradients {
+        gradient: &gradient,
+        first_sample: 0,
+        other_slots: scene.slots(Side::User),
+        other: &scene.rows[0],
+        l2: 0.0,
+    };
+    let pieces = plan.pieces.as_chunks::<2>().0;
+    for (&[begin, end], sum) in pieces.iter().zip(expected.chunks_exact_mut(4 + dim)) {
+        cpu::sum_pieces::sum_piece(&plan.samples[begin as usize..end as usize], &gradients, sum);
+    }
     // Up to 32 terms of both signs.
     let what = format!("dim {dim}, {samples} samples");
     assert_close_by(&what, &received, &expected, 1e-4, 1e-4);
@@ -325,6 +327,7 @@ fn update_head_equals_its_twin() {
         let partials = uniform(&mut rng(count as u64), 4 * count, 0.0, 2.0 / count.max(1) as f32);
         let mut expected = [1.5, 0.1, 0.01, 0.0, -0.5, -0.2, 0.02, 0.0];
         let (head, statistics) = (upload(gpu, &expected), garbage(gpu, 3));
+        let schedule = setup(1, 1, 8).schedule();
         UpdateHead::new(8).launch(
             gpu,
             &upload(gpu, &partials),
@@ -333,7 +336,7 @@ fn update_head_equals_its_twin() {
             &update_head::Params {
                 partials: count as u32,
                 statistics_at: 1,
-                step_size: 0.01,
+                step_size: schedule.step_size(3),
             },
         );
         // The twin adds in sequence, whose rounding grows with the number: it gets the sum, made in f64.
@@ -341,7 +344,7 @@ fn update_head_equals_its_twin() {
         for (at, &number) in partials.iter().enumerate() {
             sum[at % 4] += number as f64;
         }
-        let loss = cpu::update_head::update_head(&[sum.map(|sum| sum as f32)], 0.01, &mut expected);
+        let loss = cpu::update_head::update_head(&[sum.map(|sum| sum as f32)], &schedule, 3, &mut expected);
         assert_close(&format!("head, {count} partials"), &read(gpu, &head), &expected);
         assert_close(
             &format!("loss, {count} partials"),

@@ -11,10 +11,10 @@ use dotcart::engine::cpu::item_rows::ItemRows;
 use dotcart::engine::cpu::merge_top_k::merge_top_k;
 use dotcart::engine::cpu::score_top_k::{Candidate, score_top_k};
 use dotcart::engine::cpu::thresholds::Thresholds;
-use dotcart::engine::gpu::constants;
 use dotcart::engine::gpu::merge_top_k::{self, FAN_IN, MergeTopK};
 use dotcart::engine::gpu::score_top_k::{self, NO_ITEM, NO_KEY, ScoreTopK, TILE, lay_out, score_of};
 use dotcart::engine::gpu::scorer::{GpuScorer, MAX_K};
+use dotcart::engine::gpu::{WORKGROUP, constants};
 use dotcart::engine::{Query, ScoredItem, Scorer};
 use dotcart::launch::Kernel;
 use dotcart::model::{Head, Model, ModelShape, ROW_HEADER};
@@ -255,6 +255,39 @@ fn merge_top_k_equals_its_twin() {
                 assert!(other.iter().all(|&word| word == crate::support::GARBAGE.to_bits()));
             }
         }
+    }
+}
+
+/// More workgroups than one dimension of a dispatch holds: the launch is folded and the kernel unfolds it.
+#[test]
+fn merge_top_k_goes_past_65_535_workgroups() {
+    let Some(gpu) = gpu() else { return };
+    let queries = 65_600 * WORKGROUP / FAN_IN;
+    let params = merge_top_k::Params::last(queries, 2, 1, 1, 0, 1);
+    assert!(queries * params.span as usize / WORKGROUP > 65_535);
+    // Two lists of one candidate each; in every third query the second one wins.
+    let best = |query: usize| {
+        [
+            100 + query as u32,
+            2 * query as u32 + u32::from(query.is_multiple_of(3)),
+        ]
+    };
+    let words: Vec<u32> = (0..queries)
+        .flat_map(|query| {
+            let loser = [99, 2 * query as u32 + u32::from(!query.is_multiple_of(3))];
+            let lists = if query.is_multiple_of(3) {
+                [loser, best(query)]
+            } else {
+                [best(query), loser]
+            };
+            lists.concat()
+        })
+        .collect();
+    let merged = garbage(gpu, queries * 2);
+    MergeTopK::new(8).launch(gpu, &upload(gpu, &words), &merged, &params);
+    let merged = read_words(gpu, &merged);
+    for (query, received) in merged.as_chunks::<2>().0.iter().enumerate() {
+        assert_eq!(*received, best(query), "query {query} of {queries}");
     }
 }
 

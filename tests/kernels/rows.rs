@@ -214,12 +214,25 @@ fn other_rows(scene: &Scene) -> Vec<f32> {
     factor_rows(&mut rng(1), rows, scene.dim)
 }
 
+fn gradients<'a>(scene: &'a Scene, gradient: &'a [f32], other: &'a [f32]) -> cpu::update_rows::Gradients<'a> {
+    cpu::update_rows::Gradients {
+        gradient,
+        first_sample: 0,
+        other_slots: scene.chunk.side(&scene.chunk.steps[0], Side::User).slots,
+        other,
+        l2: L2,
+    }
+}
+
 fn piece_sums(scene: &Scene, gradient: &[f32], other: &[f32]) -> Vec<f32> {
     let step = &scene.chunk.steps[0];
     let plan = scene.chunk.side(step, Side::Item);
     let mut sums = vec![0.0; step.side(Side::Item).piece_count() * (ROW_HEADER + scene.dim)];
-    let slots = scene.chunk.side(step, Side::User).slots;
-    cpu::sum_pieces::sum_pieces(plan.pieces, plan.samples, gradient, slots, other, scene.dim, &mut sums);
+    let gradients = gradients(scene, gradient, other);
+    let pieces = plan.pieces.as_chunks::<2>().0;
+    for (&[begin, end], sum) in pieces.iter().zip(sums.chunks_exact_mut(ROW_HEADER + scene.dim)) {
+        cpu::sum_pieces::sum_piece(&plan.samples[begin as usize..end as usize], &gradients, sum);
+    }
     sums
 }
 
@@ -281,14 +294,18 @@ fn check_update(scene: &Scene, gpu: Gpu, pages: &[Option<usize>]) {
     let other = other_rows(scene);
     let plan = scene.chunk.side(step, Side::Item);
     let mut expected = scene.records.clone();
-    let gradients = cpu::update_rows::Gradients {
-        gradient: &gradient,
-        other_slots: scene.chunk.side(step, Side::User).slots,
-        other: &other,
-        piece_sums: &piece_sums(scene, &gradient, &other),
-        l2: L2,
-    };
-    let mut sum = vec![0.0; ROW_HEADER + scene.dim];
+    let gradients = gradients(scene, &gradient, &other);
+    let mut settled = vec![0.0; plan.rows.len() * (ROW_HEADER + scene.dim)];
+    cpu::gather_rows::gather_rows(
+        plan.rows,
+        &scene.records,
+        0,
+        &scene.schedule,
+        STEP - 1,
+        false,
+        scene.dim,
+        &mut settled,
+    );
     let slots = 0..plan.rows.len();
     cpu::update_rows::update_rows(
         &plan,
@@ -296,9 +313,9 @@ fn check_update(scene: &Scene, gpu: Gpu, pages: &[Option<usize>]) {
         &gradients,
         &scene.schedule,
         STEP,
+        &settled,
         &mut expected,
         0,
-        &mut sum,
     );
     for &page_rows in pages {
         let (received, status) = update(scene, gpu, page_rows, &gradient, &other);

@@ -4,6 +4,7 @@ use dotcart::config::OptimizerChoice;
 use dotcart::device::{Buffer, Gpu, Word};
 use dotcart::engine::TrainerSetup;
 use dotcart::model::{LAST_STEP, ModelShape, ROW_HEADER};
+use dotcart::optimizer::LearningRate;
 use dotcart::plan::{PlanChunk, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -97,9 +98,11 @@ pub fn setup(users: usize, items: usize, dim: usize) -> TrainerSetup {
         shape: ModelShape { users, items, dim },
         seed: 7,
         steps: 500,
-        learning_rate: 1e-2,
+        learning_rate: LearningRate::constant(1e-2),
         optimizer: OptimizerChoice::Adam,
         l2: 1e-3,
+
+        clip: 0.0,
     }
 }
 

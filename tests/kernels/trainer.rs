@@ -45,7 +45,7 @@ fn train(trainer: &mut dyn Trainer, chunks: &[PlanChunk]) -> Vec<StepStatistics>
 
 fn table(trainer: &mut dyn Trainer, side: Side) -> Vec<f32> {
     let shape = trainer.shape();
-    let mut records = vec![0.0; shape.rows(side) * shape.record_len()];
+    let mut records = vec![0.0; shape.rows(side) * shape.record_len(dotcart::config::OptimizerChoice::Adam)];
     trainer.read_records(side, 0, &mut records).unwrap();
     records
 }
@@ -132,7 +132,7 @@ fn records_come_back_as_they_went_in() {
     for side in Side::BOTH {
         assert_eq!(table(&mut trainer, side), table(&mut cpu, side), "start weights");
     }
-    let length = setup.shape.record_len();
+    let length = setup.record_len();
     let mut expected = table(&mut trainer, Side::User);
     for (first, rows) in [(0, 1), (7, 2), (3, 30), (49, 1)] {
         let words = crate::support::uniform(&mut rng(first as u64), rows * length, -1.0, 1.0);
@@ -238,7 +238,7 @@ fn a_record_from_the_future_is_an_error() {
     let setup = setup(30, 30, 8);
     let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
     let mut records = table(&mut trainer, Side::Item);
-    records[setup.shape.record_len() + dotcart::model::LAST_STEP] = 400.0;
+    records[setup.record_len() + dotcart::model::LAST_STEP] = 400.0;
     trainer.write_records(Side::Item, 0, &records).unwrap();
     trainer.train(chunk(1, &batch(&mut rng(11), 20, 30, 30, true))).unwrap();
     assert_status(trainer.finish(), STATUS_BAD_STEP);

@@ -16,7 +16,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::{TrainerSetup, export};
 use dotcart::model::{ModelShape, ROW_HEADER, Side, start_weight};
-use dotcart::optimizer::{BETA1, BETA2, EPSILON};
+use dotcart::optimizer::adam::{BETA1, BETA2, EPSILON};
 use dotcart::plan::Sample;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -119,13 +119,14 @@ impl Scene {
             shape: self.shape,
             seed: SEED,
             steps: STEPS,
-            learning_rate: LEARNING_RATE,
+            learning_rate: dotcart::optimizer::LearningRate::constant(LEARNING_RATE),
             optimizer,
             l2: 0.0,
+            clip: 0.0,
         };
         let mut trainer = engine(&setup);
         train(trainer.as_mut(), &self.batches, 4);
-        let model = export(trainer.as_mut(), &setup.schedule()).unwrap();
+        let model = export(trainer.as_mut()).unwrap();
         let rows = |table: &[f32]| {
             let row = |factor: &[f32]| {
                 let met = factor.iter().any(|&x| x != 0.0);

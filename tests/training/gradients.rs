@@ -9,7 +9,8 @@ use crate::{Engine, cpu, device, gpu, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::TrainerSetup;
 use dotcart::model::{ModelShape, ROW_HEADER, Side};
-use dotcart::optimizer::BETA1;
+use dotcart::optimizer::LearningRate;
+use dotcart::optimizer::adam::BETA1;
 use dotcart::plan::{PIECE, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -106,9 +107,10 @@ fn engine_gradients(engine: Engine, shape: ModelShape, l2: f32, batch: &[Sample]
         shape,
         seed: 0,
         steps: 1,
-        learning_rate: 1e-3,
+        learning_rate: LearningRate::constant(1e-3),
         optimizer: OptimizerChoice::Adam,
         l2,
+        clip: 0.0,
     });
     let (rows, head) = model.split_at(model.len() - 2);
     let (users, items) = rows.split_at(USERS * (1 + shape.dim));
@@ -123,9 +125,9 @@ fn engine_gradients(engine: Engine, shape: ModelShape, l2: f32, batch: &[Sample]
 
     let mut m = Vec::new();
     for side in Side::BOTH {
-        let mut records = vec![0.0; shape.rows(side) * shape.record_len()];
+        let mut records = vec![0.0; shape.rows(side) * shape.record_len(OptimizerChoice::Adam)];
         trainer.read_records(side, 0, &mut records).unwrap();
-        for record in records.chunks(shape.record_len()) {
+        for record in records.chunks(shape.record_len(OptimizerChoice::Adam)) {
             m.push(record[1]);
             m.extend(&record[ROW_HEADER + shape.dim..][..shape.dim]);
         }

@@ -5,6 +5,7 @@ use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::{Query, Scorer, TrainerSetup, export};
 use dotcart::model::ModelShape;
+use dotcart::optimizer::LearningRate;
 use dotcart::plan::Sample;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -72,9 +73,11 @@ pub fn checkerboard(engine: Engine) {
         },
         seed: 1,
         steps: EPOCHS * samples.len().div_ceil(BATCH),
-        learning_rate: 1e-2,
+        learning_rate: LearningRate::constant(1e-2),
         optimizer: OptimizerChoice::Adam,
         l2: 0.0,
+
+        clip: 0.0,
     };
     let mut trainer = engine(&setup);
     let mut random = ChaCha8Rng::seed_from_u64(2);
@@ -84,7 +87,7 @@ pub fn checkerboard(engine: Engine) {
         train(trainer.as_mut(), &batches, 4);
     }
 
-    let model = export(trainer.as_mut(), &setup.schedule()).unwrap();
+    let model = export(trainer.as_mut()).unwrap();
     let queries: Vec<_> = seen
         .iter()
         .zip(0..)
@@ -115,6 +118,7 @@ struct Trace {
     seed: u64,
     learning_rate: f64,
     l2: f32,
+
     /// (user, item, target, weight) of each sample.
     batches: Vec<Vec<(u32, u32, f32, f32)>>,
     /// Before each step.
@@ -137,9 +141,11 @@ pub fn golden_trace(engine: Engine) {
         },
         seed: trace.seed,
         steps: trace.batches.len(),
-        learning_rate: trace.learning_rate,
+        learning_rate: LearningRate::constant(trace.learning_rate),
         optimizer: OptimizerChoice::Adam,
         l2: trace.l2,
+
+        clip: 0.0,
     });
     let sample = |&(user, item, target, weight)| Sample {
         user,

@@ -7,6 +7,7 @@ use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup, export};
 use dotcart::model::{ModelShape, Side};
+use dotcart::optimizer::LearningRate;
 use dotcart::plan::Sample;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -25,9 +26,11 @@ const SETUP: TrainerSetup = TrainerSetup {
     },
     seed: 3,
     steps: STEPS,
-    learning_rate: 1e-2,
+    learning_rate: LearningRate::constant(1e-2),
     optimizer: OptimizerChoice::Adam,
     l2: 1e-3,
+
+    clip: 0.0,
 };
 
 #[test]
@@ -83,7 +86,7 @@ pub fn looking_changes_nothing(engine: Engine) {
     let mut statistics = Vec::new();
     for batches in batches().chunks(3) {
         statistics.extend(train(trainer.as_mut(), batches, 3));
-        export(trainer.as_mut(), &SETUP.schedule()).unwrap();
+        export(trainer.as_mut()).unwrap();
         trainer.score_pairs(&[0, 1, 2_999], &[899, 0, 5]).unwrap();
         state(trainer.as_mut());
     }
@@ -148,7 +151,7 @@ fn state(trainer: &mut dyn Trainer) -> [Vec<u32>; 3] {
 fn tables(trainer: &mut dyn Trainer) -> [Vec<f32>; 3] {
     let [users, items] = Side::BOTH.map(|side| {
         let shape = trainer.shape();
-        let mut records = vec![0.0; shape.rows(side) * shape.record_len()];
+        let mut records = vec![0.0; shape.rows(side) * shape.record_len(OptimizerChoice::Adam)];
         trainer.read_records(side, 0, &mut records).unwrap();
         records
     });

@@ -4,17 +4,18 @@
 //! compact[slot] = read_out(record[rows[slot]], end of step `now`)
 //! ```
 //!
-//! Shapes: rows `[R]`; records `[page rows, 4 + 3 dim]`; compact `[R, 4 + dim]`, in the factor layout of [`crate::model`].
-//! The records are left alone: the update computes the same catch-up again, which is cheaper on a GPU than writing weight,
-//! m and v back only to read them again, and lets validation read a model without touching it.
+//! Shapes: rows `[R]`; records `[page rows, record]`; compact `[R, 4 + dim]`, layouts in [`crate::model`].
+//! The records are left alone: the update writes each of them once, and validation reads a model without touching it.
 //! Twin of `shaders/gather_rows.wgsl`.
 
 use super::prefetch::{ROWS_AHEAD, prefetch};
+use crate::model::ROW_HEADER;
 use crate::optimizer::{Schedule, read_out};
 
 /// Fills `compact` for `rows`, whose records stand in `records` from table row `first_row` on.
 ///
 /// Panics if a row is not in `records`.
+#[inline(always)]
 pub fn gather_rows(
     rows: &[u32],
     records: &[f32],
@@ -25,14 +26,20 @@ pub fn gather_rows(
     dim: usize,
     compact: &mut [f32],
 ) {
-    let record_len = crate::model::ROW_HEADER + 3 * dim;
-    let factor_len = crate::model::ROW_HEADER + dim;
-    let record_of = |row: u32| &records[(row as usize - first_row) * record_len..][..record_len];
-    for (slot, factor) in compact.chunks_exact_mut(factor_len).enumerate() {
+    let record_len = record_len(schedule, dim);
+    let factors = compact.chunks_exact_mut(ROW_HEADER + dim);
+    for (slot, (factor, &row)) in factors.zip(rows).enumerate() {
         if let Some(&ahead) = rows.get(slot + ROWS_AHEAD) {
-            prefetch(record_of(ahead));
+            prefetch(records, (ahead as usize - first_row) * record_len, record_len);
         }
-        let record = record_of(rows[slot]);
+        let record = &records[(row as usize - first_row) * record_len..][..record_len];
         read_out(record, schedule, now, untouched_is_zero, factor);
     }
+}
+
+/// Words of a record.
+#[inline(always)]
+pub(super) fn record_len(schedule: &Schedule, dim: usize) -> usize {
+    let tables = if schedule.optimizer().has_moments() { 3 } else { 1 };
+    ROW_HEADER + tables * dim
 }

@@ -1,35 +1,9 @@
-//! Loops over item rows that run on AVX2 where the processor has it, chosen at run time, with the same bits everywhere.
-//!
-//! Rust never fuses a multiplication with an addition by itself, and the order of additions is written down. Wider lanes than
-//! AVX2 gained nothing where it was measured: these loops wait for memory.
+//! The scorer's loops over item rows and products, on as wide lanes as the processor has, with the same bits everywhere.
 
+use super::instruction_set::Work;
 use super::item_rows::ItemRows;
 use super::pair_logits::dot;
 use std::ops::Range;
-
-/// Defines a function twice, for any processor and for AVX2, and takes the one that runs here.
-macro_rules! on_lanes {
-    ($(#[$doc:meta])* pub fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
-        $(#[$doc])*
-        pub fn $name($($argument: $type),*) $(-> $result)? {
-            #[inline(always)]
-            fn anywhere($($argument: $type),*) $(-> $result)? $body
-
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2")]
-                fn avx2($($argument: $type),*) $(-> $result)? {
-                    anywhere($($argument),*)
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has been asked.
-                    return unsafe { avx2($($argument),*) };
-                }
-            }
-            anywhere($($argument),*)
-        }
-    };
-}
 
 /// `scores[n] = dot(user, item[first + n]) + item_bias[first + n]`, in the order of [`dot`]; -0.0 becomes 0.0.
 ///
@@ -88,19 +62,34 @@ fn dot_avx2(a: &[f32], b: &[f32]) -> f32 {
     _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
 }
 
-on_lanes! {
-    /// Puts into `hits` each (n, lane) where `products[n * lanes + lane] + biases[n]` is not below `bounds[lane]`, in order; a
-    /// NaN is below nothing. Panics if there are not `lanes = bounds.len()` products for each bias.
-    pub fn not_below(products: &[f32], biases: &[f32], bounds: &[f32], hits: &mut Vec<(u32, u32)>) {
-        assert_eq!(products.len(), biases.len() * bounds.len(), "not_below: products do not fit");
-        hits.clear();
-        for (number, (products, &bias)) in products.chunks_exact(bounds.len()).zip(biases).enumerate() {
+/// Which products reach their bounds, run by [`InstructionSet::run`].
+///
+/// Puts into `hits` each (n, lane) where `products[n * lanes + lane] + biases[n]` is not below `bounds[lane]`, in order; a NaN
+/// is below nothing. `lanes = bounds.len()`; panics if there are not as many products for each bias.
+pub struct NotBelow<'a> {
+    pub products: &'a [f32],
+    pub biases: &'a [f32],
+    pub bounds: &'a [f32],
+    pub hits: &'a mut Vec<(u32, u32)>,
+}
+
+impl Work for NotBelow<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let lanes = self.bounds.len();
+        assert_eq!(
+            self.products.len(),
+            self.biases.len() * lanes,
+            "NotBelow: products do not fit"
+        );
+        self.hits.clear();
+        for (number, (products, &bias)) in self.products.chunks_exact(lanes).zip(self.biases).enumerate() {
             let mut any = 0;
-            for (product, &bound) in products.iter().zip(bounds) {
+            for (product, &bound) in products.iter().zip(self.bounds) {
                 any |= u32::from(!is_below(product + bias, bound));
             }
             if any != 0 {
-                collect(products, bias, bounds, number, hits);
+                collect(products, bias, self.bounds, number, self.hits);
             }
         }
     }
@@ -121,22 +110,32 @@ fn collect(products: &[f32], bias: f32, bounds: &[f32], number: usize, hits: &mu
     }
 }
 
-on_lanes! {
-    /// The largest size of a weight of some items; a NaN counts as the largest. Panics if an item is not there.
-    pub fn largest_size(rows: ItemRows, items: Range<usize>) -> f32 {
+/// The largest size of a weight of some items, run by [`InstructionSet::run`]; a NaN counts as the largest.
+///
+/// Panics if an item is not there.
+pub struct LargestSize<'a> {
+    pub rows: ItemRows<'a>,
+    pub items: Range<usize>,
+    pub largest: &'a mut f32,
+}
+
+impl Work for LargestSize<'_> {
+    #[inline(always)]
+    fn run(self) {
         let mut largest = 0;
-        for item in items {
-            for weight in rows.weights(item) {
+        for item in self.items {
+            for weight in self.rows.weights(item) {
                 // Sizes compare as the integers of their bits, and NaN above all.
                 largest = largest.max(weight.to_bits() & 0x7FFF_FFFF);
             }
         }
-        f32::from_bits(largest)
+        *self.largest = f32::from_bits(largest);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::instruction_set::InstructionSet;
     use super::*;
     use proptest::prelude::*;
 
@@ -158,17 +157,35 @@ mod tests {
 
     #[test]
     fn what_is_not_below_its_bound_is_found_and_a_nan_with_it() {
-        let products = [1.0, 5.0, f32::NAN, -1.0, 2.0, 3.0];
-        let mut hits = Vec::new();
-        not_below(&products, &[0.5, 0.0, 0.0], &[1.5, 3.0], &mut hits);
-        assert_eq!(hits, [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)]);
+        for set in InstructionSet::available() {
+            let mut hits = Vec::new();
+            set.run(NotBelow {
+                products: &[1.0, 5.0, f32::NAN, -1.0, 2.0, 3.0],
+                biases: &[0.5, 0.0, 0.0],
+                bounds: &[1.5, 3.0],
+                hits: &mut hits,
+            });
+            assert_eq!(hits, [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)], "{set:?}");
+        }
     }
 
     #[test]
     fn the_largest_size_counts_a_nan_as_largest() {
         let rows = [0.0, 0.0, 0.0, 0.0, 1.0, -3.0, 9.0, 0.0, 0.0, 0.0, 2.0, f32::NAN];
         let rows = ItemRows::of_factors(&rows, 2);
-        assert_eq!(largest_size(rows, 0..1), 3.0);
-        assert!(largest_size(rows, 0..2).is_nan());
+        for set in InstructionSet::available() {
+            let [mut one, mut both] = [0.0; 2];
+            set.run(LargestSize {
+                rows,
+                items: 0..1,
+                largest: &mut one,
+            });
+            set.run(LargestSize {
+                rows,
+                items: 0..2,
+                largest: &mut both,
+            });
+            assert!(one == 3.0 && both.is_nan(), "{set:?}: {one}, {both}");
+        }
     }
 }

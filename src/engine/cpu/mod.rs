@@ -3,6 +3,7 @@
 //! Work is cut at fixed places (groups of samples) or between rows, which never meet; nothing depends on who does what.
 
 pub mod gather_rows;
+pub mod instruction_set;
 pub mod item_rows;
 mod lanes;
 pub mod merge_top_k;
@@ -13,6 +14,7 @@ pub mod score_block;
 pub mod score_top_k;
 mod scorer;
 pub mod sum_pieces;
+mod table;
 pub mod thresholds;
 mod trainer;
 pub mod update_head;

@@ -6,15 +6,12 @@
 //! partial[group] = sum over the group of (loss weight / B, d a, d, 0)
 //! ```
 //!
-//! Shapes: slots, targets, weights, gradient `[B]`; compact `[R, 4 + dim]`; partial `[ceil(B / GROUP), 4]`.
+//! Shapes: slots, targets, weights, gradient `[B]`; compact `[R, 4 + dim]`; partial `[groups, 4]`.
 //! Twin of `shaders/pair_forward.wgsl`, whose groups may be of another size: only their sums are compared.
 
 use super::pair_logits::affinity;
-use crate::engine::objective::{loss, sigmoid};
+use crate::engine::objective::loss_and_sigmoid;
 use crate::model::{Head, ROW_HEADER};
-
-/// Samples whose sums make one partial.
-pub const GROUP: usize = 256;
 
 /// The samples of a step and what they are measured against.
 #[derive(Clone, Copy, Debug)]
@@ -25,13 +22,16 @@ pub struct Samples<'a> {
     pub weights: &'a [f32],
 }
 
-/// One group: fills `gradient` for samples `first..first + gradient.len()` and returns their sums.
+/// One group: fills `gradient` for samples `first..first + gradient.len()` and returns their sums; `users` holds the compact
+/// rows from slot `first_user` on.
 ///
 /// Panics if a slot is not in its compact buffer.
+#[inline(always)]
 pub fn pair_forward(
     samples: &Samples,
     first: usize,
     users: &[f32],
+    first_user: usize,
     items: &[f32],
     head: Head,
     dim: usize,
@@ -42,14 +42,14 @@ pub fn pair_forward(
     let mut sums = [0.0f32; 4];
     for (offset, gradient) in gradient.iter_mut().enumerate() {
         let number = first + offset;
-        let user = &users[samples.user_slots[number] as usize * length..][..length];
+        let user = &users[(samples.user_slots[number] as usize - first_user) * length..][..length];
         let item = &items[samples.item_slots[number] as usize * length..][..length];
         let weight = samples.weights[number] * share;
         let affinity = affinity(user, item);
-        let logit = head.logit(affinity);
-        let slope = (sigmoid(logit) - samples.targets[number]) * weight;
+        let (loss, score) = loss_and_sigmoid(head.logit(affinity), samples.targets[number]);
+        let slope = (score - samples.targets[number]) * weight;
         *gradient = head.scale * slope;
-        sums[0] += loss(logit, samples.targets[number]) * weight;
+        sums[0] += loss * weight;
         sums[1] += slope * affinity;
         sums[2] += slope;
     }

@@ -10,13 +10,13 @@
 use crate::model::{Head, ROW_HEADER};
 
 /// The dot product of two factor rows plus both biases.
-#[inline]
+#[inline(always)]
 pub fn affinity(user: &[f32], item: &[f32]) -> f32 {
     dot(&user[ROW_HEADER..], &item[ROW_HEADER..]) + user[0] + item[0]
 }
 
 /// Dot product of equally long slices in sixteen running sums, so that it vectorises and always adds in one order.
-#[inline]
+#[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0f32; LANES];

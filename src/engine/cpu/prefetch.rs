@@ -4,17 +4,17 @@
 //! the first word of nearly every row. It changes no result; where the instruction does not exist, nothing happens.
 
 /// Rows between the one that is asked for and the one that is read.
-pub const ROWS_AHEAD: usize = 4;
+pub const ROWS_AHEAD: usize = 8;
 
-/// Asks for a record that is read soon: rows lie anywhere in a table, so no hardware prefetcher finds them.
-#[inline]
-pub fn prefetch(record: &[f32]) {
+/// Asks for `words` words of a table from `at` on, which need not exist.
+#[inline(always)]
+pub fn prefetch(table: &[f32], at: usize, words: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in record.chunks(16) {
+    for line in (0..words).step_by(16) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing, and the address is a slice's.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        // SAFETY: a prefetch reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(table.as_ptr().wrapping_add(at + line).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = record;
+    let _ = (table, at, words);
 }

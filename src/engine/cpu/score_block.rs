@@ -21,8 +21,9 @@
 //! queries of the block, and a lane compares against the threshold of its own query. A tile of products stays in a core's
 //! cache; no score is ever written to memory.
 
+use super::instruction_set::InstructionSet;
 use super::item_rows::ItemRows;
-use super::lanes::{largest_size, not_below, score_rows};
+use super::lanes::{LargestSize, NotBelow, score_rows};
 use super::score_top_k::{Best, Candidate};
 use super::thresholds::Thresholds;
 use crate::engine::Query;
@@ -99,6 +100,7 @@ pub fn score_block(
     k: usize,
     thresholds: &Thresholds,
 ) -> Vec<Vec<Candidate>> {
+    let set = InstructionSet::best();
     let dim = rows.dim();
     let groups = queries.chunks(GROUP).enumerate();
     let mut groups: Vec<Group> = groups
@@ -113,13 +115,23 @@ pub fn score_block(
         biases.clear();
         biases.extend(tile.clone().map(|item| rows.bias(item)));
         let largest_bias = biases.iter().fold(0.0f32, |largest, bias| largest.max(bias.abs()));
-        let largest_weight = largest_size(rows, tile.clone());
+        let mut largest_weight = 0.0;
+        set.run(LargestSize {
+            rows,
+            items: tile.clone(),
+            largest: &mut largest_weight,
+        });
         for group in &mut groups {
             let products = &mut products[..biases.len() * group.width];
             multiply(&group.columns, group.width, rows, tile.clone(), products);
             let bounds = &mut bounds[..group.width];
             group.bounds(thresholds, dim, largest_weight, largest_bias, bounds);
-            not_below(products, &biases, bounds, &mut hits);
+            set.run(NotBelow {
+                products,
+                biases: &biases,
+                bounds,
+                hits: &mut hits,
+            });
             for &(offset, lane) in &hits {
                 let (item, lane) = (first + offset as usize, lane as usize);
                 let Some(query) = group.queries.get(lane) else { continue };

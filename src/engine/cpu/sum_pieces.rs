@@ -1,48 +1,46 @@
-//! Sum pieces: the gradient sums of the pieces of long rows, first level of two.
+//! Sum pieces: the gradient sums of the pieces of long rows.
 //!
 //! ```text
 //! sums[p] = sum over samples s of piece p, in order, of gradient[s] * (1, 0, 0, 0 | other_weight[other_slot[s]])
 //! ```
 //!
-//! Shapes: pieces `[P, 2]`; gradient `[B]`; other `[R', 4 + dim]`; sums `[P, 4 + dim]`.
-//! Why: a bestseller can fill a whole batch; one team of lanes would walk it alone while all others wait.
+//! Shapes: gradient `[B]`; other `[R', 4 + dim]`; a sum `[4 + dim]`.
+//! Why: a bestseller can fill a whole batch; on a device one team of lanes would walk it alone while all others wait.
 //! Twin of `shaders/sum_pieces.wgsl`.
 
+use super::update_rows::Gradients;
 use crate::model::ROW_HEADER;
 
 /// Adds `gradient[s] * other_row` for the given samples to `sum`, in order; `sum[0]` collects the bias gradient.
-#[inline]
-pub fn add_samples(samples: &[u32], gradient: &[f32], other_slots: &[u32], other: &[f32], sum: &mut [f32]) {
+///
+/// Panics if a sample or slot is out of range.
+#[inline(always)]
+pub fn add_samples(samples: &[u32], gradients: &Gradients, sum: &mut [f32]) {
     let length = sum.len();
+    let (header, weights) = sum.split_at_mut(ROW_HEADER);
     for &sample in samples {
-        let slope = gradient[sample as usize];
-        let row = &other[other_slots[sample as usize] as usize * length..][..length];
-        sum[0] += slope;
-        for (sum, weight) in sum[ROW_HEADER..].iter_mut().zip(&row[ROW_HEADER..]) {
-            *sum += slope * weight;
+        let slope = gradients.gradient[sample as usize - gradients.first_sample];
+        let slot = gradients.other_slots[sample as usize] as usize;
+        let row = &gradients.other[slot * length + ROW_HEADER..(slot + 1) * length];
+        header[0] += slope;
+        let done = weights.len() - weights.len() % 16;
+        add_lanes::<16>(slope, weights.as_chunks_mut().0, row.as_chunks().0);
+        add_lanes::<4>(slope, weights[done..].as_chunks_mut().0, row[done..].as_chunks().0);
+    }
+}
+
+#[inline(always)]
+fn add_lanes<const N: usize>(slope: f32, sums: &mut [[f32; N]], rows: &[[f32; N]]) {
+    for (sum, row) in sums.iter_mut().zip(rows) {
+        for lane in 0..N {
+            sum[lane] += slope * row[lane];
         }
     }
 }
 
-/// Fills `sums` for all pieces. Panics if a piece, sample or slot is out of range.
-pub fn sum_pieces(
-    pieces: &[u32],
-    samples: &[u32],
-    gradient: &[f32],
-    other_slots: &[u32],
-    other: &[f32],
-    dim: usize,
-    sums: &mut [f32],
-) {
-    let pieces = pieces.as_chunks::<2>().0;
-    for (&[begin, end], sum) in pieces.iter().zip(sums.chunks_exact_mut(ROW_HEADER + dim)) {
-        sum.fill(0.0);
-        add_samples(
-            &samples[begin as usize..end as usize],
-            gradient,
-            other_slots,
-            other,
-            sum,
-        );
-    }
+/// The sum of one piece. Panics if a sample or slot is out of range.
+#[inline(always)]
+pub fn sum_piece(samples: &[u32], gradients: &Gradients, sum: &mut [f32]) {
+    sum.fill(0.0);
+    add_samples(samples, gradients, sum);
 }

@@ -1,9 +1,14 @@
 //! Training on threads: the order of a step's kernels, and who works on which rows.
+//!
+//! A step: gather the touched items; walk the users in small blocks, each gathered, scored and updated while its records stay
+//! in the nearest cache (a batch is sorted by user, so a block's samples stand together); then update the items, whose
+//! gradients need all users as they were. So each record comes from memory once, and the plan says which comes next.
 
 use super::gather_rows::gather_rows;
-use super::pair_forward::{GROUP, Samples, pair_forward};
+use super::instruction_set::{InstructionSet, Work};
+use super::pair_forward::{Samples, pair_forward};
 use super::pair_logits::pair_logits;
-use super::sum_pieces::sum_pieces;
+use super::table::Table;
 use super::thread_pool;
 use super::update_head::update_head;
 use super::update_rows::{Gradients, update_rows};
@@ -11,9 +16,18 @@ use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer,
 use crate::interaction::{ItemIndex, UserIndex};
 use crate::model::{Head, ModelShape, Side, start_records};
 use crate::optimizer::Schedule;
-use crate::plan::{PAIRS_PER_PLAN, PlanChunk, StepLayout, pair_plans};
+use crate::plan::{PAIRS_PER_PLAN, PlanChunk, SidePlan, StepLayout, pair_plans};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
+
+/// Users that one task takes; their sums for the head make one partial.
+const USERS_PER_TASK: usize = 256;
+/// Users that pass through all kernels together: at dim 64 their records take 12 KiB.
+const USERS_PER_BLOCK: usize = 16;
+/// Items that one task takes. Fewer than users: a bestseller is as much work as a hundred others.
+const ITEMS_PER_TASK: usize = 64;
 
 /// Training on threads.
 pub struct CpuTrainer {
@@ -23,16 +37,25 @@ pub struct CpuTrainer {
     step: u32,
     head: HeadState,
     /// Records of users and of items.
-    tables: [Vec<f32>; 2],
+    tables: [Table; 2],
     buffers: Buffers,
     pool: Arc<rayon::ThreadPool>,
+    instructions: InstructionSet,
+    seconds: [f64; STAGES.len()],
 }
+
+/// What [`Trainer::stages`] tells apart.
+const STAGES: [&str; 4] = [
+    "gather items",
+    "users: gather, forward, update",
+    "update items",
+    "update head",
+];
 
 /// What a step works in; kept from step to step so that none allocates.
 #[derive(Default)]
 struct Buffers {
     compact: [Vec<f32>; 2],
-    piece_sums: [Vec<f32>; 2],
     gradient: Vec<f32>,
     partials: Vec<[f32; 4]>,
 }
@@ -41,15 +64,16 @@ impl CpuTrainer {
     /// An untrained model on `threads` threads; 0 = one a core.
     pub fn new(setup: &TrainerSetup, threads: usize) -> Self {
         let shape = setup.shape;
+        let record_len = setup.record_len();
         let pool = thread_pool(threads);
         let tables = Side::BOTH.map(|side| {
-            let mut table = vec![0.0; shape.rows(side) * shape.record_len()];
+            let mut table = Table::zeroed(shape.rows(side) * record_len);
             pool.install(|| {
                 let block = 1024;
-                table
-                    .par_chunks_mut(block * shape.record_len())
-                    .enumerate()
-                    .for_each(|(number, records)| start_records(setup.seed, side, number * block, &shape, records));
+                let records = table.words_mut().par_chunks_mut(block * record_len);
+                records.enumerate().for_each(|(number, records)| {
+                    start_records(setup.seed, side, number * block, &shape, record_len, records);
+                });
             });
             table
         });
@@ -62,87 +86,104 @@ impl CpuTrainer {
             tables,
             buffers: Buffers::default(),
             pool: Arc::new(pool),
+            instructions: InstructionSet::best(),
+            seconds: [0.0; STAGES.len()],
         }
+    }
+
+    /// The same training with the instructions of another set, to the same bytes.
+    pub fn with_instructions(mut self, instructions: InstructionSet) -> Self {
+        self.instructions = instructions;
+        self
     }
 
     /// One step, inside the pool.
     fn take_step(&mut self, chunk: &PlanChunk, step: &StepLayout) -> StepStatistics {
         assert_eq!(step.step, self.step + 1, "CpuTrainer: steps come in order");
         let batch = step.batch();
-        let plans = Side::BOTH.map(|side| chunk.side(step, side));
-        let head = Head {
-            scale: self.head[0],
-            bias: self.head[4],
-        };
+        let [user_plan, item_plan] = Side::BOTH.map(|side| chunk.side(step, side));
         let dim = self.shape.dim;
-        let buffers = &mut self.buffers;
-        gather_both(
-            &self.tables,
+        let factor_len = self.shape.factor_len();
+        let record_len = self.shape.record_len(self.schedule.optimizer());
+        let instructions = self.instructions;
+        let Buffers {
+            compact: [users, items],
+            gradient,
+            partials,
+        } = &mut self.buffers;
+        users.resize(user_plan.rows.len() * factor_len, 0.0);
+        gradient.resize(batch, 0.0);
+        partials.resize(user_plan.rows.len().div_ceil(USERS_PER_TASK), [0.0; 4]);
+        let [user_table, item_table] = &mut self.tables;
+
+        let clock = Instant::now();
+        gather(
+            instructions,
+            item_table.words(),
             &self.shape,
             &self.schedule,
             self.step,
             false,
-            [plans[0].rows, plans[1].rows],
-            &mut buffers.compact,
+            item_plan.rows,
+            items,
         );
+        let gathered = clock.elapsed().as_secs_f64();
 
-        let samples = Samples {
-            user_slots: plans[0].slots,
-            item_slots: plans[1].slots,
-            targets: chunk.targets(step),
-            weights: chunk.weights(step),
+        let walk = UserWalk {
+            plan: user_plan,
+            samples: Samples {
+                user_slots: user_plan.slots,
+                item_slots: item_plan.slots,
+                targets: chunk.targets(step),
+                weights: chunk.weights(step),
+            },
+            items,
+            head: Head {
+                scale: self.head[0],
+                bias: self.head[4],
+            },
+            schedule: &self.schedule,
+            l2: self.l2,
+            step: step.step,
+            dim,
+            record_len,
+            instructions,
         };
-        buffers.gradient.resize(batch, 0.0);
-        buffers.partials.resize(batch.div_ceil(GROUP), [0.0; 4]);
-        let [users, items] = &buffers.compact;
-        buffers
-            .gradient
-            .par_chunks_mut(GROUP)
-            .zip(&mut buffers.partials)
-            .enumerate()
-            .for_each(|(group, (gradient, partial))| {
-                *partial = pair_forward(&samples, group * GROUP, users, items, head, dim, gradient);
-            });
+        walk.all(UserTask {
+            rows: Rows::all(&user_plan, user_table.words_mut()),
+            compact: users,
+            gradient,
+            partials,
+        });
+        let walked = clock.elapsed().as_secs_f64();
 
-        for side in Side::BOTH {
-            let plan = &plans[side as usize];
-            let other_slots = plans[side.other() as usize].slots;
-            let other = buffers.compact[side.other() as usize].as_slice();
-            let length = self.shape.factor_len();
-            let piece_sums = &mut buffers.piece_sums[side as usize];
-            piece_sums.resize(plan.pieces.len() / 2 * length, 0.0);
-            piece_sums
-                .par_chunks_mut(length)
-                .zip(plan.pieces.par_chunks(2))
-                .with_min_len(8)
-                .for_each(|(sum, piece)| {
-                    sum_pieces(piece, plan.samples, &buffers.gradient, other_slots, other, dim, sum)
-                });
-            let gradients = Gradients {
-                gradient: &buffers.gradient,
-                other_slots,
-                other,
-                piece_sums,
-                l2: self.l2,
-            };
-            let parts = split_at_rows(&mut self.tables[side as usize], plan.rows, self.shape.record_len());
-            let schedule = &self.schedule;
-            parts.into_par_iter().for_each(|part| {
-                let mut sum = vec![0.0; length];
-                update_rows(
-                    plan,
-                    part.slots,
-                    &gradients,
-                    schedule,
-                    step.step,
-                    part.records,
-                    part.first_row,
-                    &mut sum,
-                );
+        let gradients = Gradients {
+            gradient,
+            first_sample: 0,
+            other_slots: user_plan.slots,
+            other: users,
+            l2: self.l2,
+        };
+        let schedule = &self.schedule;
+        let update_items = |rows: Rows| {
+            instructions.run(UpdateItems {
+                plan: &item_plan,
+                gradients: &gradients,
+                schedule,
+                step: step.step,
+                settled: items,
+                rows,
             });
-        }
+        };
+        Rows::all(&item_plan, item_table.words_mut()).for_each(item_plan.rows, record_len, &update_items);
+        let updated = clock.elapsed().as_secs_f64();
+
+        let loss = update_head(partials, &self.schedule, step.step, &mut self.head);
         self.step = step.step;
-        let loss = update_head(&buffers.partials, self.schedule.step_size(step.step), &mut self.head);
+        let ends = [0.0, gathered, walked, updated, clock.elapsed().as_secs_f64()];
+        for (total, pair) in self.seconds.iter_mut().zip(ends.windows(2)) {
+            *total += pair[1] - pair[0];
+        }
         StepStatistics {
             step: step.step,
             loss,
@@ -151,54 +192,272 @@ impl CpuTrainer {
     }
 }
 
-/// Rows that one task takes; small enough to balance, large enough to pay for the hand-over.
-const ROWS_PER_TASK: usize = 256;
-
-/// A run of slots with the part of the table that holds their rows.
-struct RowPart<'a> {
-    slots: std::ops::Range<usize>,
+/// A run of slots with the part of the table that holds their rows, from `first_row` on.
+struct Rows<'a> {
+    slots: Range<usize>,
     first_row: usize,
     records: &'a mut [f32],
 }
 
-/// Cuts a table between rows, so that tasks can write without meeting.
-fn split_at_rows<'a>(table: &'a mut [f32], rows: &[u32], record_len: usize) -> Vec<RowPart<'a>> {
-    let mut parts = Vec::with_capacity(rows.len().div_ceil(ROWS_PER_TASK));
-    let mut rest = table;
-    let mut rest_row = 0;
-    for (number, rows) in rows.chunks(ROWS_PER_TASK).enumerate() {
-        let first_row = rows[0] as usize;
-        let end_row = rows[rows.len() - 1] as usize + 1;
-        let (records, after) = rest.split_at_mut((end_row - rest_row) * record_len);
-        let slots = number * ROWS_PER_TASK..number * ROWS_PER_TASK + rows.len();
-        parts.push(RowPart {
-            slots,
-            first_row,
-            records: &mut records[(first_row - rest_row) * record_len..],
-        });
-        (rest, rest_row) = (after, end_row);
+impl<'a> Rows<'a> {
+    fn all(plan: &SidePlan, records: &'a mut [f32]) -> Self {
+        Self {
+            slots: 0..plan.rows.len(),
+            first_row: 0,
+            records,
+        }
     }
-    parts
+
+    /// Cuts before slot `middle`: rows ascend, so the tables' parts do not meet.
+    fn split(self, middle: usize, rows: &[u32], record_len: usize) -> (Self, Self) {
+        let row = rows[middle] as usize;
+        let (left, right) = self.records.split_at_mut((row - self.first_row) * record_len);
+        let left = Self {
+            slots: self.slots.start..middle,
+            first_row: self.first_row,
+            records: left,
+        };
+        let right = Self {
+            slots: middle..self.slots.end,
+            first_row: row,
+            records: right,
+        };
+        (left, right)
+    }
+
+    /// Works on parts of [`ITEMS_PER_TASK`] slots, on all threads.
+    fn for_each(self, rows: &[u32], record_len: usize, work: &(impl Fn(Rows) + Sync)) {
+        match middle(&self.slots, ITEMS_PER_TASK) {
+            None => work(self),
+            Some(middle) => {
+                let (left, right) = self.split(middle, rows, record_len);
+                rayon::join(
+                    || left.for_each(rows, record_len, work),
+                    || right.for_each(rows, record_len, work),
+                );
+            }
+        }
+    }
 }
 
-/// Gathers the rows of both sides into their compact buffers.
-fn gather_both(
-    tables: &[Vec<f32>; 2],
+/// Where slots are cut in two, at a whole number of tasks; `None` if they are one task.
+fn middle(slots: &Range<usize>, per_task: usize) -> Option<usize> {
+    let tasks = slots.len().div_ceil(per_task);
+    (tasks > 1).then(|| slots.start + tasks / 2 * per_task)
+}
+
+/// What all users of a step need.
+struct UserWalk<'a> {
+    plan: SidePlan<'a>,
+    samples: Samples<'a>,
+    /// Compact rows of the items.
+    items: &'a [f32],
+    head: Head,
+    schedule: &'a Schedule,
+    l2: f32,
+    step: u32,
+    dim: usize,
+    record_len: usize,
+    instructions: InstructionSet,
+}
+
+/// A run of users with their parts of what they write.
+struct UserTask<'a> {
+    rows: Rows<'a>,
+    compact: &'a mut [f32],
+    gradient: &'a mut [f32],
+    partials: &'a mut [[f32; 4]],
+}
+
+impl UserWalk<'_> {
+    /// Samples of a run of slots: they stand together, since the batch is sorted by user.
+    fn samples_of(&self, slots: &Range<usize>) -> Range<usize> {
+        self.plan.starts[slots.start] as usize..self.plan.starts[slots.end] as usize
+    }
+
+    fn all(&self, task: UserTask) {
+        let slots = task.rows.slots.clone();
+        let Some(middle) = middle(&slots, USERS_PER_TASK) else {
+            return self.instructions.run(Walk { step: self, task });
+        };
+        let (left_rows, right_rows) = task.rows.split(middle, self.plan.rows, self.record_len);
+        let (left_compact, right_compact) = task
+            .compact
+            .split_at_mut((middle - slots.start) * (task.compact.len() / slots.len()));
+        let (left_gradient, right_gradient) = task
+            .gradient
+            .split_at_mut(self.samples_of(&(slots.start..middle)).len());
+        let (left_partials, right_partials) = task.partials.split_at_mut((middle - slots.start) / USERS_PER_TASK);
+        let left = UserTask {
+            rows: left_rows,
+            compact: left_compact,
+            gradient: left_gradient,
+            partials: left_partials,
+        };
+        let right = UserTask {
+            rows: right_rows,
+            compact: right_compact,
+            gradient: right_gradient,
+            partials: right_partials,
+        };
+        rayon::join(|| self.all(left), || self.all(right));
+    }
+}
+
+/// One task: block by block through all kernels.
+struct Walk<'a> {
+    step: &'a UserWalk<'a>,
+    task: UserTask<'a>,
+}
+
+impl Work for Walk<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { step, task } = self;
+        let Rows {
+            slots,
+            first_row,
+            records,
+        } = task.rows;
+        let length = task.compact.len() / slots.len();
+        let mut partial = [0.0; 4];
+        let mut gradient = task.gradient;
+        for (number, compact) in task.compact.chunks_mut(USERS_PER_BLOCK * length).enumerate() {
+            let first = slots.start + number * USERS_PER_BLOCK;
+            let block = first..(first + USERS_PER_BLOCK).min(slots.end);
+            gather_rows(
+                &step.plan.rows[block.clone()],
+                records,
+                first_row,
+                step.schedule,
+                step.step - 1,
+                false,
+                step.dim,
+                compact,
+            );
+            let samples = step.samples_of(&block);
+            let (here, rest) = gradient.split_at_mut(samples.len());
+            gradient = rest;
+            let sums = pair_forward(
+                &step.samples,
+                samples.start,
+                compact,
+                block.start,
+                step.items,
+                step.head,
+                step.dim,
+                here,
+            );
+            for (partial, sum) in partial.iter_mut().zip(sums) {
+                *partial += sum;
+            }
+            let gradients = Gradients {
+                gradient: here,
+                first_sample: samples.start,
+                other_slots: step.samples.item_slots,
+                other: step.items,
+                l2: step.l2,
+            };
+            update_rows(
+                &step.plan,
+                block,
+                &gradients,
+                step.schedule,
+                step.step,
+                compact,
+                records,
+                first_row,
+            );
+        }
+        task.partials[0] = partial;
+    }
+}
+
+/// Gathers rows of a table into a compact buffer, on all threads.
+fn gather(
+    instructions: InstructionSet,
+    table: &[f32],
     shape: &ModelShape,
     schedule: &Schedule,
     now: u32,
     untouched_is_zero: bool,
-    rows: [&[u32]; 2],
-    compact: &mut [Vec<f32>; 2],
+    rows: &[u32],
+    compact: &mut Vec<f32>,
 ) {
-    for ((table, rows), compact) in tables.iter().zip(rows).zip(compact) {
-        compact.resize(rows.len() * shape.factor_len(), 0.0);
-        compact
-            .par_chunks_mut(ROWS_PER_TASK * shape.factor_len())
-            .zip(rows.par_chunks(ROWS_PER_TASK))
-            .for_each(|(compact, rows)| {
-                gather_rows(rows, table, 0, schedule, now, untouched_is_zero, shape.dim, compact)
-            });
+    compact.resize(rows.len() * shape.factor_len(), 0.0);
+    compact
+        .par_chunks_mut(USERS_PER_TASK * shape.factor_len())
+        .zip(rows.par_chunks(USERS_PER_TASK))
+        .for_each(|(compact, rows)| {
+            instructions.run(Gather {
+                rows,
+                table,
+                schedule,
+                now,
+                untouched_is_zero,
+                dim: shape.dim,
+                compact,
+            })
+        });
+}
+
+/// One task of [`gather`].
+struct Gather<'a> {
+    rows: &'a [u32],
+    table: &'a [f32],
+    schedule: &'a Schedule,
+    now: u32,
+    untouched_is_zero: bool,
+    dim: usize,
+    compact: &'a mut [f32],
+}
+
+impl Work for Gather<'_> {
+    #[inline(always)]
+    fn run(self) {
+        gather_rows(
+            self.rows,
+            self.table,
+            0,
+            self.schedule,
+            self.now,
+            self.untouched_is_zero,
+            self.dim,
+            self.compact,
+        );
+    }
+}
+
+/// One task of the items' update; `settled` holds the compact rows of all items.
+struct UpdateItems<'a> {
+    plan: &'a SidePlan<'a>,
+    gradients: &'a Gradients<'a>,
+    schedule: &'a Schedule,
+    step: u32,
+    settled: &'a [f32],
+    rows: Rows<'a>,
+}
+
+impl Work for UpdateItems<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Rows {
+            slots,
+            first_row,
+            records,
+        } = self.rows;
+        let length = self.settled.len() / self.plan.rows.len();
+        let settled = &self.settled[slots.start * length..slots.end * length];
+        update_rows(
+            self.plan,
+            slots,
+            self.gradients,
+            self.schedule,
+            self.step,
+            settled,
+            records,
+            first_row,
+        );
     }
 }
 
@@ -209,6 +468,20 @@ impl Trainer for CpuTrainer {
 
     fn shape(&self) -> ModelShape {
         self.shape
+    }
+
+    fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), EngineError> {
+        schedule.assert_continues(&self.schedule);
+        self.schedule = schedule;
+        Ok(())
+    }
+
+    fn stages(&self) -> Vec<(&'static str, f64)> {
+        STAGES.into_iter().zip(self.seconds).collect()
     }
 
     fn train(&mut self, chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {
@@ -226,21 +499,24 @@ impl Trainer for CpuTrainer {
             scale: self.head[0],
             bias: self.head[4],
         };
-        self.pool.install(|| {
+        let pool = Arc::clone(&self.pool);
+        pool.install(|| {
             let plans = pair_plans(users, items);
             for (chunk, logits) in plans.zip(logits.chunks_mut(PAIRS_PER_PLAN)) {
                 let plans = Side::BOTH.map(|side| chunk.side(&chunk.steps[0], side));
-                let compact = &mut self.buffers.compact;
-                gather_both(
-                    &self.tables,
-                    &self.shape,
-                    &self.schedule,
-                    self.step,
-                    true,
-                    [plans[0].rows, plans[1].rows],
-                    compact,
-                );
-                let [user_rows, item_rows] = compact;
+                for side in Side::BOTH {
+                    gather(
+                        self.instructions,
+                        self.tables[side as usize].words(),
+                        &self.shape,
+                        &self.schedule,
+                        self.step,
+                        true,
+                        plans[side as usize].rows,
+                        &mut self.buffers.compact[side as usize],
+                    );
+                }
+                let [user_rows, item_rows] = &self.buffers.compact;
                 pair_logits(
                     plans[0].slots,
                     plans[1].slots,
@@ -256,14 +532,14 @@ impl Trainer for CpuTrainer {
     }
 
     fn read_records(&mut self, side: Side, first: usize, out: &mut [f32]) -> Result<(), EngineError> {
-        let start = first * self.shape.record_len();
-        out.copy_from_slice(&self.tables[side as usize][start..start + out.len()]);
+        let start = first * self.shape.record_len(self.schedule.optimizer());
+        out.copy_from_slice(&self.tables[side as usize].words()[start..start + out.len()]);
         Ok(())
     }
 
     fn write_records(&mut self, side: Side, first: usize, records: &[f32]) -> Result<(), EngineError> {
-        let start = first * self.shape.record_len();
-        self.tables[side as usize][start..start + records.len()].copy_from_slice(records);
+        let start = first * self.shape.record_len(self.schedule.optimizer());
+        self.tables[side as usize].words_mut()[start..start + records.len()].copy_from_slice(records);
         Ok(())
     }
 

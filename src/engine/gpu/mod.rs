@@ -26,7 +26,7 @@ pub mod update_rows;
 use crate::config::MAX_DIM;
 use crate::launch::KernelSpec;
 use crate::model::ROW_HEADER;
-use crate::optimizer::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
+use crate::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
 use crate::plan::{NO_PIECE, PIECE};
 use crate::shader::Constant;
 

@@ -141,7 +141,7 @@ impl GpuTrainer {
                 Side::User => "user table",
                 Side::Item => "item table",
             };
-            Table::new(gpu, name, shape.rows(side), shape.record_len(), page_rows)
+            Table::new(gpu, name, shape.rows(side), setup.record_len(), page_rows)
         };
         let trainer = Self {
             gpu,
@@ -163,15 +163,18 @@ impl GpuTrainer {
 
     fn write_start_records(&self, seed: u64) {
         let shape = self.shape;
+        let record_len = shape.record_len(self.schedule.optimizer());
         for side in Side::BOTH {
             for first in (0..shape.rows(side)).step_by(ROWS_PER_WRITE) {
                 let rows = ROWS_PER_WRITE.min(shape.rows(side) - first);
-                let mut records = vec![0.0; rows * shape.record_len()];
+                let mut records = vec![0.0; rows * record_len];
                 let block = 1024;
                 records
-                    .par_chunks_mut(block * shape.record_len())
+                    .par_chunks_mut(block * record_len)
                     .enumerate()
-                    .for_each(|(number, records)| start_records(seed, side, first + number * block, &shape, records));
+                    .for_each(|(number, records)| {
+                        start_records(seed, side, first + number * block, &shape, record_len, records)
+                    });
                 self.tables[side as usize].write(first, &records);
             }
         }
@@ -273,7 +276,7 @@ impl GpuTrainer {
                         first_row: page.rows.start as u32,
                         page_rows: page.rows.len() as u32,
                         now: self.step,
-                        lazy: u32::from(self.schedule.is_lazy()),
+                        lazy: u32::from(!self.schedule.catches_up()),
                         untouched_is_zero: u32::from(untouched_is_zero),
                     },
                 );
@@ -340,7 +343,7 @@ impl GpuTrainer {
                     first_row: page.rows.start as u32,
                     page_rows: page.rows.len() as u32,
                     step: step.step,
-                    lazy: u32::from(self.schedule.is_lazy()),
+                    lazy: u32::from(!self.schedule.catches_up()),
                     l2_share: 2.0 * self.l2 / samples as f32,
                 },
             );
@@ -366,6 +369,17 @@ impl Trainer for GpuTrainer {
 
     fn shape(&self) -> ModelShape {
         self.shape
+    }
+
+    fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    fn set_schedule(&mut self, schedule: Schedule) -> Result<(), EngineError> {
+        schedule.assert_continues(&self.schedule);
+        self.schedule_table = self.gpu.upload("schedule", schedule.table().as_flattened().to_vec())?;
+        self.schedule = schedule;
+        Ok(())
     }
 
     fn train(&mut self, mut chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {
