@@ -19,6 +19,7 @@ use burn::tensor::{Bytes, Device, StreamId, Tensor, read_sync};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a device can fail at.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -167,7 +168,14 @@ struct Open {
     adapter: Adapter,
     client: Client,
     stream: StreamId,
+    launches: AtomicUsize,
 }
+
+/// Calls that cubecl hands to its device thread in one go. A caller who finds no room for another spins for it, for
+/// milliseconds, on a core that a software driver could use.
+const CALLS_AT_ONCE: usize = 32;
+/// Launches after which the caller sleeps until the device thread has taken them over.
+const LAUNCHES_AT_ONCE: usize = CALLS_AT_ONCE - 8;
 
 impl Gpu {
     /// The device on the best adapter, opened at the first call; a software adapter only if it is allowed.
@@ -199,6 +207,15 @@ impl Gpu {
     pub(crate) fn queue<T>(&self, work: impl FnOnce(&'static Client) -> T) -> T {
         let open = self.0;
         open.stream.executes(|| work(&open.client))
+    }
+
+    /// To be called after each launch: hands over those so far, now and then, and waits for that, not for the device's work.
+    pub(crate) fn pace(&self) {
+        let launches = self.0.launches.fetch_add(1, Ordering::Relaxed) + 1;
+        if launches.is_multiple_of(LAUNCHES_AT_ONCE) {
+            // A failure stays with the buffers of the launches and shows when they are read.
+            let _ = self.queue(|client| client.flush());
+        }
     }
 
     /// Fails if `words` do not fit one buffer; `what` names them.
@@ -362,5 +379,6 @@ fn open(summary: &Adapter, adapter: &wgpu::Adapter) -> Result<Open, DeviceError>
         adapter: summary.clone(),
         client: probe.client,
         stream: StreamId::allocate(),
+        launches: AtomicUsize::new(0),
     })
 }

@@ -23,7 +23,8 @@
 //! ```text
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
-//! 7  pipeline  inspect  compare  report/   the flow above        dashboard/  state, view, terminal, plain        bench/  pure measuring
+//! 7  pipeline  inspect  compare  report/   the flow above        dashboard/  state, view, terminal, plain
+//!    bench/          pure measuring
 //! 6  train/          burn-train's learner around an engine
 //! 5  recommend       evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files

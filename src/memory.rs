@@ -46,7 +46,7 @@ pub struct MemoryNeed {
     pub optimizer: OptimizerChoice,
     /// Weights and the optimiser's state.
     pub tables: u64,
-    /// Rows, split, sampling table, order of an epoch.
+    /// Rows, split, sampling table, samples of an epoch.
     pub ratings: u64,
     /// What a step works in, and planned steps.
     pub steps: u64,
