@@ -12,7 +12,7 @@ pub fn run(arguments: &CompareArguments, output: &mut Output) -> CommandResult {
     for name in &arguments.runs {
         runs.push(RunDirectory::find(Some(name))?);
     }
-    let comparison = compare(&runs, &Bar::of_users())?;
+    let comparison = compare(&runs, &Bar::new())?;
     if arguments.json {
         output.json(&comparison);
     } else {

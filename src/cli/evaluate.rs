@@ -15,7 +15,7 @@ pub fn run(arguments: &EvaluateArguments, output: &mut Output) -> CommandResult 
     run.verify()?;
     let config = Config::load(&run.file(CONFIG), &[])?;
     let report: DataReport = run.read_json(DATA_REPORT)?;
-    let evaluation = evaluate(&run, &config, Part::Test, report.generated, &Bar::of_users())?;
+    let evaluation = evaluate(&run, &config, Part::Test, report.generated, &Bar::new())?;
     if arguments.json {
         output.json(&evaluation);
     } else {

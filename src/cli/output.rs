@@ -8,6 +8,7 @@ use crate::config::Duplicates;
 use crate::data::report::DataReport;
 use crate::format::{count, percent};
 use crate::inspect::Inspection;
+use crate::interaction::Part;
 use crate::recommend::Ranking;
 use crate::train::event::ClassCount;
 use serde::Serialize;
@@ -52,7 +53,8 @@ impl Output {
     }
 
     /// What was read, in short, and a block that cannot be overlooked if it was generated.
-    pub fn data_report(&mut self, report: &DataReport, missing: &std::path::Path) {
+    pub fn data_report(&mut self, inspection: &Inspection, missing: &std::path::Path) {
+        let report = &inspection.data;
         for line in generated_lines(report, missing).iter().chain(&data_lines(report)) {
             self.talk(line);
         }
@@ -68,6 +70,25 @@ impl Output {
             ""
         };
         self.talk(&format!("       ratings  {}{more}", classes.join("   ")));
+        self.talk(&format!("       shape    {}", shape(report)));
+        for part in inspection
+            .parts
+            .iter()
+            .filter(|part| part.rows > 0 && part.part != Part::Train)
+        {
+            self.talk(&format!(
+                "       {:<8} {} rows; {} users and {} products of them are not trained on ({} of the rows)",
+                part.part.name(),
+                count(part.rows),
+                count(part.cold_users),
+                count(part.cold_products),
+                share(part.cold_rows, part.rows),
+            ));
+        }
+        self.talk(&format!(
+            "       memory   about {}",
+            mebibytes(inspection.memory.total())
+        ));
     }
 
     /// All that `inspect` finds, as a page.
@@ -77,13 +98,7 @@ impl Output {
             self.data(line);
         }
         self.data("");
-        let share = |part: usize, whole: usize| percent(part as f64 / whole.max(1) as f64);
-        self.data(&format!(
-            "shape  {:.4} % of all pairs are rated; one rating only: {} of users, {} of products",
-            100.0 * report.density,
-            share(report.single_users, report.users),
-            share(report.single_items, report.items),
-        ));
+        self.data(&format!("shape  {}", shape(report)));
         self.data("");
         self.data("ratings of the training split, and after oversampling (#: as they are, +: drawn again)");
         let largest = inspection
@@ -127,7 +142,6 @@ impl Output {
         }
         self.data("");
         let memory = &inspection.memory;
-        let mebibytes = |bytes: usize| format!("{} MiB", count(bytes.div_ceil(1 << 20)));
         self.data(&format!(
             "memory  about {}: tables and Adam at dim {} {}, ratings {}, plans {}",
             mebibytes(memory.total()),
@@ -239,6 +253,23 @@ fn generated_lines(report: &DataReport, missing: &std::path::Path) -> Vec<String
     ]
 }
 
+fn share(part: usize, whole: usize) -> String {
+    percent(part as f64 / whole.max(1) as f64)
+}
+
+fn mebibytes(bytes: usize) -> String {
+    format!("{} MiB", count(bytes.div_ceil(1 << 20)))
+}
+
+fn shape(report: &DataReport) -> String {
+    format!(
+        "{:.4} % of all pairs are rated; one rating only: {} of users, {} of products",
+        100.0 * report.density,
+        share(report.single_users, report.users),
+        share(report.single_items, report.items),
+    )
+}
+
 /// What was read and found, what was left out and why.
 fn data_lines(report: &DataReport) -> Vec<String> {
     let found = &report.detected;
@@ -282,9 +313,10 @@ fn data_lines(report: &DataReport) -> Vec<String> {
         let numbers: Vec<String> = rows.lines.iter().map(u64::to_string).collect();
         let more = if rows.count > rows.lines.len() { ", ..." } else { "" };
         lines.push(format!(
-            "       left out {} rows: {} (lines {}{more})",
+            "       left out {} rows: {} ({} {}{more})",
             count(rows.count),
             rows.fault.describe(&rows.example),
+            if found.is_parquet() { "rows" } else { "lines" },
             numbers.join(", "),
         ));
     }

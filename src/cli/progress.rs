@@ -1,45 +1,25 @@
 //! A progress bar on stderr, where somebody looks and the work is long.
 
-use crate::data::progress::Progress;
+use crate::data::progress::{Progress, Unit};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 
-/// Files below this are read before a bar could be seen.
+/// What is smaller is read before a bar could be seen.
 const BYTES_WORTH_SHOWING: u64 = 16 << 20;
-/// Users who are ranked for before a bar could be seen.
+const ROWS_WORTH_SHOWING: u64 = 1 << 19;
 const USERS_WORTH_SHOWING: u64 = 1_000;
 
-/// What a bar counts.
-#[derive(Clone, Copy, Debug)]
-enum Unit {
-    Bytes,
-    Users,
-}
-
 /// Shows one stage at a time; nothing without a terminal.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bar {
-    unit: Unit,
     bar: Mutex<Option<ProgressBar>>,
 }
 
 impl Bar {
-    /// A bar for reading files.
-    pub fn of_bytes() -> Self {
-        Self::of(Unit::Bytes)
-    }
-
-    /// A bar for work done user by user.
-    pub fn of_users() -> Self {
-        Self::of(Unit::Users)
-    }
-
-    fn of(unit: Unit) -> Self {
-        Self {
-            unit,
-            bar: Mutex::new(None),
-        }
+    /// A bar for this process.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
@@ -48,18 +28,21 @@ impl Bar {
 }
 
 impl Progress for Bar {
-    fn begin(&self, what: &str, total: Option<u64>) {
+    fn begin(&self, what: &str, unit: Unit, total: Option<u64>) {
         self.end();
-        let worth_showing = match self.unit {
+        let worth_showing = match unit {
             Unit::Bytes => BYTES_WORTH_SHOWING,
+            Unit::Rows => ROWS_WORTH_SHOWING,
             Unit::Users => USERS_WORTH_SHOWING,
         };
         if total.is_some_and(|total| total < worth_showing) || !std::io::stderr().is_terminal() {
             return;
         }
-        let template = match (self.unit, total) {
+        let template = match (unit, total) {
             (Unit::Bytes, Some(_)) => "{msg:>11}  {bar:32}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
             (Unit::Bytes, None) => "{msg:>11}  {bytes}  {bytes_per_sec}",
+            (Unit::Rows, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} rows  {eta} left",
+            (Unit::Rows, None) => "{msg:>11}  {human_pos} rows",
             (Unit::Users, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} users  {per_sec}  {eta} left",
             (Unit::Users, None) => "{msg:>11}  {human_pos} users  {per_sec}",
         };
@@ -70,9 +53,9 @@ impl Progress for Bar {
         *self.slot() = Some(bar);
     }
 
-    fn at(&self, bytes: u64) {
+    fn at(&self, done: u64) {
         if let Some(bar) = &*self.slot() {
-            bar.set_position(bytes);
+            bar.set_position(done);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
 use crate::dashboard::plain::Plain;
 use crate::dashboard::terminal::{self, StopKey, Terminal};
 use crate::format::duration;
+use crate::inspect::inspect;
 use crate::pipeline::{self, PipelineError, Prepared};
 use crate::report::report;
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
@@ -72,7 +73,7 @@ fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session, output
     }
     output.data("");
     output.data("what oversampling changes: A without it, B with it");
-    let comparison = compare(&[natural.run, with.run], &Bar::of_users())?;
+    let comparison = compare(&[natural.run, with.run], &Bar::new())?;
     output.comparison(&comparison);
     Ok(End::Done)
 }
@@ -100,7 +101,8 @@ impl Session {
             prepared,
             lock,
         } = start;
-        output.data_report(&prepared.report, &config.data.path);
+        let inspection = inspect(&config, &prepared);
+        output.data_report(&inspection, &config.data.path);
         if config.split.strategy == SplitStrategy::LeaveLastOut {
             let never = prepared.split.users_never_held_out(&prepared.interactions);
             output.never_held_out(never, prepared.report.users);
@@ -133,7 +135,7 @@ impl Session {
             return Ok(Ended { run, end });
         }
         let judging = Instant::now();
-        let evaluation = pipeline::complete(&run, &config, &trained, &Bar::of_users())?;
+        let evaluation = pipeline::complete(&run, &config, &trained, &Bar::new())?;
         write_whole(&run.file(REPORT), report(&run, &config)?.as_bytes())?;
         let judged = judging.elapsed().as_secs_f64();
         drop(lock);
@@ -193,7 +195,7 @@ fn assignments(arguments: &TrainArguments) -> Result<Vec<Assignment>, PipelineEr
 /// Everything up to the first step.
 fn begin(config: &Config, arguments: &TrainArguments) -> Result<Start, PipelineError> {
     let path_is_explicit = assignments(arguments)?.iter().any(Assignment::names_path);
-    let (run, prepared) = pipeline::begin(config, path_is_explicit, &Bar::of_bytes())?;
+    let (run, prepared) = pipeline::begin(config, path_is_explicit, &Bar::new())?;
     let lock = run.lock()?;
     Ok(Start {
         run,

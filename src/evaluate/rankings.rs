@@ -7,7 +7,7 @@ use super::ratings::Predictor;
 use super::sampled::{Sampled, SampledNegatives};
 use crate::config::Config;
 use crate::data::interactions::Interactions;
-use crate::data::progress::Progress;
+use crate::data::progress::{Progress, Unit};
 use crate::engine::{EngineError, Query, ScoredItem, Scorer};
 use crate::interaction::{ItemIndex, Part, UserIndex};
 use crate::metrics::catalogue::Shown;
@@ -204,7 +204,7 @@ pub fn judge_rankings(
     );
     let mut baselines: Vec<Tally> = fixed.iter().map(|ranking| tally(ranking.predictor)).collect();
     let mut sampled = SampledNegatives::new(config);
-    progress.begin("ranking", Some(chosen.len() as u64));
+    progress.begin("ranking", Unit::Users, Some(chosen.len() as u64));
     let mut done = 0;
     for batch in chosen.chunks(USERS_PER_BATCH) {
         let cases: Vec<Case> = batch.iter().map(|rows| table.case(rows.clone(), part, from)).collect();
