@@ -24,12 +24,13 @@
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
 //! 7  pipeline  inspect  compare  report/   the flow above        dashboard/  state, view, terminal, plain
+//!    bench/          pure measuring
 //! 6  train/          burn-train's learner around an engine
 //! 5  recommend       evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
-//! 2  plan  model  optimizer                    data/  host only      metrics/  pure functions
-//! 1  interaction  config  random  format  calendar       device  shader  launch: the only files that name wgpu or cubecl
+//! 2  plan  model  optimizer  memory            data/  host only      metrics/  pure functions
+//! 1  interaction  config  random  format  calendar  system_memory       device  shader  launch: the only files that name wgpu or cubecl
 //! ```
 //!
 //! # Invariants
@@ -44,6 +45,7 @@
 //! - A run without a manifest is unfinished: it is resumed, never loaded.
 
 pub mod artifact;
+pub mod bench;
 pub mod calendar;
 pub mod calibrate;
 pub mod cli;
@@ -59,6 +61,7 @@ pub mod format;
 pub mod inspect;
 pub mod interaction;
 pub mod launch;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod optimizer;
@@ -68,4 +71,5 @@ pub mod random;
 pub mod recommend;
 pub mod report;
 pub mod shader;
+pub mod system_memory;
 pub mod train;

@@ -1,6 +1,7 @@
 //! The command line: one file a command, one printer, one exit code.
 
 mod args;
+mod bench;
 mod compare;
 mod doctor;
 mod evaluate;
@@ -14,7 +15,7 @@ mod report;
 mod train;
 
 use crate::pipeline::PipelineError;
-use args::{Arguments, Command};
+use args::{Arguments, BenchCommand, Command};
 use clap::Parser;
 use output::Output;
 use std::process::ExitCode;
@@ -48,7 +49,10 @@ pub fn run() -> ExitCode {
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
-        Command::Doctor => doctor::run(&mut output),
+        Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
+        Command::Bench {
+            command: BenchCommand::Train(arguments),
+        } => bench::train(&arguments, &mut output),
     }));
     let Ok(result) = result else {
         return End::InternalError.into();

@@ -17,7 +17,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar for this process.
+    /// A bar.
     pub fn new() -> Self {
         Self::default()
     }

@@ -4,8 +4,10 @@
 mod gpu;
 
 mod bad_input;
+mod bench;
 mod first_light;
 mod judging;
+mod memory;
 mod real_data;
 mod same_bytes;
 mod scene;

@@ -11,7 +11,7 @@ pub mod prefetch;
 pub mod score_top_k;
 mod scorer;
 pub mod sum_pieces;
-mod table;
+pub mod table;
 mod trainer;
 pub mod update_head;
 pub mod update_rows;
