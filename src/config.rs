@@ -248,6 +248,8 @@ pub struct TrainConfig {
     pub checkpoint_steps: usize,
     /// Look at the validation split every so many steps, beside each epoch's end; 0 = epochs only. Never changes a result.
     pub evaluate_steps: usize,
+    /// Refit scale and bias of the head on the validation split at the end. Never changes a user's ranking.
+    pub calibrate: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -314,11 +316,17 @@ pub enum StoppingMetric {
     ValidAuc,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvaluateConfig {
     /// A rating >= this is a positive.
     pub relevant_from: f32,
     pub threshold: Threshold,
+    /// Lengths of the rankings that are judged, ascending.
+    pub k: Vec<usize>,
+    /// Rankings are judged for at most so many users, drawn by the seed; 0 = for all.
+    pub ranked_users: usize,
+    /// Each held-out relevant product is also ranked among so many that are drawn; 0 = not.
+    pub sampled_negatives: usize,
 }
 
 /// When a score counts as a predicted positive.
@@ -423,10 +431,14 @@ impl Default for Config {
                 },
                 checkpoint_steps: 0,
                 evaluate_steps: 0,
+                calibrate: true,
             },
             evaluate: EvaluateConfig {
                 relevant_from: 4.0,
                 threshold: Threshold::Relevant,
+                k: vec![5, 10, 20],
+                ranked_users: 10_000,
+                sampled_negatives: 0,
             },
         }
     }
@@ -701,6 +713,12 @@ impl Config {
                 Threshold::Score(score) => wanted((0.0..=1.0).contains(&score), "evaluate.threshold", &score, "`relevant` or a score from 0 to 1"),
                 Threshold::Relevant => None,
             })
+            .or(wanted(
+                !self.evaluate.k.is_empty() && self.evaluate.k[0] > 0 && self.evaluate.k.is_sorted_by(|a, b| a < b),
+                "evaluate.k",
+                &format!("{:?}", self.evaluate.k),
+                "whole numbers above 0, ascending",
+            ))
     }
 }
 

@@ -50,8 +50,8 @@ impl MemoryReport {
 }
 
 /// Looks at prepared data.
-pub fn inspect(config: &Config, prepared: Prepared) -> Inspection {
-    let parts = [Part::Train, Part::Valid, Part::Test].map(|part| part_report(&prepared, part));
+pub fn inspect(config: &Config, prepared: &Prepared) -> Inspection {
+    let parts = [Part::Train, Part::Valid, Part::Test].map(|part| part_report(prepared, part));
     let shape = ModelShape {
         users: prepared.report.users,
         items: prepared.report.items,
@@ -61,8 +61,8 @@ pub fn inspect(config: &Config, prepared: Prepared) -> Inspection {
     Inspection {
         parts: parts.to_vec(),
         memory,
-        classes: prepared.classes,
-        data: prepared.report,
+        classes: prepared.classes.clone(),
+        data: prepared.report.clone(),
     }
 }
 

@@ -11,6 +11,7 @@
 //!   -> plan         PlanChunk stream                    batches with sorted row segments, made ahead on a thread
 //!   -> train        TrainEvents -> dashboard | lines | metrics.jsonl
 //!   -> artifact     a run directory                     all that recommend, evaluate and resume need
+//!   -> calibrate    scale and bias, refitted on the validation split
 //!   -> evaluate     Evaluation
 //!   -> recommend    Ranking
 //! ```
@@ -22,9 +23,9 @@
 //! ```text
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
-//! 7  pipeline  inspect  bench/   the flow above        dashboard/  state, view, terminal, plain
+//! 7  pipeline  inspect  compare  report/  bench/   the flow above        dashboard/  state, view, terminal, plain
 //! 6  train/          burn-train's learner around an engine
-//! 5  recommend/      evaluate  fold_in       rank, filter, explain, bulk; a user the model has not seen
+//! 5  recommend/  fold_in     evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
 //! 2  plan  model  optimizer                    data/  host only      metrics/  pure functions
@@ -45,13 +46,16 @@
 pub mod artifact;
 pub mod bench;
 pub mod calendar;
+pub mod calibrate;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod dashboard;
 pub mod data;
 pub mod device;
 pub mod engine;
 pub mod evaluate;
+pub mod export;
 pub mod fold_in;
 pub mod format;
 pub mod inspect;
@@ -64,5 +68,6 @@ pub mod pipeline;
 pub mod plan;
 pub mod random;
 pub mod recommend;
+pub mod report;
 pub mod shader;
 pub mod train;

@@ -19,6 +19,7 @@
 
 use crate::config::OptimizerChoice;
 use crate::interaction::{ItemIndex, UserIndex};
+use serde::{Deserialize, Serialize};
 
 /// Words before the weights in a record and in a factor row.
 pub const ROW_HEADER: usize = 4;
@@ -84,7 +85,7 @@ impl ModelShape {
 }
 
 /// The dense sigmoid head of one unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
     pub scale: f32,
     pub bias: f32,

@@ -1,12 +1,13 @@
-//! The flow: config -> source -> ingest -> split -> oversample -> plan -> train -> evaluate -> run directory.
+//! The flow: config -> source -> ingest -> split -> oversample -> plan -> train -> calibrate -> evaluate -> run directory.
 
-use crate::artifact::model_file::ExportError;
+use crate::artifact::model_file::{ExportError, ModelFile};
 use crate::artifact::run_directory::{
-    CHECKPOINT_BEST, CHECKPOINT_LAST, CONFIG, DATA_REPORT, EVALUATION, INTERACTIONS, MODEL, PRODUCTS, RunDirectory,
-    RunError, USERS,
+    CALIBRATION, CHECKPOINT_BEST, CHECKPOINT_LAST, CONFIG, DATA_REPORT, EVALUATION, INTERACTIONS, MODEL, PRODUCTS,
+    RunDirectory, RunError, USERS,
 };
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::{interactions_file, vocabulary_file};
+use crate::calibrate::{Calibration, Outcome as CalibrationOutcome, calibrate};
 use crate::config::{Config, ConfigError, DeviceChoice};
 use crate::data::fault::IngestError;
 use crate::data::ingest::{Ingested, ingest};
@@ -20,13 +21,14 @@ use crate::data::synthetic::GenerateError;
 use crate::data::titles::Titles;
 use crate::data::vocabulary::Vocabulary;
 use crate::device::Gpu;
-use crate::engine::cpu::CpuTrainer;
+use crate::engine::cpu::{CpuScorer, CpuTrainer};
 use crate::engine::gpu::trainer::GpuTrainer;
 use crate::engine::objective::Objective;
 use crate::engine::{EngineError, Trainer, TrainerSetup};
-use crate::evaluate::{EvaluateError, Evaluation, evaluate};
+use crate::evaluate::{EvaluateError, Evaluation, evaluate, held_out, score};
+use crate::export::ExportSplitsError;
 use crate::interaction::Part;
-use crate::model::ModelShape;
+use crate::model::{Head, ModelShape};
 use crate::optimizer::{LearningRate, MAX_STEPS};
 use crate::recommend::RecommendError;
 use crate::train::checkpoint;
@@ -67,6 +69,10 @@ pub enum PipelineError {
     Train(#[from] TrainError),
     #[error(transparent)]
     Recommend(#[from] RecommendError),
+    #[error(transparent)]
+    ExportSplits(#[from] ExportSplitsError),
+    #[error("there is no oversampling to do without: no rating class of `{0}` grows")]
+    NothingToAblate(PathBuf),
     #[error("the checkpoint was not made with this config: its step does not fit ({})", .0.display())]
     ForeignCheckpoint(PathBuf),
     #[error("{0} epochs are {1} steps, at most {MAX_STEPS}")]
@@ -96,6 +102,10 @@ impl PipelineError {
                 "this is a fault of dotcart; please report it".to_string()
             }
             Self::Recommend(error) => error.hint(),
+            Self::ExportSplits(error) => error.hint(),
+            Self::NothingToAblate(_) => {
+                "set `oversample.factors`, for example `--set 'oversample.factors={\"1\"=2.0}'`".to_string()
+            }
             Self::ForeignCheckpoint(_) => "put back the config that the run began with, or train again".to_string(),
             Self::TooManySteps(..) => "lower `train.epochs`, or raise `train.batch_size`".to_string(),
         }
@@ -410,16 +420,46 @@ pub fn train(
     Ok(trained)
 }
 
-/// Judges the best epoch on the test split and completes the run.
-pub fn complete(run: &RunDirectory, config: &Config, trained: &Trained) -> Result<Evaluation, PipelineError> {
+/// Calibrates the best epoch, judges it on the test split and completes the run.
+pub fn complete(
+    run: &RunDirectory,
+    config: &Config,
+    trained: &Trained,
+    progress: &dyn Progress,
+) -> Result<Evaluation, PipelineError> {
     let best = run.file(CHECKPOINT_BEST);
-    let model = run.file(MODEL);
+    // Gone only if an earlier process came this far, and then the model stands.
     if best.exists() {
-        std::fs::rename(&best, &model).map_err(FileError::write(&model))?;
+        let file = ModelFile::open(&best)?;
+        let (head, calibration) = refit_head(run, config, &file)?;
+        run.write_json(CALIBRATION, &calibration)?;
+        file.write_with_head(&run.file(MODEL), head)?;
+        drop(file);
+        std::fs::remove_file(&best).map_err(FileError::write(&best))?;
     }
     let report: DataReport = run.read_json(DATA_REPORT)?;
-    let evaluation = evaluate(run, config, Part::Test, report.generated)?;
+    let evaluation = evaluate(run, config, Part::Test, report.generated, progress)?;
     run.write_json(EVALUATION, &evaluation)?;
     run.complete(trained.best_epoch)?;
     Ok(evaluation)
+}
+
+/// The head that a model should have by the validation split.
+fn refit_head(run: &RunDirectory, config: &Config, file: &ModelFile) -> Result<(Head, Calibration), PipelineError> {
+    if !config.train.calibrate {
+        let off = Calibration {
+            outcome: CalibrationOutcome::Off,
+            rows: 0,
+            fit: None,
+            uncalibrated: file.head(),
+        };
+        return Ok((file.head(), off));
+    }
+    let model = file.read()?;
+    let (interactions, parts) = run.interactions(model.shape.users, model.shape.items)?.read()?;
+    let rows = held_out(&interactions, &parts, Part::Valid);
+    let logits = score(&model, &mut CpuScorer::new(&model, config.threads), &rows)?;
+    let objective = Objective::new(config);
+    let targets: Vec<f32> = rows.ratings.iter().map(|&rating| objective.target(rating)).collect();
+    Ok(calibrate(model.head, &logits, &targets))
 }

@@ -13,6 +13,12 @@ pub enum Purpose {
     /// One stream an epoch.
     Shuffle = 3,
     Synthetic = 4,
+    /// One stream a resample.
+    Bootstrap = 5,
+    /// Whom an evaluation ranks for, if not for all.
+    RankedUsers = 6,
+    /// One stream a user.
+    SampledNegatives = 7,
 }
 
 /// The `number`-th stream of a purpose.

@@ -20,23 +20,28 @@ pub enum ExportError {
     Engine(#[from] EngineError),
 }
 
-/// Streams the model out of an engine, page by page, as it stands after the last step.
-///
-/// A scale below zero would turn the ranking by affinity around. It is folded into one side, which changes no logit: item
-/// embeddings, both biases and the scale change sign.
-pub fn write(path: &Path, trainer: &mut dyn Trainer) -> Result<(), ExportError> {
-    let ModelShape { users, items, dim } = trainer.shape();
-    let specs = [
+/// The tensors of a model, in the order in which they are written.
+fn specs(ModelShape { users, items, dim }: ModelShape) -> [TensorSpec; 6] {
+    [
         TensorSpec::new("user_embedding", Dtype::F32, &[users, dim]),
         TensorSpec::new("item_embedding", Dtype::F32, &[items, dim]),
         TensorSpec::new("user_bias", Dtype::F32, &[users]),
         TensorSpec::new("item_bias", Dtype::F32, &[items]),
         TensorSpec::new("scale", Dtype::F32, &[1]),
         TensorSpec::new("bias", Dtype::F32, &[1]),
-    ];
+    ]
+}
+
+/// Streams the model out of an engine, page by page, as it stands after the last step.
+///
+/// A scale below zero would turn the ranking by affinity around. It is folded into one side, which changes no logit: item
+/// embeddings, both biases and the scale change sign.
+pub fn write(path: &Path, trainer: &mut dyn Trainer) -> Result<(), ExportError> {
+    let shape = trainer.shape();
+    let dim = shape.dim;
     let head = trainer.head()?;
     let sign = if head[0] < 0.0 { -1.0 } else { 1.0 };
-    let mut file = TensorWriter::create(path, &specs, None)?;
+    let mut file = TensorWriter::create(path, &specs(shape), None)?;
     let mut biases = [Vec::new(), Vec::new()];
     let mut weights = Vec::new();
     for side in Side::BOTH {
@@ -141,6 +146,19 @@ impl ModelFile {
             items: self.items()?,
             head: self.head,
         })
+    }
+
+    /// Writes the same model with another head. Panics if its scale is not above zero.
+    pub fn write_with_head(&self, path: &Path, head: Head) -> Result<(), FileError> {
+        assert!(head.scale > 0.0, "write_with_head: a scale of {}", head.scale);
+        let mut file = TensorWriter::create(path, &specs(self.shape), None)?;
+        for name in ["user_embedding", "item_embedding", "user_bias", "item_bias"] {
+            for block in self.file.tensor::<f32>(name)?.0.chunks(1 << 20) {
+                file.append_finite(block)?;
+            }
+        }
+        file.append_finite(&[head.scale, head.bias])?;
+        file.finish()
     }
 
     /// Rows as factor rows; errors on a number that is not finite.

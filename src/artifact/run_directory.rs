@@ -24,6 +24,9 @@ pub const PRODUCTS: &str = "products.safetensors";
 pub const INTERACTIONS: &str = "interactions.safetensors";
 pub const MODEL: &str = "model.safetensors";
 pub const METRICS: &str = "metrics.jsonl";
+pub const CALIBRATION: &str = "calibration.json";
+/// One page for people; nothing reads it, so the manifest does not vouch for it.
+pub const REPORT: &str = "report.html";
 pub const EVALUATION: &str = "evaluation.json";
 pub const CHECKPOINT_LAST: &str = "checkpoint/last.safetensors";
 pub const CHECKPOINT_BEST: &str = "checkpoint/best.safetensors";
@@ -32,7 +35,16 @@ pub const MANIFEST: &str = "manifest.json";
 pub const LOCK: &str = "lock";
 
 /// The files that a manifest vouches for.
-const VOUCHED: [&str; 7] = [CONFIG, DATA_REPORT, USERS, PRODUCTS, INTERACTIONS, MODEL, EVALUATION];
+const VOUCHED: [&str; 8] = [
+    CONFIG,
+    DATA_REPORT,
+    USERS,
+    PRODUCTS,
+    INTERACTIONS,
+    CALIBRATION,
+    MODEL,
+    EVALUATION,
+];
 
 /// What a complete run consists of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

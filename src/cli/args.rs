@@ -18,6 +18,12 @@ pub enum Command {
     Train(TrainArguments),
     /// Judge a trained model on its test split again
     Evaluate(EvaluateArguments),
+    /// Show runs side by side: figures, what differs in their configs, and what each rating class got
+    Compare(CompareArguments),
+    /// Write a run as one HTML page: to read, to send, to print
+    Report(ReportArguments),
+    /// Write what a run holds as files that other programs read
+    Export(ExportArguments),
     /// Rank for users all products that they have not rated; without a user, for anybody
     Recommend(RecommendArguments),
     /// Find the products, or users, most like one
@@ -58,6 +64,16 @@ pub struct TrainArguments {
     /// Continue an unfinished run from its last checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
+    /// Train without a part of the config as well, on the same split, and show what that part bought and cost
+    #[arg(long, value_name = "WHAT", conflicts_with = "resume")]
+    pub ablate: Option<Ablation>,
+}
+
+/// What a second training does without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ablation {
+    /// Trains on the natural rows
+    Oversampling,
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +117,50 @@ pub struct WhoArguments {
     /// Somebody new, known by the ratings in a file, `PRODUCT=RATING` to a line
     #[arg(long, value_name = "FILE")]
     pub rated_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// Complete runs, by name or path
+    #[arg(required = true, num_args = 1..=26, value_name = "RUN")]
+    pub runs: Vec<String>,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Run to show, by name or path [default: the newest complete one]
+    #[arg(long)]
+    pub run: Option<String>,
+    /// Where to write it [default: report.html in the run's folder]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    #[command(subcommand)]
+    pub what: ExportWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ExportWhat {
+    /// The run's split as train.csv, valid.csv and test.csv, so that other programs train and are judged on the same rows
+    Splits(SplitsArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct SplitsArguments {
+    /// Complete run, by name or path
+    pub run: String,
+    /// Folder to write to, made if need be
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use super::args::EvaluateArguments;
 use super::output::Output;
+use super::progress::Bar;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
 use crate::config::Config;
@@ -14,7 +15,7 @@ pub fn run(arguments: &EvaluateArguments, output: &mut Output) -> CommandResult 
     run.verify()?;
     let config = Config::load(&run.file(CONFIG), &[])?;
     let report: DataReport = run.read_json(DATA_REPORT)?;
-    let evaluation = evaluate(&run, &config, Part::Test, report.generated)?;
+    let evaluation = evaluate(&run, &config, Part::Test, report.generated, &Bar::new())?;
     if arguments.json {
         output.json(&evaluation);
     } else {

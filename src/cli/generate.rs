@@ -4,7 +4,8 @@ use super::args::{GenerateArguments, Likeness};
 use super::output::Output;
 use super::{CommandResult, End};
 use crate::config::GenerateConfig;
-use crate::data::synthetic::{electronics_of, generate};
+use crate::data::marginals::electronics_of;
+use crate::data::synthetic::generate;
 use crate::format;
 use std::time::Instant;
 

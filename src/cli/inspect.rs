@@ -16,7 +16,7 @@ pub fn run(arguments: &InspectArguments, output: &mut Output) -> CommandResult {
     let config = Config::load(&arguments.config, &assignments)?;
     let path_is_explicit = assignments.iter().any(Assignment::names_path);
     let loaded = pipeline::load(&config, path_is_explicit, &Bar::new())?;
-    let inspection = inspect(&config, loaded.prepared);
+    let inspection = inspect(&config, &loaded.prepared);
     if arguments.json {
         output.json(&inspection);
     } else {

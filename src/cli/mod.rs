@@ -2,13 +2,16 @@
 
 mod args;
 mod bench_score;
+mod compare;
 mod doctor;
 mod evaluate;
+mod export;
 mod generate;
 mod inspect;
 mod output;
 mod progress;
 mod recommend;
+mod report;
 mod similar;
 mod train;
 
@@ -41,6 +44,9 @@ pub fn run() -> ExitCode {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
+        Command::Compare(arguments) => compare::run(&arguments, &mut output),
+        Command::Export(arguments) => export::run(&arguments, &mut output),
+        Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
         Command::Similar(arguments) => similar::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),

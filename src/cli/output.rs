@@ -1,13 +1,15 @@
 //! The only printer. stdout is data (reports, rankings), stderr is talk. Rankings are in `ranking`.
 
+mod comparison;
+mod evaluation;
 mod ranking;
 
 use crate::calendar::date_of;
 use crate::config::Duplicates;
 use crate::data::report::DataReport;
-use crate::evaluate::Evaluation;
 use crate::format::{count, percent};
 use crate::inspect::Inspection;
+use crate::interaction::Part;
 use crate::train::event::ClassCount;
 use serde::Serialize;
 use std::io::Write;
@@ -51,7 +53,8 @@ impl Output {
     }
 
     /// What was read, in short, and a block that cannot be overlooked if it was generated.
-    pub fn data_report(&mut self, report: &DataReport, missing: &std::path::Path) {
+    pub fn data_report(&mut self, inspection: &Inspection, missing: &std::path::Path) {
+        let report = &inspection.data;
         for line in generated_lines(report, missing).iter().chain(&data_lines(report)) {
             self.talk(line);
         }
@@ -67,6 +70,25 @@ impl Output {
             ""
         };
         self.talk(&format!("       ratings  {}{more}", classes.join("   ")));
+        self.talk(&format!("       shape    {}", shape(report)));
+        for part in inspection
+            .parts
+            .iter()
+            .filter(|part| part.rows > 0 && part.part != Part::Train)
+        {
+            self.talk(&format!(
+                "       {:<8} {} rows; {} users and {} products of them are not trained on ({} of the rows)",
+                part.part.name(),
+                count(part.rows),
+                count(part.cold_users),
+                count(part.cold_products),
+                share(part.cold_rows, part.rows),
+            ));
+        }
+        self.talk(&format!(
+            "       memory   about {}",
+            mebibytes(inspection.memory.total())
+        ));
     }
 
     /// All that `inspect` finds, as a page.
@@ -76,13 +98,7 @@ impl Output {
             self.data(line);
         }
         self.data("");
-        let share = |part: usize, whole: usize| percent(part as f64 / whole.max(1) as f64);
-        self.data(&format!(
-            "shape  {:.4} % of all pairs are rated; one rating only: {} of users, {} of products",
-            100.0 * report.density,
-            share(report.single_users, report.users),
-            share(report.single_items, report.items),
-        ));
+        self.data(&format!("shape  {}", shape(report)));
         self.data("");
         self.data("ratings of the training split, and after oversampling (#: as they are, +: drawn again)");
         let largest = inspection
@@ -126,7 +142,6 @@ impl Output {
         }
         self.data("");
         let memory = &inspection.memory;
-        let mebibytes = |bytes: usize| format!("{} MiB", count(bytes.div_ceil(1 << 20)));
         self.data(&format!(
             "memory  about {}: tables and Adam at dim {} {}, ratings {}, plans {}",
             mebibytes(memory.total()),
@@ -166,59 +181,6 @@ impl Output {
         self.talk(&format!("       train    {}", classes.join("   ")));
         self.talk("                (natural -> oversampled; valid and test stay natural)");
     }
-
-    /// A judged split; each number beside what it must be read against.
-    pub fn evaluation(&mut self, evaluation: &Evaluation) {
-        if evaluation.rows == 0 {
-            let part = evaluation.part.name();
-            self.data(&format!(
-                "nothing was held out (`split.{part}` = 0), so the model is not judged"
-            ));
-            return;
-        }
-        let origin = if evaluation.generated {
-            " of GENERATED ratings"
-        } else {
-            ""
-        };
-        self.data(&format!(
-            "{} split{origin}: {} rows, never trained on",
-            evaluation.part.name(),
-            count(evaluation.rows),
-        ));
-        self.data(&format!(
-            "cold: {} rows of users and {} of products without a training rating",
-            count(evaluation.cold_user_rows),
-            count(evaluation.cold_item_rows),
-        ));
-        self.data(&format!("relevant: rating >= {}", evaluation.relevant_from));
-        let share = |value: Option<f64>| value.map_or_else(|| "none".to_string(), percent);
-        let number = |value: Option<f64>| value.map_or_else(|| "none".to_string(), |value| format!("{value:.4}"));
-        self.data("");
-        self.data("  predicted relevant if       precision   base rate   lift    recall");
-        for at in &evaluation.thresholds {
-            let rule = match at.rating {
-                Some(rating) if (at.score - 0.5).abs() > 1e-6 => format!("predicted rating >= {rating}"),
-                _ => format!("score >= {}", at.score),
-            };
-            self.data(&format!(
-                "  {rule:<26} {:>10} {:>11}   {:>4} {:>9}",
-                share(at.precision),
-                share(at.base_rate),
-                at.lift.map_or_else(|| "none".to_string(), |lift| format!("{lift:.2}")),
-                share(at.recall),
-            ));
-        }
-        self.data("");
-        self.data(&format!("  AUC   {}   (0.5 is chance)", number(evaluation.auc)));
-        self.data(&format!(
-            "  RMSE  {}   (predicting the mean: {})   MAE {}",
-            number(evaluation.rmse),
-            number(evaluation.rmse_of_global_mean),
-            number(evaluation.mae),
-        ));
-        self.data(&format!("  loss  {}   (binary cross-entropy)", number(evaluation.loss)));
-    }
 }
 
 /// Cells of a bar chart.
@@ -241,6 +203,23 @@ fn generated_lines(report: &DataReport, missing: &std::path::Path) -> Vec<String
         "  The README says where the real file comes from.".to_string(),
         String::new(),
     ]
+}
+
+fn share(part: usize, whole: usize) -> String {
+    percent(part as f64 / whole.max(1) as f64)
+}
+
+fn mebibytes(bytes: usize) -> String {
+    format!("{} MiB", count(bytes.div_ceil(1 << 20)))
+}
+
+fn shape(report: &DataReport) -> String {
+    format!(
+        "{:.4} % of all pairs are rated; one rating only: {} of users, {} of products",
+        100.0 * report.density,
+        share(report.single_users, report.users),
+        share(report.single_items, report.items),
+    )
 }
 
 /// What was read and found, what was left out and why.
@@ -286,9 +265,10 @@ fn data_lines(report: &DataReport) -> Vec<String> {
         let numbers: Vec<String> = rows.lines.iter().map(u64::to_string).collect();
         let more = if rows.count > rows.lines.len() { ", ..." } else { "" };
         lines.push(format!(
-            "       left out {} rows: {} (lines {}{more})",
+            "       left out {} rows: {} ({} {}{more})",
             count(rows.count),
             rows.fault.describe(&rows.example),
+            if found.is_parquet() { "rows" } else { "lines" },
             numbers.join(", "),
         ));
     }

@@ -1,7 +1,7 @@
 //! A progress bar on stderr, where somebody looks and the work is long.
 
 use super::output::Output;
-use crate::data::progress::Progress;
+use crate::data::progress::{Progress, Unit};
 use crate::format::{count, duration};
 use crate::recommend::bulk::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,8 +9,10 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// Files below this are read before a bar could be seen.
-const WORTH_SHOWING: u64 = 16 << 20;
+/// What is smaller is read before a bar could be seen.
+const BYTES_WORTH_SHOWING: u64 = 16 << 20;
+const ROWS_WORTH_SHOWING: u64 = 1 << 19;
+const USERS_WORTH_SHOWING: u64 = 1_000;
 
 /// Shows one stage at a time; nothing without a terminal.
 #[derive(Debug, Default)]
@@ -19,7 +21,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar for this process.
+    /// A bar.
     pub fn new() -> Self {
         Self::default()
     }
@@ -30,14 +32,23 @@ impl Bar {
 }
 
 impl Progress for Bar {
-    fn begin(&self, what: &str, total: Option<u64>) {
+    fn begin(&self, what: &str, unit: Unit, total: Option<u64>) {
         self.end();
-        if total.is_some_and(|total| total < WORTH_SHOWING) || !std::io::stderr().is_terminal() {
+        let worth_showing = match unit {
+            Unit::Bytes => BYTES_WORTH_SHOWING,
+            Unit::Rows => ROWS_WORTH_SHOWING,
+            Unit::Users => USERS_WORTH_SHOWING,
+        };
+        if total.is_some_and(|total| total < worth_showing) || !std::io::stderr().is_terminal() {
             return;
         }
-        let template = match total {
-            Some(_) => "{msg:>11}  {bar:32}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
-            None => "{msg:>11}  {bytes}  {bytes_per_sec}",
+        let template = match (unit, total) {
+            (Unit::Bytes, Some(_)) => "{msg:>11}  {bar:32}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+            (Unit::Bytes, None) => "{msg:>11}  {bytes}  {bytes_per_sec}",
+            (Unit::Rows, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} rows  {eta} left",
+            (Unit::Rows, None) => "{msg:>11}  {human_pos} rows",
+            (Unit::Users, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} users  {per_sec}  {eta} left",
+            (Unit::Users, None) => "{msg:>11}  {human_pos} users  {per_sec}",
         };
         let style = ProgressStyle::with_template(template).expect("the template is well formed");
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
@@ -46,9 +57,9 @@ impl Progress for Bar {
         *self.slot() = Some(bar);
     }
 
-    fn at(&self, bytes: u64) {
+    fn at(&self, done: u64) {
         if let Some(bar) = &*self.slot() {
-            bar.set_position(bytes);
+            bar.set_position(done);
         }
     }
 

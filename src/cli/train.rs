@@ -1,85 +1,168 @@
 //! `dotcart train`: a new run, or the rest of an unfinished one.
 
-use super::args::TrainArguments;
+use super::args::{Ablation, TrainArguments};
 use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
-use crate::artifact::run_directory::{CONFIG, RunDirectory};
-use crate::config::{Assignment, Config, SplitStrategy};
+use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
+use crate::artifact::tensor_file::write_whole;
+use crate::compare::compare;
+use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
 use crate::dashboard::plain::Plain;
 use crate::dashboard::terminal::{self, StopKey, Terminal};
 use crate::format::duration;
+use crate::inspect::inspect;
 use crate::pipeline::{self, PipelineError, Prepared};
+use crate::report::report;
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
 use burn::train::Interrupter;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
-    let Start {
-        run,
-        config,
-        prepared,
-        lock,
-    } = match &arguments.resume {
-        Some(name) => resume(name, arguments)?,
-        None => begin(arguments)?,
+    let mut session = Session {
+        interrupter: Interrupter::new(),
+        hears_signals: false,
+        plain: arguments.plain,
     };
-    output.data_report(&prepared.report, &config.data.path);
-    if config.split.strategy == SplitStrategy::LeaveLastOut {
-        let never = prepared.split.users_never_held_out(&prepared.interactions);
-        output.never_held_out(never, prepared.report.users);
+    match (&arguments.resume, arguments.ablate) {
+        (Some(name), _) => {
+            let start = resume(name, arguments)?;
+            Ok(session.train(start, output)?.end)
+        }
+        (None, None) => {
+            let start = begin(&load(arguments)?, arguments)?;
+            Ok(session.train(start, output)?.end)
+        }
+        (None, Some(Ablation::Oversampling)) => ablate_oversampling(arguments, &mut session, output),
     }
-    output.oversampling(&prepared.classes);
+}
 
-    let interrupter = Interrupter::new();
-    stop_on_signals(&interrupter);
-    let bus = EventBus::default();
-    bus.subscribe(Box::new(MetricsLog {
-        file: run.open_metrics()?,
-    }));
-    bus.subscribe(view(arguments.plain, &interrupter));
-    let result = pipeline::train(&run, &config, prepared, &bus, &interrupter);
-    // The terminal is given back before anything else is said.
-    bus.close();
-    let trained = result?;
-
-    let dotcart = command_name();
-    if trained.reason == FinishReason::Stopped {
-        output.talk(&format!("stopped; the checkpoint is in {}", run.path().display()));
-        output.talk(&format!(
-            "continue: {dotcart} train --resume {}",
-            shell_word(&run.argument())
-        ));
-        let by_key = interrupter.get_message().as_deref() == Some(BY_KEY);
-        return Ok(if by_key { End::Done } else { End::Interrupted });
+/// Trains with and without oversampling on one split, and shows what it bought and what it cost.
+fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session, output: &mut Output) -> CommandResult {
+    let config = load(arguments)?;
+    let mut without = config.clone();
+    without.name = format!("{}-natural", config.name);
+    without.oversample.strategy = OversampleStrategy::None;
+    let start = begin(&config, arguments)?;
+    if start
+        .prepared
+        .classes
+        .iter()
+        .all(|class| class.natural == class.oversampled)
+    {
+        // A run that never began is no run.
+        let _ = std::fs::remove_dir_all(start.run.path());
+        let path = arguments.config.clone().unwrap_or_default();
+        return Err(PipelineError::NothingToAblate(path));
     }
-    let evaluation = pipeline::complete(&run, &config, &trained)?;
-    drop(lock);
+    let with = session.train(start, output)?;
+    if with.end != End::Done || !with.run.is_complete() {
+        return Ok(with.end);
+    }
+    output.talk("");
+    output.talk("the same without oversampling");
+    let natural = session.train(begin(&without, arguments)?, output)?;
+    if natural.end != End::Done || !natural.run.is_complete() {
+        let [natural_name, with_name] = [&natural.run, &with.run].map(|run| shell_word(&run.argument()));
+        let dotcart = command_name();
+        output.talk(&format!("then:     {dotcart} compare {natural_name} {with_name}"));
+        return Ok(natural.end);
+    }
     output.data("");
-    output.evaluation(&evaluation);
-    output.data("");
-    output.data(&format!(
-        "run:  {} ({} in {}, best epoch {})",
-        run.path().display(),
-        if trained.reason == FinishReason::EarlyStopped {
-            "stopped early"
-        } else {
-            "trained"
-        },
-        duration(trained.seconds),
-        trained.best_epoch,
-    ));
-    let user = shell_word(&busiest_user(&run)?);
-    // `latest` names the newest run of this folder; a run that lies elsewhere has to be named.
-    let elsewhere = match run.argument() {
-        argument if argument == run.name() => String::new(),
-        argument => format!(" --run {}", shell_word(&argument)),
-    };
-    output.data(&format!("next: {dotcart} recommend --user {user}{elsewhere}"));
+    output.data("what oversampling changes: A without it, B with it");
+    let comparison = compare(&[natural.run, with.run], &Bar::new())?;
+    output.comparison(&comparison);
     Ok(End::Done)
+}
+
+/// What all trainings of one command share.
+struct Session {
+    interrupter: Interrupter,
+    /// A handler can be set once a process.
+    hears_signals: bool,
+    plain: bool,
+}
+
+/// How a training ended, and where.
+struct Ended {
+    run: RunDirectory,
+    end: End,
+}
+
+impl Session {
+    /// Trains, judges and completes a run.
+    fn train(&mut self, start: Start, output: &mut Output) -> Result<Ended, PipelineError> {
+        let Start {
+            run,
+            config,
+            prepared,
+            lock,
+        } = start;
+        let inspection = inspect(&config, &prepared);
+        output.data_report(&inspection, &config.data.path);
+        if config.split.strategy == SplitStrategy::LeaveLastOut {
+            let never = prepared.split.users_never_held_out(&prepared.interactions);
+            output.never_held_out(never, prepared.report.users);
+        }
+        output.oversampling(&prepared.classes);
+
+        let interrupter = &self.interrupter;
+        if !std::mem::replace(&mut self.hears_signals, true) {
+            stop_on_signals(interrupter);
+        }
+        let bus = EventBus::default();
+        bus.subscribe(Box::new(MetricsLog {
+            file: run.open_metrics()?,
+        }));
+        bus.subscribe(view(self.plain, interrupter));
+        let result = pipeline::train(&run, &config, prepared, &bus, interrupter);
+        // The terminal is given back before anything else is said.
+        bus.close();
+        let trained = result?;
+
+        let dotcart = command_name();
+        if trained.reason == FinishReason::Stopped {
+            output.talk(&format!("stopped; the checkpoint is in {}", run.path().display()));
+            output.talk(&format!(
+                "continue: {dotcart} train --resume {}",
+                shell_word(&run.argument())
+            ));
+            let by_key = interrupter.get_message().as_deref() == Some(BY_KEY);
+            let end = if by_key { End::Done } else { End::Interrupted };
+            return Ok(Ended { run, end });
+        }
+        let judging = Instant::now();
+        let evaluation = pipeline::complete(&run, &config, &trained, &Bar::new())?;
+        write_whole(&run.file(REPORT), report(&run, &config)?.as_bytes())?;
+        let judged = judging.elapsed().as_secs_f64();
+        drop(lock);
+        output.data("");
+        output.evaluation(&evaluation);
+        output.data("");
+        output.data(&format!(
+            "run:  {} ({} in {}, best epoch {}; judged in {})",
+            run.path().display(),
+            if trained.reason == FinishReason::EarlyStopped {
+                "stopped early"
+            } else {
+                "trained"
+            },
+            duration(trained.seconds),
+            trained.best_epoch,
+            duration(judged),
+        ));
+        let user = shell_word(&busiest_user(&run)?);
+        // `latest` names the newest run of this folder; a run that lies elsewhere has to be named.
+        let elsewhere = match run.argument() {
+            argument if argument == run.name() => String::new(),
+            argument => format!(" --run {}", shell_word(&argument)),
+        };
+        output.data(&format!("next: {dotcart} recommend --user {user}{elsewhere}"));
+        Ok(Ended { run, end: End::Done })
+    }
 }
 
 /// A run that is ready to train.
@@ -91,25 +174,32 @@ struct Start {
     lock: File,
 }
 
-/// Reads the config, then everything up to the first step.
-fn begin(arguments: &TrainArguments) -> Result<Start, PipelineError> {
+/// The config that the arguments describe.
+fn load(arguments: &TrainArguments) -> Result<Config, PipelineError> {
     let path = arguments
         .config
         .as_deref()
         .expect("clap asks for a config or a run to resume");
-    let mut assignments = Vec::new();
-    for text in &arguments.set {
-        assignments.push(Assignment::parse(text)?);
-    }
-    let mut config = Config::load(path, &assignments)?;
+    let mut config = Config::load(path, &assignments(arguments)?)?;
     if let Some(device) = arguments.device {
         config.device = device;
     }
-    let (run, prepared) = pipeline::begin(&config, assignments.iter().any(Assignment::names_path), &Bar::new())?;
+    Ok(config)
+}
+
+fn assignments(arguments: &TrainArguments) -> Result<Vec<Assignment>, PipelineError> {
+    let parsed: Result<Vec<_>, _> = arguments.set.iter().map(|text| Assignment::parse(text)).collect();
+    Ok(parsed?)
+}
+
+/// Everything up to the first step.
+fn begin(config: &Config, arguments: &TrainArguments) -> Result<Start, PipelineError> {
+    let path_is_explicit = assignments(arguments)?.iter().any(Assignment::names_path);
+    let (run, prepared) = pipeline::begin(config, path_is_explicit, &Bar::new())?;
     let lock = run.lock()?;
     Ok(Start {
         run,
-        config,
+        config: config.clone(),
         prepared,
         lock,
     })

@@ -1,14 +1,16 @@
 //! Download: an address to a file, resumed where it broke off, in place only when it is whole.
 //!
-//! The part that is here lies in `<path>.partial`; the next attempt, in this run or a later one, asks for the rest.
+//! The part that is here lies in `<path>.partial`; the next attempt, in this run or a later one, asks for the rest. Beside it
+//! `<path>.partial.version` keeps what the server calls this version of the file (RFC 9110, `If-Range`): if it has another one
+//! by then, the download starts over.
 
-use super::progress::Progress;
+use super::progress::{Progress, Unit};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::StatusCode;
-use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
 
 /// The file did not come.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +86,8 @@ pub fn download(url: &str, path: &Path, progress: &dyn Progress) -> Result<(), D
         }
     }
     progress.end();
+    // There may be none, and one that stays does no harm without its part.
+    let _ = std::fs::remove_file(version_name(&partial));
     std::fs::rename(&partial, path).map_err(|source| DownloadError::Write {
         path: path.to_path_buf(),
         source,
@@ -91,9 +95,25 @@ pub fn download(url: &str, path: &Path, progress: &dyn Progress) -> Result<(), D
 }
 
 fn partial_name(path: &Path) -> PathBuf {
+    with_suffix(path, ".partial")
+}
+
+fn version_name(partial: &Path) -> PathBuf {
+    with_suffix(partial, ".version")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
-    name.push(".partial");
+    name.push(suffix);
     PathBuf::from(name)
+}
+
+/// What a server calls this version of a file. A weak tag does not promise the same bytes.
+fn version_of(headers: &HeaderMap) -> Option<&str> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    text(ETAG)
+        .filter(|tag| !tag.starts_with("W/"))
+        .or_else(|| text(LAST_MODIFIED))
 }
 
 fn size_of(path: &Path) -> u64 {
@@ -109,9 +129,15 @@ fn attempt(url: &str, partial: &Path, progress: &dyn Progress) -> Result<(), Dow
         .build()
         .into();
     let have = size_of(partial);
+    let version_file = version_name(partial);
+    let is_header = |text: &String| HeaderValue::from_str(text).is_ok();
+    let known = std::fs::read_to_string(&version_file).ok().filter(is_header);
     let mut request = agent.get(url);
     if have > 0 {
         request = request.header(RANGE, format!("bytes={have}-"));
+        if let Some(version) = &known {
+            request = request.header(IF_RANGE, version);
+        }
     }
     let response = request.call().map_err(|error| DownloadError::Reach {
         url: url.to_string(),
@@ -124,6 +150,10 @@ fn attempt(url: &str, partial: &Path, progress: &dyn Progress) -> Result<(), Dow
         got,
         partial: partial.to_path_buf(),
     };
+    let write_error = |source| DownloadError::Write {
+        path: partial.to_path_buf(),
+        source,
+    };
     // `bytes 100-199/200`, or `bytes */200` if nothing is left to send.
     let whole = header(CONTENT_RANGE).and_then(|range| range.rsplit('/').next()?.parse::<u64>().ok());
     let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
@@ -133,6 +163,12 @@ fn attempt(url: &str, partial: &Path, progress: &dyn Progress) -> Result<(), Dow
             let starts_here = header(CONTENT_RANGE).is_some_and(|range| range.starts_with(&format!("bytes {have}-")));
             if !starts_here {
                 return Err(size_error(whole.unwrap_or(0), have));
+            }
+            let is_other = |version| known.as_deref().is_some_and(|known| known != version);
+            if version_of(response.headers()).is_some_and(is_other) {
+                // The server does not know `If-Range`. Without a part, the next request asks for the whole.
+                std::fs::remove_file(partial).map_err(write_error)?;
+                return attempt(url, partial, progress);
             }
             (have, whole)
         }
@@ -149,16 +185,19 @@ fn attempt(url: &str, partial: &Path, progress: &dyn Progress) -> Result<(), Dow
             });
         }
     };
-    let write_error = |source| DownloadError::Write {
-        path: partial.to_path_buf(),
-        source,
-    };
     let mut file = match got {
-        0 => File::create(partial),
+        0 => {
+            match version_of(response.headers()) {
+                Some(version) => std::fs::write(&version_file, version).map_err(write_error)?,
+                // There may be none.
+                None => drop(std::fs::remove_file(&version_file)),
+            }
+            File::create(partial)
+        }
         _ => File::options().append(true).open(partial),
     }
     .map_err(write_error)?;
-    progress.begin("downloading", announced);
+    progress.begin("downloading", Unit::Bytes, announced);
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
     let broken = |got, message: String| DownloadError::Broken {
@@ -194,7 +233,7 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::{Arc, Mutex};
 
-    /// Answers one request after the other with the given bytes; returns the address and the ranges that were asked for.
+    /// Answers one request after the other with the given bytes; returns the address and what ranges were asked for.
     fn serve(answers: Vec<Vec<u8>>) -> (String, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/ratings.csv", listener.local_addr().unwrap());
@@ -203,17 +242,18 @@ mod tests {
         std::thread::spawn(move || {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut range = String::new();
+                let mut asked_for = Vec::new();
                 for line in BufReader::new(stream.try_clone().unwrap()).lines() {
                     let line = line.unwrap().to_lowercase();
-                    if let Some(asked) = line.strip_prefix("range: ") {
-                        range = asked.to_string();
+                    if line.starts_with("range: ") || line.starts_with("if-range: ") {
+                        asked_for.push(line.clone());
                     }
                     if line.is_empty() {
                         break;
                     }
                 }
-                heard.lock().unwrap().push(range);
+                asked_for.sort();
+                heard.lock().unwrap().push(asked_for.join(", "));
                 // The other side may have enough already.
                 let _ = stream.write_all(&answer);
             }
@@ -229,6 +269,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("dotcart-download-{}-{name}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let _ = std::fs::remove_file(partial_name(&path));
+        let _ = std::fs::remove_file(version_name(&partial_name(&path)));
         path
     }
 
@@ -244,9 +285,39 @@ mod tests {
         let path = target("broken");
         download(&url, &path, &Silent).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"0123456789");
-        assert_eq!(*asked.lock().unwrap(), ["", "bytes=4-"]);
+        assert_eq!(*asked.lock().unwrap(), ["", "range: bytes=4-"]);
         assert!(!partial_name(&path).exists());
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_part_of_another_version_is_thrown_away() {
+        let first = || answer("200 OK\r\nContent-Length: 10\r\nETag: \"v1\"", b"0123");
+        let second = || answer("200 OK\r\nContent-Length: 4\r\nETag: \"v2\"", b"abcd");
+        // That of a server that does not look at `If-Range`.
+        let rest_of_second = answer(
+            "206 Partial Content\r\nContent-Length: 6\r\nContent-Range: bytes 4-9/10\r\nETag: \"v2\"",
+            b"efghij",
+        );
+        let conditional = "if-range: \"v1\", range: bytes=4-";
+        for (answers, requests) in [
+            (vec![first(), second()], vec!["", conditional]),
+            (vec![first(), rest_of_second, second()], vec!["", conditional, ""]),
+        ] {
+            let (url, asked) = serve(answers);
+            let path = target("version");
+            download(&url, &path, &Silent).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"abcd");
+            assert_eq!(*asked.lock().unwrap(), requests);
+            assert!(!version_name(&partial_name(&path)).exists());
+            std::fs::remove_file(path).unwrap();
+        }
+        let headers = |text: &'static str| {
+            let value = HeaderValue::from_static(text);
+            HeaderMap::from_iter([(ETAG, value), (LAST_MODIFIED, HeaderValue::from_static("Mon"))])
+        };
+        assert_eq!(version_of(&headers("\"v1\"")), Some("\"v1\""));
+        assert_eq!(version_of(&headers("W/\"v1\"")), Some("Mon"));
     }
 
     #[test]

@@ -25,11 +25,11 @@ impl Fault {
             Self::ColumnCount => format!("found {example}"),
             Self::NotJson => format!("the line is not a JSON object: {example}"),
             Self::NotANumber => format!("the rating `{example}` is not a number"),
-            Self::OffTheScale => format!("the rating `{example}` is off the scale"),
+            Self::OffTheScale => format!("the rating {example}"),
             Self::EmptyId => format!("the {example} id is empty"),
             Self::LongId => format!("the {example}, at most {MAX_ID_BYTES} are read"),
             Self::NulByte => format!("the {example} id holds a NUL byte"),
-            Self::BadTimestamp => format!("the timestamp `{example}` is not in whole seconds since 1970"),
+            Self::BadTimestamp => format!("the timestamp {example}"),
             Self::NotUtf8 => "the row is not UTF-8".to_string(),
         }
     }
@@ -42,7 +42,7 @@ impl Fault {
             }
             Self::ColumnCount => "all rows must have the same columns; `data.delimiter` sets what stands between them",
             Self::NotJson => "each line must be one whole JSON object, with double quotes",
-            Self::OffTheScale => "set `data.rating_scale` if the file has another scale",
+            Self::OffTheScale => "mend the row, or raise `data.max_bad_rows`",
             Self::NotANumber | Self::EmptyId | Self::LongId | Self::BadTimestamp => {
                 "mend the row, set `data.columns` to where user, product, rating and timestamp stand, or raise `data.max_bad_rows`"
             }
@@ -85,8 +85,17 @@ pub enum IngestError {
         found: String,
         wanted: &'static str,
     },
-    #[error("a quote does not close on its line ({path}:{line})")]
-    OpenQuote { path: PathBuf, line: u64 },
+    #[error("a quote opens at character {character} and {reach}, wanted on one line ({path}:{line})")]
+    OpenQuote {
+        path: PathBuf,
+        line: u64,
+        /// From 1.
+        character: usize,
+        /// Where it closes, if it does.
+        reach: String,
+    },
+    #[error("the row is longer than {mebibytes} MiB ({path}:{line})")]
+    LongRow { path: PathBuf, line: u64, mebibytes: usize },
     #[error("{compression} data ends too early (`{path}`, after line {line})")]
     Truncated {
         path: PathBuf,
@@ -101,17 +110,17 @@ pub enum IngestError {
         bad: usize,
         rows: usize,
         allowed: usize,
-        hint: &'static str,
+        hint: String,
     },
     #[error("`data.{key}` needs timestamps, and `{path}` has none")]
     NoTimestamps { path: PathBuf, key: &'static str },
-    #[error("user `{user}` rated product `{product}` more than once, {first} and {second} (`{path}`)")]
+    #[error("user `{user}` rated product `{product}` more than once, {ratings} (`{path}`)")]
     Duplicate {
         path: PathBuf,
         user: String,
         product: String,
-        first: f32,
-        second: f32,
+        /// The first two, each with its place.
+        ratings: String,
     },
     #[error("`{path}`: of {rows} rows none is left {by}")]
     NothingLeft {
@@ -129,7 +138,8 @@ impl IngestError {
             Self::Empty { .. } | Self::OnlyHeader { .. } => {
                 "each row is `user,product,rating` or `user,product,rating,timestamp`".to_string()
             }
-            Self::Format { hint, .. } | Self::TooManyBadRows { hint, .. } => hint.to_string(),
+            Self::Format { hint, .. } => hint.to_string(),
+            Self::TooManyBadRows { hint, .. } => hint.clone(),
             Self::Column {
                 nearest: Some(nearest), ..
             } => format!("did you mean `{nearest}`?"),
@@ -139,6 +149,10 @@ impl IngestError {
             }
             Self::ColumnType { .. } => "set `data.columns` to the columns that hold these".to_string(),
             Self::OpenQuote { .. } => "close the quote, or double it if it is part of the text".to_string(),
+            Self::LongRow { .. } => {
+                "is it a table of ratings, with one row a line? if it is packed or binary, unpack or convert it first"
+                    .to_string()
+            }
             Self::Truncated { .. } => "the file was cut, perhaps by a broken download: get it again".to_string(),
             Self::NoTimestamps { .. } => {
                 "`data.columns.timestamp` names the column; without one, remove `data.since` and `data.until`"

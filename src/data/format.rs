@@ -3,11 +3,14 @@
 //! The first 64 KiB decide. What was found is part of the report, and config keys overrule it.
 
 use super::fault::{IngestError, shorten};
-use super::progress::{Metered, Progress};
+use super::progress::{Metered, Progress, Unit};
 use super::readers::Rows;
-use super::readers::delimited::{DelimitedRows, Layout, read_error, split};
+use super::readers::cutter::Cutter;
+use super::readers::delimited::{DelimitedRows, Layout};
 use super::readers::json_lines::JsonRows;
+use super::readers::lines::{Lines, read_error};
 use super::readers::parquet::ParquetRows;
+use super::readers::quiet::catch_quietly;
 use crate::config::{Column, Header};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,13 @@ pub struct Detected {
     pub header: Option<bool>,
     /// What was found for each of the wanted columns, such as `rating` at `2` or `overall`.
     pub columns: Vec<(String, String)>,
+}
+
+impl Detected {
+    /// Whether its rows are numbered, not its lines.
+    pub fn is_parquet(&self) -> bool {
+        self.format == "Parquet"
+    }
 }
 
 /// What is asked of a file: config keys for messages, and where each value stands.
@@ -50,7 +60,7 @@ pub const RATING_DIALECTS: [&[&str]; 4] = [
 ];
 
 /// Bytes that are looked at.
-const HEAD: u64 = 64 << 10;
+pub const HEAD: u64 = 64 << 10;
 /// Lines that are looked at.
 const HEAD_LINES: usize = 100;
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -66,7 +76,7 @@ pub struct Opened<'a> {
 /// Errors if it cannot be read, is empty, is of a format that is not known, or lacks a column.
 pub fn open<'a>(path: &Path, wanted: &Wanted, progress: &'a dyn Progress) -> Result<Opened<'a>, IngestError> {
     match sniff(path, progress)? {
-        Content::Parquet(file) => open_parquet(path, file, wanted),
+        Content::Parquet(file) => open_parquet(path, file, wanted, progress),
         Content::Text {
             compression,
             head,
@@ -77,17 +87,18 @@ pub fn open<'a>(path: &Path, wanted: &Wanted, progress: &'a dyn Progress) -> Res
             let text = head.clone();
             let input: Box<dyn BufRead + 'a> =
                 Box::new(BufReader::with_capacity(1 << 18, Cursor::new(head).chain(rest)));
+            let lines = Lines::new(path, compression, input);
             match first {
                 None => Err(IngestError::Empty {
                     path: path.to_path_buf(),
                 }),
-                Some(b'{') => open_json(path, compression, &text, input, wanted),
+                Some(b'{') => open_json(path, compression, &text, lines, wanted),
                 Some(b'[') => Err(IngestError::Format {
                     path: path.to_path_buf(),
                     found: "one JSON list",
                     hint: "write one object a line: `jq -c '.[]' FILE`",
                 }),
-                Some(_) => open_delimited(path, compression, &text, head_is_all, input, wanted),
+                Some(_) => open_delimited(path, compression, &text, head_is_all, lines, wanted),
             }
         }
     }
@@ -139,7 +150,7 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
         Ok(()) => Box::new(Metered::new(file, progress)),
         Err(_) => Box::new(Cursor::new(magic.clone()).chain(Metered::new(file, progress))),
     };
-    progress.begin("reading", metadata.is_file().then_some(metadata.len()));
+    progress.begin("reading", Unit::Bytes, metadata.is_file().then_some(metadata.len()));
     let (compression, mut rest): (_, Box<dyn Read + 'a>) = match magic.as_slice() {
         [0x1f, 0x8b, ..] => (
             Some("gzip"),
@@ -155,10 +166,11 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
         _ => (None, start),
     };
     let mut head = Vec::new();
-    rest.by_ref()
-        .take(HEAD)
-        .read_to_end(&mut head)
-        .map_err(|error| read_error(path, compression, 0, error))?;
+    if let Err(error) = rest.by_ref().take(HEAD).read_to_end(&mut head) {
+        // What came before the error is in the buffer.
+        let lines = head.iter().filter(|byte| **byte == b'\n').count();
+        return Err(read_error(path, compression, lines as u64, error));
+    }
     if head.starts_with(BOM) {
         head.drain(..BOM.len());
     }
@@ -169,15 +181,25 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
     })
 }
 
-fn open_parquet<'a>(path: &Path, file: File, wanted: &Wanted) -> Result<Opened<'a>, IngestError> {
+/// Opens a Parquet file at its footer.
+pub fn parquet_file(path: &Path, file: File) -> Result<SerializedFileReader<File>, IngestError> {
     // The parquet crate may panic on a damaged footer as it does on damaged pages.
-    let opened = std::panic::catch_unwind(|| SerializedFileReader::new(file).map_err(|error| error.to_string()));
-    let file = opened
-        .unwrap_or_else(|_| Err("its footer contradicts itself".to_string()))
+    let opened = catch_quietly(|| SerializedFileReader::new(file).map_err(|error| error.to_string()));
+    opened
+        .unwrap_or_else(|| Err("its footer contradicts itself".to_string()))
         .map_err(|message| IngestError::Read {
             path: path.to_path_buf(),
             message: format!("damaged Parquet: {message}"),
-        })?;
+        })
+}
+
+fn open_parquet<'a>(
+    path: &Path,
+    file: File,
+    wanted: &Wanted,
+    progress: &'a dyn Progress,
+) -> Result<Opened<'a>, IngestError> {
+    let file = parquet_file(path, file)?;
     let schema = file.metadata().file_metadata().schema_descr_ptr();
     let names: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
     let columns = resolve(path, wanted, &names, names.len())?;
@@ -187,7 +209,7 @@ fn open_parquet<'a>(path: &Path, file: File, wanted: &Wanted) -> Result<Opened<'
             columns: found_columns(wanted, &columns, Some(&names)),
             ..Detected::default()
         },
-        rows: Box::new(ParquetRows::new(path, file, columns)?),
+        rows: Box::new(ParquetRows::new(path, file, columns, progress)?),
     })
 }
 
@@ -195,7 +217,7 @@ fn open_json<'a>(
     path: &Path,
     compression: Option<&'static str>,
     head: &[u8],
-    input: Box<dyn BufRead + 'a>,
+    lines: Lines<'a>,
     wanted: &Wanted,
 ) -> Result<Opened<'a>, IngestError> {
     // The first line that is a whole object names the keys; without one, the reader will say what is wrong with the lines.
@@ -233,7 +255,7 @@ fn open_json<'a>(
             columns: columns.collect(),
             ..Detected::default()
         },
-        rows: Box::new(JsonRows::new(path, compression, input, keys)),
+        rows: Box::new(JsonRows::new(lines, keys)),
     })
 }
 
@@ -242,19 +264,15 @@ fn open_delimited<'a>(
     compression: Option<&'static str>,
     head: &[u8],
     head_is_all: bool,
-    input: Box<dyn BufRead + 'a>,
+    lines: Lines<'a>,
     wanted: &Wanted,
 ) -> Result<Opened<'a>, IngestError> {
-    let crlf = head
-        .split(|byte| *byte == b'\n')
-        .next()
-        .is_some_and(|line| line.ends_with(b"\r"));
-    let lines = lines_of(head, head_is_all);
+    let first_lines = lines_of(head, head_is_all);
     let delimiter = match wanted.delimiter {
-        "auto" => detect_delimiter(&lines),
+        "auto" => detect_delimiter(&first_lines),
         given => given.to_string(),
     };
-    let rows: Vec<Vec<String>> = lines.iter().map(|line| cut(line, &delimiter)).collect();
+    let rows: Vec<Vec<String>> = first_lines.iter().map(|line| cut(line, &delimiter)).collect();
     let header = match wanted.header {
         Header::Given(given) => given,
         Header::Auto => looks_like_header(&rows, wanted),
@@ -276,7 +294,6 @@ fn open_delimited<'a>(
         skip_first: header,
         width,
         columns,
-        crlf,
     };
     let format = match delimiter.as_str() {
         "," => "CSV",
@@ -291,20 +308,19 @@ fn open_delimited<'a>(
             header: Some(header),
             columns: found_columns(wanted, &columns, names.as_deref()),
         },
-        rows: Box::new(DelimitedRows::new(path, compression, Box::new(input), layout)?),
+        rows: Box::new(DelimitedRows::new(lines, layout)?),
     })
 }
 
 /// The first lines that are whole and not empty.
 pub fn lines_of(head: &[u8], head_is_all: bool) -> Vec<&[u8]> {
-    let mut lines: Vec<&[u8]> = head.split(|byte| *byte == b'\n').collect();
+    let mut lines: Vec<&[u8]> = head.split(|byte| matches!(byte, b'\n' | b'\r')).collect();
     // The last line may be cut in two.
     if lines.len() > 1 && !head_is_all {
         lines.pop();
     }
     lines
         .into_iter()
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .filter(|line| !line.is_empty())
         .take(HEAD_LINES)
         .collect()
@@ -325,26 +341,15 @@ pub fn detect_delimiter(lines: &[&[u8]]) -> String {
 }
 
 /// The columns of one line.
-fn cut(line: &[u8], delimiter: &str) -> Vec<String> {
-    match delimiter.as_bytes() {
-        [byte] => {
-            let mut reader = csv::ReaderBuilder::new()
-                .has_headers(false)
-                .flexible(true)
-                .delimiter(*byte)
-                .from_reader(line);
-            let mut record = csv::ByteRecord::new();
-            // Reading from memory cannot fail.
-            let _ = reader.read_byte_record(&mut record);
-            record
-                .iter()
-                .map(|field| String::from_utf8_lossy(field).into_owned())
-                .collect()
-        }
-        bytes => split(line, bytes)
-            .map(|field| String::from_utf8_lossy(field).into_owned())
-            .collect(),
-    }
+pub fn cut(line: &[u8], delimiter: &str) -> Vec<String> {
+    let mut cutter = Cutter::new(delimiter);
+    // A quote that does not close is told when the line is read.
+    let _ = cutter.cut(line);
+    let parts = cutter.parts(line);
+    parts
+        .iter()
+        .map(|field| String::from_utf8_lossy(field).into_owned())
+        .collect()
 }
 
 /// Whether the first row holds no number where later rows do.

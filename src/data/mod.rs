@@ -1,11 +1,13 @@
 //! The data stage: from a file to columns, a split and a sampling table. Host only; no device is known here.
 
+pub mod check;
 pub mod clean;
 pub mod download;
 pub mod fault;
 pub mod format;
 pub mod ingest;
 pub mod interactions;
+pub mod marginals;
 pub mod oversample;
 pub mod progress;
 pub mod readers;

@@ -2,12 +2,20 @@
 
 use std::io::Read;
 
+/// What a stage counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Bytes,
+    Rows,
+    Users,
+}
+
 /// Hears how far a stage is, on whatever thread does the work.
 pub trait Progress: Sync {
-    /// A stage begins; `total` bytes, where that is known.
-    fn begin(&self, what: &str, total: Option<u64>);
-    /// So many bytes of it are done.
-    fn at(&self, bytes: u64);
+    /// A stage begins; `total` of the unit, where that is known.
+    fn begin(&self, what: &str, unit: Unit, total: Option<u64>);
+    /// So much of it is done.
+    fn at(&self, done: u64);
     /// The stage is over.
     fn end(&self);
 }
@@ -17,7 +25,7 @@ pub trait Progress: Sync {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn begin(&self, _: &str, _: Option<u64>) {}
+    fn begin(&self, _: &str, _: Unit, _: Option<u64>) {}
     fn at(&self, _: u64) {}
     fn end(&self) {}
 }

@@ -32,7 +32,7 @@ impl SourceError {
                 "set `data.path` to a ratings file; README says where the Electronics file comes from".to_string()
             }
             Self::Generate { .. } => {
-                "generated ratings go beside `data.path`; that folder must be writable".to_string()
+                "generated ratings go beside `data.path`; that folder must be writable and have room".to_string()
             }
             Self::Download(error) => error.hint(),
         }

@@ -1,13 +1,18 @@
 //! Titles: a product table beside the ratings, matched by id; whatever else it says of a product is kept as one JSON text.
 
 use super::fault::IngestError;
-use super::format::{Content, Detected, Wanted, detect_delimiter, lines_of, resolve, sniff};
+use super::format::{Content, Detected, HEAD, Wanted, cut, detect_delimiter, lines_of, parquet_file, resolve, sniff};
 use super::progress::Progress;
-use super::readers::delimited::read_error;
+use super::readers::cutter::Cutter;
+use super::readers::lines::{Lines, read_error};
+use super::readers::quiet::catch_quietly;
 use super::report::TitleReport;
 use super::vocabulary::Vocabulary;
 use crate::config::{Column, DataConfig, Header};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
 use serde_json::{Map, Value};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
@@ -80,9 +85,13 @@ struct Product {
     details: String,
 }
 
-/// Reads the product table of a config: delimited text with a header, or JSON lines. The first row of an id counts.
+/// What is done with each row; `None` is one without an id or title.
+type Take<'t> = &'t mut dyn FnMut(Option<Product>);
+
+/// Reads the product table of a config, in any format that ratings may have. The first row of an id counts.
 ///
-/// Errors as ingest does; rows without an id or title are counted.
+/// The first row of delimited text is a header unless it holds a number or the id of a rated product. Text that is not UTF-8
+/// is read as Latin-1, as in `movies.dat` of MovieLens 1M. Errors as ingest does; rows without an id or title are counted.
 pub fn read(
     config: &DataConfig,
     items: &Vocabulary,
@@ -112,33 +121,24 @@ pub fn read(
             }
         }
     };
-    let Content::Text {
-        compression,
-        head,
-        rest,
-    } = sniff(path, progress)?
-    else {
-        return Err(IngestError::Format {
-            path: path.to_path_buf(),
-            found: "Parquet",
-            hint: "titles are read from CSV with a header, or from JSON lines",
-        });
+    report.detected = match sniff(path, progress)? {
+        Content::Parquet(file) => read_parquet(path, parquet_file(path, file)?, config, &mut take)?,
+        Content::Text {
+            compression,
+            head,
+            rest,
+        } => {
+            let input: Box<dyn BufRead + '_> = Box::new(BufReader::new(Cursor::new(head.clone()).chain(rest)));
+            let detected = match head.trim_ascii_start().first() {
+                Some(b'{') => read_json(Lines::new(path, compression, input), config, &mut take)?,
+                _ => read_delimited(path, compression, &head, input, config, items, &mut take)?,
+            };
+            Detected {
+                compression: compression.map(str::to_string),
+                ..detected
+            }
+        }
     };
-    let is_json = head.trim_ascii_start().first() == Some(&b'{');
-    let lines = lines_of(&head, true);
-    let delimiter = detect_delimiter(&lines);
-    let input: Box<dyn BufRead + '_> = Box::new(BufReader::new(Cursor::new(head.clone()).chain(rest)));
-    report.detected = Detected {
-        format: if is_json { "JSON lines" } else { "CSV" }.to_string(),
-        compression: compression.map(str::to_string),
-        delimiter: (!is_json).then(|| delimiter.clone()),
-        header: (!is_json).then_some(true),
-        columns: Vec::new(),
-    };
-    match is_json {
-        true => read_json(path, compression, input, config, &mut take)?,
-        false => read_delimited(path, compression, input, &delimiter, config, &mut take)?,
-    }
     progress.end();
     report.matched = found.iter().flatten().count();
     report.untitled = items.len() - report.matched;
@@ -151,19 +151,12 @@ pub fn read(
     Ok((titles, report))
 }
 
-fn read_json(
-    path: &Path,
-    compression: Option<&'static str>,
-    input: Box<dyn BufRead + '_>,
-    config: &DataConfig,
-    take: &mut dyn FnMut(Option<Product>),
-) -> Result<(), IngestError> {
-    for (line, text) in input.split(b'\n').enumerate() {
-        let text = text.map_err(|error| read_error(path, compression, line as u64, error))?;
-        if text.trim_ascii().is_empty() {
+fn read_json(mut lines: Lines, config: &DataConfig, take: Take) -> Result<Detected, IngestError> {
+    while lines.advance()? {
+        if lines.text().trim_ascii().is_empty() {
             continue;
         }
-        let object: Option<Map<String, Value>> = serde_json::from_slice(&text).ok();
+        let object: Option<Map<String, Value>> = serde_json::from_slice(lines.text()).ok();
         take(object.and_then(|mut object| {
             let mut value = |column: &Column, known: &[&str]| {
                 let key = match column {
@@ -171,7 +164,7 @@ fn read_json(
                     Column::Number(_) => known.iter().find(|key| object.contains_key(**key))?,
                 };
                 match object.remove(key)? {
-                    Value::String(text) => tidy(&text),
+                    Value::String(text) => tidy(text.as_bytes()),
                     Value::Number(number) => Some(number.to_string()),
                     _ => None,
                 }
@@ -185,74 +178,175 @@ fn read_json(
             })
         }));
     }
-    Ok(())
+    Ok(Detected {
+        format: "JSON lines".to_string(),
+        ..Detected::default()
+    })
 }
 
 fn read_delimited(
     path: &Path,
     compression: Option<&'static str>,
+    head: &[u8],
     input: Box<dyn BufRead + '_>,
-    delimiter: &str,
     config: &DataConfig,
-    take: &mut dyn FnMut(Option<Product>),
-) -> Result<(), IngestError> {
-    let &[byte] = delimiter.as_bytes() else {
-        return Err(IngestError::Format {
-            path: path.to_path_buf(),
-            found: "delimited by more than one character",
-            hint: "titles are read from CSV with a header, or from JSON lines",
-        });
+    items: &Vocabulary,
+    take: Take,
+) -> Result<Detected, IngestError> {
+    let first_lines = lines_of(head, (head.len() as u64) < HEAD);
+    let delimiter = detect_delimiter(&first_lines);
+    let first_row = first_lines.first().map_or_else(Vec::new, |line| cut(line, &delimiter));
+    let has_header = !first_row.iter().any(|text| {
+        let text = text.trim();
+        text.parse::<f64>().is_ok() || items.index(text).is_some()
+    });
+    let names = match has_header {
+        true => first_row.clone(),
+        false => (0..first_row.len()).map(|number| number.to_string()).collect(),
     };
+    let table = Table::new(path, config, names)?;
+    match delimiter.as_bytes() {
+        &[byte] => read_csv(path, compression, input, byte, has_header, &table, take)?,
+        _ => {
+            let mut lines = Lines::new(path, compression, input);
+            let mut cutter = Cutter::new(&delimiter);
+            let mut is_header = has_header;
+            while lines.advance()? {
+                if std::mem::take(&mut is_header) {
+                    continue;
+                }
+                // Only a quote can be wrong, and with such a delimiter there are none.
+                let _ = cutter.cut(lines.text());
+                let parts = cutter.parts(lines.text());
+                take(table.product(|column| tidy(parts.get(column)?)));
+            }
+        }
+    }
+    Ok(Detected {
+        format: if delimiter.len() == 1 { "CSV" } else { "text" }.to_string(),
+        delimiter: Some(delimiter),
+        header: Some(has_header),
+        ..Detected::default()
+    })
+}
+
+/// A field in quotes may reach over several lines here: titles are texts.
+fn read_csv(
+    path: &Path,
+    compression: Option<&'static str>,
+    input: Box<dyn BufRead + '_>,
+    delimiter: u8,
+    has_header: bool,
+    table: &Table,
+    take: Take,
+) -> Result<(), IngestError> {
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
-        .delimiter(byte)
+        .has_headers(has_header)
+        .delimiter(delimiter)
         .from_reader(input);
-    let fault = |line: u64, error: csv::Error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => read_error(path, compression, line, error),
-        other => IngestError::Read {
-            path: path.to_path_buf(),
-            message: format!("{other:?}"),
-        },
-    };
-    let names = reader.byte_headers().map_err(|error| fault(1, error))?;
-    let names: Vec<String> = names
-        .iter()
-        .map(|name| String::from_utf8_lossy(name).into_owned())
-        .collect();
-    let wanted = Wanted {
-        keys: ["title_columns.id", "title_columns.title", "", ""],
-        columns: [
-            Some(&config.title_columns.id),
-            Some(&config.title_columns.title),
-            None,
-            None,
-        ],
-        dialects: DIALECTS,
-        delimiter,
-        header: Header::Given(true),
-    };
-    let columns = resolve(path, &wanted, &names, names.len())?;
-    let (Some(id), Some(title)) = (columns[0], columns[1]) else {
-        unreachable!("`resolve` finds every column that is asked for, or errors");
-    };
     let mut record = csv::ByteRecord::new();
-    while reader
-        .read_byte_record(&mut record)
-        .map_err(|error| fault(record.position().map_or(0, csv::Position::line), error))?
-    {
-        let text = |column: usize| tidy(std::str::from_utf8(record.get(column)?).ok()?);
-        let product = text(id).zip(text(title)).map(|(id_text, title_text)| {
-            let others = (0..names.len()).filter(|column| ![id, title].contains(column));
-            let others = others.filter_map(|column| Some((names[column].clone(), Value::String(text(column)?))));
-            Product {
-                id: id_text,
-                title: title_text,
-                details: details(others.collect()),
+    loop {
+        let read = reader.read_byte_record(&mut record);
+        let more = read.map_err(|error| {
+            let line = record.position().map_or(0, csv::Position::line);
+            match error.into_kind() {
+                csv::ErrorKind::Io(error) => read_error(path, compression, line, error),
+                other => IngestError::Read {
+                    path: path.to_path_buf(),
+                    message: format!("{other:?}"),
+                },
             }
-        });
-        take(product);
+        })?;
+        if !more {
+            return Ok(());
+        }
+        take(table.product(|column| tidy(record.get(column)?)));
     }
-    Ok(())
+}
+
+fn read_parquet(
+    path: &Path,
+    file: SerializedFileReader<File>,
+    config: &DataConfig,
+    take: Take,
+) -> Result<Detected, IngestError> {
+    let schema = file.metadata().file_metadata().schema_descr_ptr();
+    let fields = schema.root_schema().get_fields();
+    let table = Table::new(
+        path,
+        config,
+        fields.iter().map(|field| field.name().to_string()).collect(),
+    )?;
+    let all = || {
+        for row in file.get_row_iter(None)? {
+            let columns = row?.into_columns();
+            take(table.product(|column| text_of(&columns.get(column)?.1)));
+        }
+        Ok::<_, parquet::errors::ParquetError>(())
+    };
+    // The parquet crate panics on some damaged pages.
+    let message = match catch_quietly(all) {
+        Some(Ok(())) => None,
+        Some(Err(error)) => Some(error.to_string()),
+        None => Some("its pages contradict one another".to_string()),
+    };
+    match message {
+        Some(message) => Err(IngestError::Read {
+            path: path.to_path_buf(),
+            message: format!("damaged Parquet: {message}"),
+        }),
+        None => Ok(Detected {
+            format: "Parquet".to_string(),
+            ..Detected::default()
+        }),
+    }
+}
+
+fn text_of(field: &Field) -> Option<String> {
+    match field {
+        Field::Null => None,
+        Field::Str(text) => tidy(text.as_bytes()),
+        Field::Bytes(bytes) => tidy(bytes.data()),
+        other => tidy(other.to_string().as_bytes()),
+    }
+}
+
+/// Columns by number.
+struct Table {
+    names: Vec<String>,
+    id: usize,
+    title: usize,
+}
+
+impl Table {
+    /// Errors if the config asks for a column that is not there.
+    fn new(path: &Path, config: &DataConfig, names: Vec<String>) -> Result<Self, IngestError> {
+        let columns = &config.title_columns;
+        let wanted = Wanted {
+            keys: ["title_columns.id", "title_columns.title", "", ""],
+            columns: [Some(&columns.id), Some(&columns.title), None, None],
+            dialects: DIALECTS,
+            delimiter: "auto",
+            header: Header::Auto,
+        };
+        match resolve(path, &wanted, &names, names.len())? {
+            [Some(id), Some(title), ..] => Ok(Self { names, id, title }),
+            _ => unreachable!("`resolve` finds every column that is asked for, or errors"),
+        }
+    }
+
+    /// A row, of which `text` tells what stands in a column.
+    fn product(&self, text: impl Fn(usize) -> Option<String>) -> Option<Product> {
+        let (id, title) = text(self.id).zip(text(self.title))?;
+        let others = (0..self.names.len()).filter(|column| ![self.id, self.title].contains(column));
+        let others = others.filter_map(|column| Some((self.names[column].clone(), Value::String(text(column)?))));
+        Some(Product {
+            id,
+            title,
+            details: details(others.collect()),
+        })
+    }
 }
 
 fn details(others: Map<String, Value>) -> String {
@@ -263,7 +357,11 @@ fn details(others: Map<String, Value>) -> String {
 }
 
 /// On one line; `None` if nothing is left.
-fn tidy(text: &str) -> Option<String> {
+fn tidy(text: &[u8]) -> Option<String> {
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text.to_string(),
+        Err(_) => text.iter().map(|&byte| char::from(byte)).collect(),
+    };
     let text = text.trim().replace(char::is_control, " ");
     (!text.is_empty()).then_some(text)
 }
@@ -274,7 +372,7 @@ mod tests {
     use crate::config::Config;
     use crate::data::progress::Silent;
 
-    fn titles(name: &str, text: &str) -> Result<(Vec<String>, String, TitleReport), IngestError> {
+    fn titles(name: &str, text: &[u8]) -> Result<(Vec<String>, String, TitleReport), IngestError> {
         let path = std::env::temp_dir().join(format!("dotcart-titles-{}-{name}", std::process::id()));
         std::fs::write(&path, text).unwrap();
         let mut config = Config::default().data;
@@ -300,7 +398,7 @@ mod tests {
         let json = "{\"asin\":\"007\",\"brand\":\"MI6\",\"title\":\"Bond, James\"}\n{\"asin\":\"ZZ\",\"title\":\"nobody\"}\n\
                     {\"asin\":\"B2\"}\n{\"asin\":\"007\",\"title\":\"again\"}\n";
         for (name, text) in [("a.csv", csv), ("a.jsonl", json)] {
-            let (titles, details, report) = titles(name, text).unwrap();
+            let (titles, details, report) = titles(name, text.as_bytes()).unwrap();
             assert_eq!(titles, ["Bond, James", "", ""]);
             assert_eq!(details, "{\"brand\":\"MI6\"}");
             let counts = (
@@ -315,8 +413,27 @@ mod tests {
     }
 
     #[test]
+    fn a_table_without_header_is_read_by_numbers_and_latin_1_is_understood() {
+        // As `movies.dat` of MovieLens 1M, whose ids are numbers and whose text is Latin-1.
+        let movies = b"007::Am\xe9lie, 2001::Comedy|Romance\r\n8::nobody::\r\nB2::12::x\r\n";
+        let (found, details, report) = titles("movies.dat", movies).unwrap();
+        assert_eq!(found, ["Amélie, 2001", "12", ""]);
+        assert_eq!(details, "{\"2\":\"Comedy|Romance\"}");
+        assert_eq!(
+            (report.rows, report.unrated, report.detected.header),
+            (3, 1, Some(false))
+        );
+        // No number in the first row, but an id that is rated.
+        let (found, _, report) = titles("no-header.csv", b"B2,a\n007,\"two\nlines\"\n").unwrap();
+        assert_eq!(found, ["two lines", "a", ""]);
+        assert_eq!((report.rows, report.detected.header), (2, Some(false)));
+        let (found, details, _) = titles("header.dat", b"id::title::year\n007::Bond::1995\n").unwrap();
+        assert_eq!((found[0].as_str(), details.as_str()), ("Bond", "{\"year\":\"1995\"}"));
+    }
+
+    #[test]
     fn a_table_without_titles_is_an_error() {
-        let error = titles("narrow", "id\n007\n").unwrap_err();
+        let error = titles("narrow", b"id\nZZ\n").unwrap_err();
         assert!(
             error
                 .to_string()

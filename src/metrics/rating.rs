@@ -1,7 +1,7 @@
-//! Rating metrics: how well scores tell relevant rows from the others, and how near predicted ratings come.
+//! Rating metrics: how well a threshold tells relevant rows from the others, and how near predicted ratings come.
 //!
 //! A row is *relevant* if its true rating is at least `relevant_from`; it is *predicted* if its score reaches a threshold.
-//! Definitions as in scikit-learn (`precision_score`, `recall_score`, `roc_auc_score`, `log_loss`).
+//! Definitions as in scikit-learn (`precision_score`, `recall_score`, `f1_score`, `log_loss`).
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,12 @@ impl Confusion {
         ratio(self.true_positives, self.true_positives + self.false_negatives)
     }
 
+    /// Harmonic mean of precision and recall, `2 tp / (2 tp + fp + fn)`; `None` if nothing is relevant or predicted.
+    pub fn f1(&self) -> Option<f64> {
+        let hits = 2 * self.true_positives;
+        ratio(hits, hits + self.false_positives + self.false_negatives)
+    }
+
     /// Relevant rows among all: the precision of predicting that everything is relevant. `None` without rows.
     pub fn base_rate(&self) -> Option<f64> {
         let relevant = self.true_positives + self.false_negatives;
@@ -58,24 +64,6 @@ impl Confusion {
 
 fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-/// Area under the ROC curve: the chance that a relevant row scores above another one, ties counting half.
-///
-/// `None` unless both kinds of rows exist. Mann and Whitney 1947. Panics if the columns differ in length.
-pub fn auc(scores: &[f32], relevant: &[bool]) -> Option<f64> {
-    assert_eq!(scores.len(), relevant.len(), "auc: scores and labels differ in length");
-    let mut rows: Vec<(f32, bool)> = scores.iter().copied().zip(relevant.iter().copied()).collect();
-    rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut below, mut wins, mut positives) = (0u64, 0.0f64, 0u64);
-    for tied in rows.chunk_by(|a, b| a.0 == b.0) {
-        let relevant = tied.iter().filter(|row| row.1).count() as u64;
-        let others = tied.len() as u64 - relevant;
-        wins += relevant as f64 * (below as f64 + others as f64 / 2.0);
-        below += others;
-        positives += relevant;
-    }
-    (positives > 0 && below > 0).then(|| wins / (positives as f64 * below as f64))
 }
 
 /// `sqrt(mean (a - b)^2)`; `None` without rows. Panics if the columns differ in length.
@@ -125,8 +113,7 @@ mod tests {
         assert_eq!(counts.recall(), Some(2.0 / 3.0));
         assert_eq!(counts.base_rate(), Some(0.6));
         assert!((counts.lift().unwrap() - (2.0 / 3.0) / 0.6).abs() < 1e-15);
-        // Six pairs: four won, one tied, one lost.
-        assert_eq!(auc(&scores, &relevant), Some(4.5 / 6.0));
+        assert_eq!(counts.f1(), Some(4.0 / 6.0));
         assert!((rmse(&[1.0, 2.0], &[2.0, 4.0]).unwrap() - 2.5f64.sqrt()).abs() < 1e-15);
         assert_eq!(mae(&[1.0, 2.0], &[2.0, 4.0]), Some(1.5));
         assert!((cross_entropy(&[0.0], &[1.0]).unwrap() - 2f64.ln()).abs() < 1e-15);
@@ -137,8 +124,7 @@ mod tests {
         let counts = Confusion::at(0.5, &[0.1, 0.2], &[false, false]);
         assert_eq!((counts.precision(), counts.recall(), counts.lift()), (None, None, None));
         assert_eq!(counts.base_rate(), Some(0.0));
-        assert_eq!(auc(&[0.1, 0.2], &[false, false]), None);
-        assert_eq!(auc(&[0.5, 0.5], &[true, false]), Some(0.5));
+        assert_eq!(counts.f1(), None);
         assert_eq!((rmse(&[], &[]), Confusion::default().base_rate()), (None, None));
     }
 }

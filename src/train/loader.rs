@@ -3,15 +3,14 @@
 //! An epoch's rows and their order depend on the sampling table, seed and epoch alone, so a resumed training sees the
 //! samples it would have seen.
 
+use super::epoch;
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
 use crate::engine::objective::Objective;
 use crate::plan::{PlanChunk, Sample};
-use crate::random::{Purpose, stream};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
-use rand::seq::SliceRandom;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -63,11 +62,9 @@ impl TrainingSet {
         self.samples().div_ceil(self.batch_size)
     }
 
-    /// Row numbers of an epoch in the order they are trained on.
-    fn order(&self, epoch: usize) -> Vec<u32> {
-        let mut order = self.table.rows(epoch);
-        order.shuffle(&mut stream(self.seed, Purpose::Shuffle, epoch as u32));
-        order
+    /// Samples of an epoch in the order they are trained on.
+    fn draw(&self, epoch: usize) -> Vec<Sample> {
+        epoch::samples(&self.interactions, &self.table, &self.objective, self.seed, epoch)
     }
 
     /// The step before which the chunk that begins at `step` ends.
@@ -81,22 +78,11 @@ impl TrainingSet {
     }
 
     /// Plans steps `steps` of an epoch, counted from 0.
-    fn plan(&self, order: &[u32], epoch: usize, steps: Range<usize>) -> PlanChunk {
+    fn plan(&self, samples: &[Sample], epoch: usize, steps: Range<usize>) -> PlanChunk {
         let mut chunk = PlanChunk::default();
-        let mut batch = Vec::with_capacity(self.batch_size);
         for step in steps {
-            let rows = &order[step * self.batch_size..((step + 1) * self.batch_size).min(order.len())];
-            batch.clear();
-            batch.extend(rows.iter().map(|&row| {
-                let row = row as usize;
-                Sample {
-                    user: self.interactions.users[row],
-                    item: self.interactions.items[row],
-                    target: self.objective.target(self.interactions.ratings[row]),
-                    weight: 1.0,
-                }
-            }));
-            chunk.push(((epoch - 1) * self.steps() + step + 1) as u32, &batch);
+            let batch = step * self.batch_size..((step + 1) * self.batch_size).min(samples.len());
+            chunk.push(((epoch - 1) * self.steps() + step + 1) as u32, &samples[batch]);
         }
         chunk
     }
@@ -165,12 +151,12 @@ impl DataLoader<PlanChunk> for PlanLoader {
         std::thread::Builder::new()
             .name("planner".to_string())
             .spawn(move || {
-                let order = set.order(start.epoch);
+                let samples = set.draw(start.epoch);
                 let mut step = start.steps_done;
                 while step < set.steps() {
                     let end = set.chunk_end(step);
                     // A closed channel means that the training stopped.
-                    if sender.send(set.plan(&order, start.epoch, step..end)).is_err() {
+                    if sender.send(set.plan(&samples, start.epoch, step..end)).is_err() {
                         return;
                     }
                     step = end;

@@ -1,6 +1,7 @@
 //! Training: burn-train's learner around an engine of ours. Knows no screen: it sends events.
 
 pub mod checkpoint;
+mod epoch;
 pub mod event;
 pub mod learner;
 pub mod loader;

@@ -14,7 +14,8 @@ use crate::artifact::run_directory::{CHECKPOINT_BEST, CHECKPOINT_LAST, RunDirect
 use crate::config::Config;
 use crate::engine::objective::Objective;
 use crate::engine::{EngineError, StepStatistics, reduce_learning_rate};
-use crate::metrics::rating::{Confusion, auc};
+use crate::metrics::curves::Sweep;
+use crate::metrics::rating::Confusion;
 use burn::train::{
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
@@ -320,7 +321,7 @@ impl Rows {
             precision: counts.precision().unwrap_or(0.0),
             base_rate: counts.base_rate()?,
             recall: counts.recall().unwrap_or(0.0),
-            auc: auc(&self.logits, &self.relevant).unwrap_or(0.5),
+            auc: Sweep::new(&self.logits, &self.relevant).auc().unwrap_or(0.5),
         })
     }
 }

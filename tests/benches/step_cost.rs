@@ -72,7 +72,6 @@ fn engine_step_seconds(users: usize) -> f64 {
         learning_rate: LearningRate::constant(1e-3),
         optimizer: OptimizerChoice::Adam,
         l2: 0.0,
-
         clip: 0.0,
     };
     let mut trainer = CpuTrainer::new(&setup, 0);

@@ -46,9 +46,12 @@ fn every_fault_has_its_line_its_hint_and_exit_code_1() {
     let (error, hint) = train_on(&scene, &format!("{good}u3,p1,9,3\n"));
     assert_eq!(
         error,
-        "error: the rating `9` is off the scale (x.csv:3); bad rows: 1 of 3, allowed: 0"
+        "error: the rating `9` is off the scale [1, 5] (x.csv:3); bad rows: 1 of 3, allowed: 0"
     );
-    assert_eq!(hint, "hint: set `data.rating_scale` if the file has another scale");
+    assert_eq!(
+        hint,
+        "hint: the ratings run from 4 to 9: if that is right, set `data.rating_scale = [1, 10]`"
+    );
     std::fs::write(scene.folder.join("x.csv"), "user,product,rating,time\nu3,p1,4,3\n").unwrap();
     let no_header = [
         "train",
@@ -64,7 +67,10 @@ fn every_fault_has_its_line_its_hint_and_exit_code_1() {
         "{error}\n{hint}"
     );
     let (error, hint) = train_on(&scene, &format!("{good}u3,p1,3,\"4\nu4,p1,3,5\nu5,p1,3,6"));
-    assert_eq!(error, "error: a quote does not close on its line (x.csv:3)");
+    assert_eq!(
+        error,
+        "error: a quote opens at character 9 and never closes, up to line 5, wanted on one line (x.csv:3)"
+    );
     assert!(hint.contains("close the quote"), "{hint}");
     assert_eq!(
         train_on(&scene, good).0,

@@ -39,7 +39,8 @@ fn training_without_data_says_so_and_ends_with_a_line_that_works() {
     let again = scene.succeed(&["evaluate", "--json"]);
     let again: serde_json::Value = serde_json::from_str(&again).unwrap();
     assert_eq!(again, scene.json("runs/small-1/evaluation.json"));
-    let auc = again["auc"].as_f64().unwrap();
+    assert_eq!(again["ratings"][0]["predictor"], "model");
+    let auc = again["ratings"][0]["auc"].as_f64().unwrap();
     assert!(auc > 0.6, "the planted tastes were not learned: AUC {auc}");
 }
 

@@ -6,6 +6,7 @@ mod gpu;
 mod bad_input;
 mod first_light;
 mod fold_in;
+mod judging;
 mod real_data;
 mod recommend;
 mod same_bytes;

@@ -42,8 +42,8 @@ fn threads_looks_and_checkpoints_change_no_bit() {
     );
 }
 
-/// Long enough to be hit in the middle.
-const LONG: [&str; 8] = [
+/// Long enough to be hit in the middle, and so slow to learn that the last epoch is the best: its model depends on all before.
+const LONG: [&str; 10] = [
     "--device",
     "cpu",
     "--set",
@@ -52,7 +52,17 @@ const LONG: [&str; 8] = [
     "train.checkpoint_steps=20",
     "--set",
     "train.batch_size=64",
+    "--set",
+    "train.learning_rate=2e-5",
 ];
+
+/// Trains a run called `whole` for long and returns its model.
+fn long_model(scene: &Scene, more: &[&str]) -> Vec<u8> {
+    let arguments = [&["train", "config.toml", "--set", "name=whole"], LONG.as_slice(), more].concat();
+    let stdout = scene.succeed(&arguments);
+    assert!(stdout.contains("best epoch 60"), "{stdout}");
+    scene.read(&format!("runs/whole-1/{MODEL}"))
+}
 
 /// A training on its way; ended with the test.
 struct Training(Child);
@@ -66,7 +76,12 @@ impl Drop for Training {
 
 /// Starts the long training, and waits until it has saved `checkpoints` checkpoints.
 fn start_and_wait(scene: &Scene, checkpoints: usize) -> Training {
-    let arguments = [&["train", "config.toml", "--set", "name=cut"], LONG.as_slice()].concat();
+    start_and_wait_with(scene, checkpoints, &[])
+}
+
+/// The same with more arguments.
+fn start_and_wait_with(scene: &Scene, checkpoints: usize, more: &[&str]) -> Training {
+    let arguments = [&["train", "config.toml", "--set", "name=cut"], LONG.as_slice(), more].concat();
     let mut command = scene.command(&arguments);
     let training = Training(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let metrics = scene.folder.join("runs/cut-1/metrics.jsonl");
@@ -87,7 +102,7 @@ fn start_and_wait(scene: &Scene, checkpoints: usize) -> Training {
 #[test]
 fn a_killed_training_resumes_to_the_same_bytes() {
     let scene = Scene::new("kill", CONFIG);
-    let reference = model(&scene, "whole", &LONG);
+    let reference = long_model(&scene, &[]);
     // In the middle of an epoch.
     drop(start_and_wait(&scene, 5));
     assert!(
@@ -110,9 +125,28 @@ fn a_killed_training_resumes_to_the_same_bytes() {
 }
 
 #[test]
+fn a_training_that_draws_anew_each_epoch_resumes_to_the_same_bytes() {
+    let scene = Scene::new("redraw", CONFIG);
+    let redraw = ["--set", "oversample.resample=each-epoch"];
+    let reference = long_model(&scene, &redraw);
+    assert!(
+        reference != model(&scene, "once", &LONG),
+        "the same rows are drawn each epoch"
+    );
+    // In the middle of an epoch after the first.
+    drop(start_and_wait_with(&scene, 25, &redraw));
+    assert!(
+        !scene.folder.join("runs/cut-1/manifest.json").exists(),
+        "the training was over before it was killed"
+    );
+    scene.succeed(&["train", "--resume", "cut-1"]);
+    assert!(reference == scene.read("runs/cut-1/model.safetensors"));
+}
+
+#[test]
 fn an_interrupt_saves_and_ends_with_130() {
     let scene = Scene::new("interrupt", CONFIG);
-    let reference = model(&scene, "whole", &LONG);
+    let reference = long_model(&scene, &[]);
     let mut training = start_and_wait(&scene, 2);
     let interrupt = std::process::Command::new("kill")
         .args(["-INT", &training.0.id().to_string()])
@@ -133,7 +167,7 @@ fn losses(scene: &Scene, run: &str) -> Vec<f64> {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let mut losses: Vec<f64> = events.filter_map(|event| event["metrics"]["loss"].as_f64()).collect();
     losses.push(
-        scene.json(&format!("runs/{run}/evaluation.json"))["loss"]
+        scene.json(&format!("runs/{run}/evaluation.json"))["ratings"][0]["loss"]
             .as_f64()
             .unwrap(),
     );
@@ -169,7 +203,7 @@ fn a_training_moves_from_one_engine_to_the_other() {
         return;
     }
     let scene = Scene::new("move", CONFIG);
-    let whole = model(&scene, "whole", &LONG);
+    let whole = long_model(&scene, &[]);
     drop(start_and_wait(&scene, 3));
     scene.succeed(&["train", "--resume", "cut-1", "--device", "gpu"]);
     let (moved, stayed) = (losses(&scene, "cut-1"), losses(&scene, "whole-1"));

@@ -116,11 +116,11 @@ fn a_disk_that_fills_up_while_generating_is_an_error() {
     );
     let (code, _, talk) = with_full_disk(&folder, 64, "inspect c.toml");
     assert_eq!(code, Some(1), "{talk}");
-    assert!(
-        talk.contains("cannot write generated ratings to `generated-20000x9000x500-seed42.csv`: File too large"),
-        "{talk}"
+    assert_eq!(
+        talk,
+        "error: cannot write generated ratings to `generated-20000x9000x500-seed42.csv`: File too large (os error 27)\n\n\
+         hint: generated ratings go beside `data.path`; that folder must be writable and have room\n"
     );
-    assert!(talk.contains("\n\nhint: "), "{talk}");
     assert!(!folder.join("generated-20000x9000x500-seed42.csv").exists());
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -171,9 +171,10 @@ fn a_disk_that_fills_up_while_downloading_is_an_error_and_the_rest_comes_later()
     );
     let (code, _, talk) = with_full_disk(&folder, 64, "inspect c.toml");
     assert_eq!(code, Some(1), "{talk}");
-    assert!(
-        talk.starts_with("error: cannot write `r.csv.partial`: File too large (os error 27)\n\nhint: is the disk full"),
-        "{talk}"
+    assert_eq!(
+        talk,
+        "error: cannot write `r.csv.partial`: File too large (os error 27)\n\n\
+         hint: is the disk full, or the folder read-only? what is there is kept, and the next run goes on from it\n"
     );
     assert!(!folder.join("r.csv").exists() && folder.join("r.csv.partial").exists());
 
@@ -181,24 +182,5 @@ fn a_disk_that_fills_up_while_downloading_is_an_error_and_the_rest_comes_later()
     assert_eq!((code, talk.as_str()), (Some(0), ""));
     assert!(page.contains("10,000 rows read, 10,000 kept"), "{page}");
     assert_eq!(std::fs::read_to_string(folder.join("r.csv")).unwrap(), rows);
-    std::fs::remove_dir_all(folder).unwrap();
-}
-
-#[test]
-fn the_mean_of_duplicates_and_class_factors_exclude_each_other() {
-    let folder = folder("mean");
-    config(
-        &folder,
-        "path = \"r.csv\"\nduplicates = \"mean\"\n[oversample]\nfactors = { \"1\" = 2.0 }",
-    );
-    let (code, _, talk) = inspect(&folder, &[]);
-    assert_eq!(code, Some(1));
-    assert!(
-        talk.starts_with(
-            "error: `data.duplicates`: found `mean`, wanted `last` or `first`, because `oversample.factors` names rating \
-             classes and a mean falls between them (c.toml:3)"
-        ),
-        "{talk}"
-    );
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -3,7 +3,7 @@
 use crate::folder;
 use dotcart::config::{Column, Config, DataConfig, GenerateConfig};
 use dotcart::data::ingest::{Ingested, ingest};
-use dotcart::data::progress::Silent;
+use dotcart::data::progress::{Progress, Silent, Unit};
 use dotcart::data::synthetic;
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
@@ -12,10 +12,10 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// User, product, rating, seconds.
-type Rating = (String, String, f64, i64);
+pub type Rating = (String, String, f64, i64);
 
 fn ratings() -> Vec<Rating> {
     let size = GenerateConfig {
@@ -45,13 +45,13 @@ fn lines(ratings: &[Rating], head: &str, line: impl Fn(&Rating) -> String) -> Ve
         .into_bytes()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap()
 }
 
-fn parquet(ratings: &[Rating], compression: Compression) -> Vec<u8> {
+pub fn parquet(ratings: &[Rating], compression: Compression) -> Vec<u8> {
     let schema = "message ratings { required byte_array user (UTF8); optional byte_array product (UTF8);
         required double rating; optional int64 timestamp; }";
     let properties = WriterProperties::builder().set_compression(compression).build();
@@ -99,6 +99,84 @@ fn read(path: &Path, adjust: impl FnOnce(&mut DataConfig)) -> Ingested {
     let mut config = Config::default().data;
     adjust(&mut config);
     ingest(path, false, &config, &Silent).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Hears what a reader tells of its progress.
+#[derive(Default)]
+struct Heard(Mutex<Told>);
+
+#[derive(Default)]
+struct Told {
+    began: Vec<(String, Unit, Option<u64>)>,
+    done: u64,
+    ended: usize,
+}
+
+impl Progress for Heard {
+    fn begin(&self, what: &str, unit: Unit, total: Option<u64>) {
+        self.0.lock().unwrap().began.push((what.to_string(), unit, total));
+    }
+
+    fn at(&self, done: u64) {
+        let mut heard = self.0.lock().unwrap();
+        assert!(heard.done <= done, "progress goes back from {} to {done}", heard.done);
+        heard.done = done;
+    }
+
+    fn end(&self) {
+        self.0.lock().unwrap().ended += 1;
+    }
+}
+
+#[test]
+fn readers_tell_how_far_they_are() {
+    let folder = folder("progress");
+    let ratings = ratings();
+    let csv = lines(&ratings, "", |(u, p, r, t)| format!("{u},{p},{r:.1},{t}\n"));
+    let packed = gzip(&csv);
+    let (plain, small) = (csv.len() as u64, packed.len() as u64);
+    for (bytes, unit, total) in [
+        (csv, Unit::Bytes, plain),
+        (packed, Unit::Bytes, small),
+        (parquet(&ratings, Compression::SNAPPY), Unit::Rows, 3_000),
+    ] {
+        let path = folder.join("r");
+        std::fs::write(&path, bytes).unwrap();
+        let heard = Heard::default();
+        ingest(&path, false, &Config::default().data, &heard).unwrap();
+        let told = heard.0.into_inner().unwrap();
+        assert_eq!(told.began, [("reading".to_string(), unit, Some(total))]);
+        assert_eq!((told.done, told.ended), (total, 1), "{unit:?}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn titles_come_from_parquet_too() {
+    let folder = folder("titles");
+    let path = folder.join("r.csv");
+    std::fs::write(&path, "u,p2,5\nu,p9,5\nv,p1,5\n").unwrap();
+    // The product table has the columns of a ratings table here: what the fields mean, the config says.
+    let rows: Vec<Rating> = vec![
+        ("p1".into(), " One\n".into(), 1.5, 7),
+        ("p2".into(), "Zwei".into(), 2.0, 8),
+        ("p1".into(), "again".into(), 1.0, 9),
+        ("p0".into(), "none".into(), 1.0, 9),
+    ];
+    std::fs::write(folder.join("t.parquet"), parquet(&rows, Compression::SNAPPY)).unwrap();
+    let data = read(&path, |config| config.titles = folder.join("t.parquet"));
+    let report = data.report.titles.unwrap();
+    assert_eq!(
+        (report.rows, report.matched, report.untitled, report.unrated),
+        (4, 2, 1, 1)
+    );
+    let titles = data.titles.unwrap();
+    assert_eq!(titles.title.bytes(), "ZweiOne".as_bytes());
+    assert_eq!(
+        std::str::from_utf8(titles.details.bytes()).unwrap(),
+        "{\"rating\":\"2.0\",\"timestamp\":\"8\"}{\"rating\":\"1.5\",\"timestamp\":\"7\"}"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// Trains the binary on a file of the folder and returns the model.
@@ -158,6 +236,10 @@ fn every_format_gives_the_same() {
             lines(&ratings, "u::p::r::t\r\n", |(u, p, r, t)| {
                 format!("{u}::{p}::{r}::{t}\r\n")
             }),
+        ),
+        (
+            "carriage-returns.csv",
+            lines(&ratings, "", |(u, p, r, t)| format!("{u},{p},{r},{t}\r")),
         ),
         ("no-line-feed-at-the-end.csv", csv[..csv.len() - 1].to_vec()),
         (

@@ -1,5 +1,6 @@
 //! The data stage from outside: formats, configs, and the binary on bad days.
 
+mod bad_input;
 mod binary;
 mod configs;
 mod formats;

@@ -35,7 +35,11 @@ fn main() {
     std::panic::set_hook(Box::new(|_| {}));
     while Instant::now() < end {
         let bytes = mutated(&seeds, &mut rng);
-        let config = config(&mut rng);
+        let mut config = config(&mut rng);
+        if rng.random_range(0..4) == 0 {
+            // Any bytes are a product table too.
+            config.titles = path.clone();
+        }
         std::fs::write(&path, &bytes).expect("the temporary folder can be written");
         let start = Instant::now();
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| check(&path, &config)));

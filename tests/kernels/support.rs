@@ -101,7 +101,6 @@ pub fn setup(users: usize, items: usize, dim: usize) -> TrainerSetup {
         learning_rate: LearningRate::constant(1e-2),
         optimizer: OptimizerChoice::Adam,
         l2: 1e-3,
-
         clip: 0.0,
     }
 }

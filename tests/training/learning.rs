@@ -76,7 +76,6 @@ pub fn checkerboard(engine: Engine) {
         learning_rate: LearningRate::constant(1e-2),
         optimizer: OptimizerChoice::Adam,
         l2: 0.0,
-
         clip: 0.0,
     };
     let mut trainer = engine(&setup);
@@ -118,7 +117,6 @@ struct Trace {
     seed: u64,
     learning_rate: f64,
     l2: f32,
-
     /// (user, item, target, weight) of each sample.
     batches: Vec<Vec<(u32, u32, f32, f32)>>,
     /// Before each step.
@@ -144,7 +142,6 @@ pub fn golden_trace(engine: Engine) {
         learning_rate: LearningRate::constant(trace.learning_rate),
         optimizer: OptimizerChoice::Adam,
         l2: trace.l2,
-
         clip: 0.0,
     });
     let sample = |&(user, item, target, weight)| Sample {

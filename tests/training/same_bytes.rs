@@ -5,6 +5,7 @@
 use crate::{Engine, cpu, device, gpu, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
+use dotcart::engine::cpu::instruction_set::InstructionSet;
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup, export};
 use dotcart::model::{ModelShape, Side};
 use dotcart::optimizer::LearningRate;
@@ -29,7 +30,6 @@ const SETUP: TrainerSetup = TrainerSetup {
     learning_rate: LearningRate::constant(1e-2),
     optimizer: OptimizerChoice::Adam,
     l2: 1e-3,
-
     clip: 0.0,
 };
 
@@ -57,6 +57,26 @@ fn threads_change_nothing_on_cpu() {
     };
     assert_same(&on_threads(1), &on_threads(2), "1 thread", "2 threads");
     assert_same(&on_threads(1), &on_threads(5), "1 thread", "5 threads");
+}
+
+#[test]
+fn instructions_change_nothing_on_cpu() {
+    use OptimizerChoice::{Adagrad, Adam, LazyAdam, Sgd};
+    for optimizer in [Adam, LazyAdam, Adagrad, Sgd] {
+        let with = |instructions| {
+            let mut trainer = CpuTrainer::new(&TrainerSetup { optimizer, ..SETUP }, 2).with_instructions(instructions);
+            let statistics = train(&mut trainer, &batches(), 3);
+            (state(&mut trainer), statistics)
+        };
+        for instructions in InstructionSet::available() {
+            assert_same(
+                &with(InstructionSet::Baseline),
+                &with(instructions),
+                "baseline",
+                &format!("{optimizer:?} with {instructions:?}"),
+            );
+        }
+    }
 }
 
 #[test]
@@ -151,7 +171,7 @@ fn state(trainer: &mut dyn Trainer) -> [Vec<u32>; 3] {
 fn tables(trainer: &mut dyn Trainer) -> [Vec<f32>; 3] {
     let [users, items] = Side::BOTH.map(|side| {
         let shape = trainer.shape();
-        let mut records = vec![0.0; shape.rows(side) * shape.record_len(OptimizerChoice::Adam)];
+        let mut records = vec![0.0; shape.rows(side) * shape.record_len(trainer.schedule().optimizer())];
         trainer.read_records(side, 0, &mut records).unwrap();
         records
     });

@@ -1,43 +1,25 @@
 //! JSON lines: one object a line, as in the Amazon review dumps.
 
-use super::delimited::read_error;
+use super::lines::Lines;
 use super::{Field, Fields, Row, Rows};
 use crate::data::fault::{Fault, IngestError, shorten};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
-use std::io::{BufRead, Read};
-use std::path::{Path, PathBuf};
-
-/// Longest line, in bytes.
-const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// Reads the values of four keys of each line.
 pub struct JsonRows<'a> {
-    path: PathBuf,
-    compression: Option<&'static str>,
-    input: Box<dyn BufRead + 'a>,
+    lines: Lines<'a>,
     keys: [Option<String>; 4],
-    text: Vec<u8>,
-    line: u64,
     /// Strings with escapes, which do not stand in the line as they are.
     unescaped: [String; 4],
 }
 
 impl<'a> JsonRows<'a> {
-    /// Rows of `input`; `keys` names user, product, rating and maybe timestamp.
-    pub fn new(
-        path: &Path,
-        compression: Option<&'static str>,
-        input: Box<dyn BufRead + 'a>,
-        keys: [Option<String>; 4],
-    ) -> Self {
+    /// Rows of `lines`; `keys` names user, product, rating and maybe timestamp.
+    pub fn new(lines: Lines<'a>, keys: [Option<String>; 4]) -> Self {
         Self {
-            path: path.to_path_buf(),
-            compression,
-            input,
+            lines,
             keys,
-            text: Vec::new(),
-            line: 0,
             unescaped: Default::default(),
         }
     }
@@ -46,32 +28,17 @@ impl<'a> JsonRows<'a> {
 impl Rows for JsonRows<'_> {
     fn next(&mut self) -> Result<Option<Row<'_>>, IngestError> {
         loop {
-            self.text.clear();
-            let read = self
-                .input
-                .by_ref()
-                .take(MAX_LINE_BYTES)
-                .read_until(b'\n', &mut self.text)
-                .map_err(|error| read_error(&self.path, self.compression, self.line, error))?;
-            if read == 0 {
+            if !self.lines.advance()? {
                 return Ok(None);
             }
-            if read as u64 == MAX_LINE_BYTES && self.text.last() != Some(&b'\n') {
-                return Err(IngestError::Read {
-                    path: self.path.clone(),
-                    message: format!("line {} is longer than {} MiB", self.line + 1, MAX_LINE_BYTES >> 20),
-                });
-            }
-            self.line += 1;
-            if !self.text.trim_ascii().is_empty() {
+            if !self.lines.text().trim_ascii().is_empty() {
                 break;
             }
         }
-        let line = self.line;
-        let values = match pick(&self.text, &self.keys) {
+        let (line, text) = (self.lines.number(), self.lines.text());
+        let values = match pick(text, &self.keys) {
             Ok(values) => values,
-            Err(error) if std::str::from_utf8(&self.text).is_err() => {
-                let _ = error;
+            Err(_) if std::str::from_utf8(text).is_err() => {
                 let fields = Err((Fault::NotUtf8, String::new()));
                 return Ok(Some(Row { line, fields }));
             }

@@ -1,8 +1,11 @@
 //! Readers: every format as the same rows of four fields.
 
+pub mod cutter;
 pub mod delimited;
 pub mod json_lines;
+pub mod lines;
 pub mod parquet;
+pub mod quiet;
 
 use super::fault::{Fault, IngestError};
 

@@ -1,7 +1,9 @@
 //! Parquet: flat columns, read in batches, row group by row group.
 
+use super::quiet::catch_quietly;
 use super::{Field, Fields, Row, Rows};
 use crate::data::fault::IngestError;
+use crate::data::progress::{Progress, Unit};
 use parquet::basic::{LogicalType, TimeUnit, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
@@ -9,7 +11,6 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescPtr;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Rows that are decoded at a time.
@@ -24,8 +25,9 @@ const WANTED: [&str; 4] = [
 ];
 
 /// Reads four columns of a Parquet file.
-pub struct ParquetRows {
+pub struct ParquetRows<'a> {
     path: PathBuf,
+    progress: &'a dyn Progress,
     file: SerializedFileReader<File>,
     columns: [Option<usize>; 4],
     next_group: usize,
@@ -38,7 +40,7 @@ pub struct ParquetRows {
     line: u64,
 }
 
-impl ParquetRows {
+impl<'a> ParquetRows<'a> {
     /// Rows of `file`; `columns` are the numbers of user, product, rating and maybe timestamp.
     ///
     /// Errors if a column is nested or of a type that cannot be meant.
@@ -46,6 +48,7 @@ impl ParquetRows {
         path: &Path,
         file: SerializedFileReader<File>,
         columns: [Option<usize>; 4],
+        progress: &'a dyn Progress,
     ) -> Result<Self, IngestError> {
         let schema = file.metadata().file_metadata().schema_descr_ptr();
         for (column, wanted) in columns.iter().zip(WANTED) {
@@ -74,8 +77,11 @@ impl ParquetRows {
                 wanted,
             });
         }
+        let rows = file.metadata().file_metadata().num_rows();
+        progress.begin("reading", Unit::Rows, u64::try_from(rows).ok());
         Ok(Self {
             path: path.to_path_buf(),
+            progress,
             file,
             columns,
             next_group: 0,
@@ -114,21 +120,21 @@ impl ParquetRows {
     }
 }
 
-impl Rows for ParquetRows {
+impl Rows for ParquetRows<'_> {
     fn next(&mut self) -> Result<Option<Row<'_>>, IngestError> {
         if self.place == self.rows {
             let (path, line) = (self.path.clone(), self.line);
             // Found by fuzzing: the parquet crate panics on some damaged pages. Nothing is read after such an error.
-            let decoded = catch_unwind(AssertUnwindSafe(|| self.decode()));
-            let message = match decoded {
-                Ok(Ok(decoded)) => Ok(decoded),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("its pages contradict one another".to_string()),
+            let message = match catch_quietly(|| self.decode()) {
+                Some(Ok(decoded)) => Ok(decoded),
+                Some(Err(error)) => Err(error.to_string()),
+                None => Err("its pages contradict one another".to_string()),
             };
             let decoded = message.map_err(|message| IngestError::Read {
                 path,
                 message: format!("damaged Parquet after row {line}: {message}"),
             })?;
+            self.progress.at(line);
             if !decoded {
                 return Ok(None);
             }

@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""How good others are on the very same rows: test RMSE, AUC and precision of dotcart and of what a user would otherwise pick.
+
+    cargo build --release
+    python3 scripts/peers/quality.py /path/to/electronics_164k.csv /path/to/ml_100k.csv
+
+For each file and seed dotcart splits 80/20 (`split.valid = 0`, `split.test = 0.2`), and `dotcart export splits` hands the same
+rows to the peers. The 20 % is looked at once, by the final fits; what is tuned is tuned on a fifth of the 80 %, with the first
+seed, and then refitted on all of it:
+
+dotcart        the file's own config without oversampling, l2, dim and epochs tuned; --dotcart key=value sets other keys
+bias           ridge on user and item, alternating least squares (Surprise's defaults: 15 and 10), and tuned
+Surprise SVD   its defaults, and tuned over factors, epochs, rate and regularisation
+Keras          this mission's model: embeddings, dot product, biases, a dense sigmoid unit; Adam, cross-entropy, 6 epochs of 1,024
+myFM           Bayesian factorisation machine, Gibbs sampling
+
+Relevant: rating >= 4; AUC by predicted rating; "at .825": the best precision among thresholds with at least that recall.
+The packages live in a virtual environment outside the repository, made on the first run. One that does not install is named
+and left out.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+
+PINNED = ["numpy==2.4.6", "scipy==1.17.1", "scikit-learn==1.9.1", "pandas==3.1.1", "safetensors==0.8.0"]
+# Apart, since each may fail to build on its own.
+OPTIONAL = {
+    "surprise": ["scikit-surprise==1.1.5"],
+    "tensorflow": ["tensorflow-cpu==2.21.0", "keras==3.15.0"],
+    "myfm": ["setuptools<80", "myfm==0.4.0"],
+}
+HERE = pathlib.Path(__file__).resolve().parents[2]
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "dotcart" / "venv-peers-quality-1"
+RELEVANT_FROM = 4
+RECALL = 0.825
+
+
+def inside():
+    """Restarts in the virtual environment."""
+    python = CACHE / "bin" / "python"
+    if not (CACHE / "ready").exists():
+        venv.create(CACHE, with_pip=True)
+        install = [CACHE / "bin" / "pip", "install", "--quiet"]
+        subprocess.run([*install, *PINNED], check=True)
+        for name, packages in OPTIONAL.items():
+            if subprocess.run([*install, *packages]).returncode != 0:
+                print(f"{name} does not install here and is left out", file=sys.stderr)
+        (CACHE / "ready").touch()
+    if pathlib.Path(sys.prefix).resolve() != CACHE.resolve():
+        os.execv(python, [python, *sys.argv])
+
+
+class Dotcart:
+    """The binary in a folder of its own."""
+
+    def __init__(self, binary, config, folder, sets):
+        self.binary, self.config, self.folder = binary, config, folder
+        self.sets = ["oversample.strategy=none", "evaluate.ranked_users=1", "data.titles=", *sets]
+
+    def call(self, *words):
+        done = subprocess.run([self.binary, *words], cwd=self.folder, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(map(str, words))}\n{done.stderr[-2000:]}")
+
+    def train(self, name, data, **options):
+        """Trains a run; the keys of options have `_` for the first dot."""
+        words = ["train", self.config, "--device", "cpu", "--plain"]
+        sets = {"name": name, "data_path": data, "split_strategy": "random", **options}
+        for assignment in [*self.sets, *(f"{key.replace('_', '.', 1)}={value}" for key, value in sets.items())]:
+            words += ["--set", assignment]
+        self.call(*words)
+        return self.folder / f"runs/{name}-1"
+
+    def tune(self, train_csv, grid):
+        """The options of least validation loss on a fifth of the training rows, with the epoch that had it."""
+        found = []
+        for number, options in enumerate(grid):
+            split = {"split_valid": 0.2, "split_test": 0, "train_epochs": 200, "train_early_stopping.patience": 4}
+            run = self.train(f"tune{number}", train_csv, **split, **options)
+            events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+            ends = [event for event in events if event["event"] == "validated" and event["epoch_end"]]
+            best = min(ends, key=lambda event: event["metrics"]["loss"])
+            found.append((best["metrics"]["loss"], {**options, "train_epochs": best["epoch"]}))
+            print(f"    dotcart {found[-1][1]}: {found[-1][0]:.4f}", file=sys.stderr, flush=True)
+        return min(found, key=lambda pair: pair[0])[1]
+
+
+class Indices:
+    """Ids as numbers; those that training does not have share one more."""
+
+    def __init__(self, ids):
+        self.known = {id: place for place, id in enumerate(dict.fromkeys(ids))}
+
+    def __call__(self, ids):
+        import numpy as np
+
+        return np.array([self.known.get(id, len(self.known)) for id in ids])
+
+    def __len__(self):
+        return len(self.known) + 1
+
+
+def bias(train, test, user_ridge=15.0, item_ridge=10.0):
+    import numpy as np
+
+    users, items = Indices(train.user), Indices(train["product"])
+    u, i, ratings = users(train.user), items(train["product"]), train.rating.to_numpy()
+    mean, user_bias, item_bias = ratings.mean(), np.zeros(len(users)), np.zeros(len(items))
+    for _ in range(10):
+        item_bias = np.bincount(i, ratings - mean - user_bias[u], len(items)) / (item_ridge + np.bincount(i, minlength=len(items)))
+        user_bias = np.bincount(u, ratings - mean - item_bias[i], len(users)) / (user_ridge + np.bincount(u, minlength=len(users)))
+    return mean + user_bias[users(test.user)] + item_bias[items(test["product"])]
+
+
+def surprise_svd(train, test, **options):
+    import numpy as np
+    from surprise import SVD, Dataset, Reader
+
+    columns = ["user", "product", "rating"]
+    data = Dataset.load_from_df(train[columns], Reader(rating_scale=(1, 5))).build_full_trainset()
+    model = SVD(random_state=1, **options).fit(data)
+    return np.array([model.predict(user, item).est for user, item in zip(test.user, test["product"])])
+
+
+def keras(train, test, dim=64, epochs=6, batch=1024):
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    import keras as k
+    import numpy as np
+
+    k.utils.set_random_seed(1)
+    users, items = Indices(train.user), Indices(train["product"])
+    user, item = k.Input((1,), dtype="int32"), k.Input((1,), dtype="int32")
+    flat = lambda table, size, index: k.layers.Flatten()(k.layers.Embedding(table, size)(index))
+    dot = k.layers.Dot(1)([flat(len(users), dim, user), flat(len(items), dim, item)])
+    affinity = k.layers.Add()([dot, flat(len(users), 1, user), flat(len(items), 1, item)])
+    model = k.Model([user, item], k.layers.Dense(1, activation="sigmoid")(affinity))
+    model.compile(k.optimizers.Adam(1e-3), "binary_crossentropy")
+    inputs = lambda rows: [users(rows.user)[:, None], items(rows["product"])[:, None]]
+    model.fit(inputs(train), (train.rating.to_numpy() - 1) / 4, batch_size=batch, epochs=epochs, verbose=0)
+    return 1 + 4 * np.asarray(model.predict(inputs(test), batch_size=65536, verbose=0))[:, 0]
+
+
+def myfm(train, test, rank=8, iterations=200):
+    os.environ["TQDM_DISABLE"] = "1"
+    import numpy as np
+    import scipy.sparse as sparse
+    from myfm import MyFMRegressor
+
+    users, items = Indices(train.user), Indices(train["product"])
+
+    def one_hot(rows):
+        number = len(rows)
+        columns = np.stack([users(rows.user), len(users) + items(rows["product"])], axis=1).ravel()
+        places = (np.ones(2 * number), columns, np.arange(0, 2 * number + 1, 2))
+        return sparse.csr_matrix(places, shape=(number, len(users) + len(items)))
+
+    model = MyFMRegressor(rank=rank, random_seed=1)
+    groups = [len(users), len(items)]
+    model.fit(one_hot(train), train.rating.to_numpy(), n_iter=iterations, group_shapes=groups, grouping=None)
+    return model.predict(one_hot(test))
+
+
+def figures(ratings, predicted):
+    import numpy as np
+    from sklearn.metrics import precision_recall_curve, roc_auc_score, root_mean_squared_error
+
+    relevant = ratings >= RELEVANT_FROM
+    precision, recall, _ = precision_recall_curve(relevant, predicted)
+    return {
+        "rmse": root_mean_squared_error(ratings, np.clip(predicted, 1, 5)),
+        "auc": roc_auc_score(relevant, predicted),
+        "at": precision[recall >= RECALL].max(),
+    }
+
+
+def of_dotcart(run, test):
+    """Scores the test rows from the run's files, as any other program could."""
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    model = load_file(run / "model.safetensors")
+
+    def index(name):
+        # The vocabularies are safetensors too: the ids end to end, and where each begins.
+        table = load_file(run / f"{name}.safetensors")
+        text, starts = table["id_text"].tobytes(), table["id_starts"]
+        return {text[starts[k]:starts[k + 1]].decode(): k for k in range(len(starts) - 1)}
+
+    users, items = index("users"), index("products")
+    u = np.array([users[id] for id in test.user])
+    i = np.array([items[id] for id in test["product"]])
+    affinity = (model["user_embedding"][u] * model["item_embedding"][i]).sum(1) + model["user_bias"][u] + model["item_bias"][i]
+    predicted = 1 + 4 / (1 + np.exp(-(model["scale"] * affinity + model["bias"])))
+    found = figures(test.rating.to_numpy(), predicted)
+    said = json.loads((run / "evaluation.json").read_text())["ratings"][0]
+    for figure in ["rmse", "auc"]:
+        assert abs(found[figure] - said[figure]) < 1e-5, f"dotcart says another {figure} of the same model"
+    return found
+
+
+def tune(name, fit, grid, train):
+    """The options of least RMSE on a fifth of the training rows."""
+    import numpy as np
+
+    order = np.random.default_rng(1).permutation(len(train))
+    cut = len(train) // 5
+    held_out, rest = train.iloc[order[:cut]], train.iloc[order[cut:]]
+    found = []
+    for options in grid:
+        rmse = figures(held_out.rating.to_numpy(), fit(rest, held_out, **options))["rmse"]
+        found.append((rmse, options))
+        print(f"    {name} {options}: {rmse:.4f}", file=sys.stderr, flush=True)
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+DOTCART_GRID = [{"train_l2": l2, "model_dim": dim} for l2 in [0.03, 0.06, 0.09, 0.12] for dim in [16, 64]]
+SVD_GRID = [
+    {"n_factors": factors, "n_epochs": epochs, "lr_all": 0.005, "reg_all": reg}
+    for factors, epochs, reg in [(20, 20, 0.05), (20, 40, 0.08), (50, 40, 0.1), (100, 60, 0.1), (100, 60, 0.15)]
+]
+BIAS_GRID = [{"user_ridge": user, "item_ridge": item} for user in [2.0, 4.0, 8.0, 15.0] for item in [2.0, 4.0, 8.0, 15.0]]
+MYFM_GRID = [{"rank": rank} for rank in [4, 8, 16]]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", help="ratings, `user,product,rating[,timestamp]`")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--binary", default=str(HERE / "target/release/dotcart"))
+    parser.add_argument("--config", help="dotcart's config; default: the one that is named like the file")
+    parser.add_argument("--dotcart", action="append", default=[], help="key=value for dotcart, repeatable")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="peers by their names in the table")
+    arguments = parser.parse_args()
+    inside()
+    import importlib.util
+
+    import pandas as pd
+
+    has = lambda name: importlib.util.find_spec(name) is not None
+    for path in map(pathlib.Path, arguments.files):
+        config = pathlib.Path(arguments.config).resolve() if arguments.config else HERE / "configs" / f"{path.stem.replace('ml_', 'movielens_')}.toml"
+        peers = {"bias": (bias, {}), "bias, tuned": (bias, BIAS_GRID)}
+        if has("surprise"):
+            peers |= {"Surprise SVD": (surprise_svd, {}), "Surprise SVD, tuned": (surprise_svd, SVD_GRID)}
+        if has("tensorflow"):
+            peers["Keras"] = (keras, {})
+        if has("myfm"):
+            peers["myFM, tuned"] = (myfm, MYFM_GRID)
+        peers = {name: peer for name, peer in peers.items() if name not in arguments.leave_out}
+        table = {name: [] for name in ["dotcart", *peers]}
+        seconds = dict.fromkeys(table, 0.0)
+        options = {}
+        for seed in arguments.seeds:
+            with tempfile.TemporaryDirectory() as folder:
+                folder = pathlib.Path(folder)
+                dotcart = Dotcart(arguments.binary, config, folder, [f"seed={seed}", *arguments.dotcart])
+                split = {"split_valid": 0, "split_test": 0.2}
+                dotcart.train("split", path.resolve(), train_epochs=1, **split)
+                dotcart.call("export", "splits", "split-1", "--out", "splits")
+                if "dotcart" not in options:
+                    options["dotcart"] = dotcart.tune(folder / "splits/train.csv", DOTCART_GRID)
+                start = time.perf_counter()
+                run = dotcart.train("final", path.resolve(), **split, **options["dotcart"])
+                seconds["dotcart"] += time.perf_counter() - start
+                read = lambda part: pd.read_csv(folder / f"splits/{part}.csv", dtype={"user": str, "product": str})
+                train, test = read("train"), read("test")
+                table["dotcart"].append(of_dotcart(run, test))
+            for name, (fit, grid) in peers.items():
+                if isinstance(grid, list) and name not in options:
+                    options[name] = tune(name, fit, grid, train)
+                start = time.perf_counter()
+                table[name].append(figures(test.rating.to_numpy(), fit(train, test, **options.get(name, {}))))
+                seconds[name] += time.perf_counter() - start
+            print(f"  seed {seed}: {len(train):,} training rows, {len(test):,} test rows", file=sys.stderr, flush=True)
+        base = (test["rating"] >= RELEVANT_FROM).mean()
+        print(f"\n{path.name}, seeds {arguments.seeds}: means over the seeds (base rate {base:.3f}, recall {RECALL})")
+        print(f"  {'':22} {'RMSE':>7} {'AUC':>7} {'precision':>10} {'seconds':>8}   chosen inside the 80 %")
+        for name, rows in table.items():
+            mean = {key: statistics.mean(row[key] for row in rows) for key in ["rmse", "auc", "at"]}
+            chosen = ", ".join(f"{key.replace('_', '.', 1)} {value}" if name == "dotcart" else f"{key} {value}" for key, value in options.get(name, {}).items())
+            time_each = seconds[name] / len(rows)
+            print(f"  {name:22} {mean['rmse']:7.4f} {mean['auc']:7.4f} {mean['at']:10.4f} {time_each:8.1f}   {chosen}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+//! `dotcart report`: a run as one page.
+
+use super::args::ReportArguments;
+use super::output::Output;
+use super::{CommandResult, End};
+use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
+use crate::artifact::tensor_file::write_whole;
+use crate::config::Config;
+use crate::report::report;
+
+pub fn run(arguments: &ReportArguments, output: &mut Output) -> CommandResult {
+    let run = RunDirectory::find(arguments.run.as_deref())?;
+    run.verify()?;
+    let config = Config::load(&run.file(CONFIG), &[])?;
+    let path = arguments.out.clone().unwrap_or_else(|| run.file(REPORT));
+    write_whole(&path, report(&run, &config)?.as_bytes())?;
+    output.talk(&format!("report: {}", path.display()));
+    Ok(End::Done)
+}

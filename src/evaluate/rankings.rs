@@ -1,0 +1,248 @@
+//! The ranking side: for each user, the whole catalogue without what training saw, against the relevant products held out.
+//!
+//! Users with a held-out row of a relevant product are ranked for; the others have nothing to find and are counted. Users are
+//! scored a batch at a time, so that memory does not grow with their number.
+
+use super::ratings::Predictor;
+use super::sampled::{Sampled, SampledNegatives};
+use crate::config::Config;
+use crate::data::interactions::Interactions;
+use crate::data::progress::{Progress, Unit};
+use crate::engine::{EngineError, Query, ScoredItem, Scorer};
+use crate::interaction::{ItemIndex, Part, UserIndex};
+use crate::metrics::catalogue::Shown;
+use crate::metrics::ranking::{MeanRanking, RankingMetrics};
+use crate::model::Model;
+use crate::random::{Purpose, stream};
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Users that are scored in one go.
+const USERS_PER_BATCH: usize = 512;
+
+/// Rankings of the full catalogue, judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rankings {
+    /// Users ranked for.
+    pub users: usize,
+    /// Users with a relevant product in this part; above `users` if `evaluate.ranked_users` limits them.
+    pub users_with_relevant: usize,
+    /// Users with rows in this part, none of them relevant: left out.
+    pub users_without_relevant: usize,
+    /// Products there are.
+    pub catalogue: usize,
+    /// The model first, then the baselines.
+    pub rankers: Vec<RankerScores>,
+    /// The model for users with a training rating.
+    pub warm_users: RankerScores,
+    /// The model for users without one.
+    pub cold_users: RankerScores,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<Sampled>,
+}
+
+/// One ranker, as a mean over users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankerScores {
+    pub predictor: Predictor,
+    pub users: usize,
+    /// One for each `evaluate.k`; empty without users.
+    pub at: Vec<RankingAt>,
+}
+
+/// The figures at one k.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankingAt {
+    pub k: usize,
+    #[serde(flatten)]
+    pub metrics: RankingMetrics,
+    pub coverage: Option<f64>,
+    pub novelty: Option<f64>,
+}
+
+/// A ranking that is the same for everybody, but for what each has seen.
+#[derive(Clone, Debug)]
+pub struct FixedRanking {
+    pub predictor: Predictor,
+    /// All items, best first.
+    pub order: Vec<ItemIndex>,
+}
+
+/// All rows of a run, grouped by user.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    pub interactions: &'a Interactions,
+    pub parts: &'a [u8],
+    /// Training ratings of each user.
+    pub user_counts: &'a [u32],
+    /// Training ratings of each item.
+    pub item_counts: &'a [u32],
+}
+
+/// A user to rank for.
+pub struct Case {
+    pub user: UserIndex,
+    /// Held out and relevant, ascending.
+    pub relevant: Vec<ItemIndex>,
+    /// What training saw, ascending.
+    pub seen: Vec<ItemIndex>,
+    /// All that the user has rated, in any part, ascending.
+    pub rated: Vec<ItemIndex>,
+}
+
+impl Table<'_> {
+    /// The rows of each user that has some.
+    fn users(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut start = 0;
+        self.interactions.users.chunk_by(|a, b| a == b).map(move |rows| {
+            start += rows.len();
+            start - rows.len()..start
+        })
+    }
+
+    fn case(&self, rows: Range<usize>, part: Part, relevant_from: f32) -> Case {
+        let items = |keep: &dyn Fn(usize) -> bool| {
+            let kept = rows.clone().filter(|&row| keep(row));
+            let mut items: Vec<ItemIndex> = kept.map(|row| self.interactions.items[row]).collect();
+            items.sort_unstable();
+            items
+        };
+        Case {
+            user: self.interactions.users[rows.start],
+            relevant: items(&|row| self.is_relevant(row, part, relevant_from)),
+            // Parts are in the order in which they are looked at.
+            seen: items(&|row| self.parts[row] < part as u8),
+            rated: items(&|_| true),
+        }
+    }
+
+    fn is_relevant(&self, row: usize, part: Part, from: f32) -> bool {
+        self.parts[row] == part as u8 && self.interactions.ratings[row] >= from
+    }
+}
+
+/// Means over users at each k, and what was shown.
+struct Tally<'a> {
+    predictor: Predictor,
+    at: Vec<(usize, MeanRanking, Shown<'a>)>,
+}
+
+impl<'a> Tally<'a> {
+    fn new(predictor: Predictor, ks: &[usize], item_counts: &'a [u32]) -> Self {
+        let at = ks.iter().map(|&k| (k, MeanRanking::default(), Shown::new(item_counts)));
+        Self {
+            predictor,
+            at: at.collect(),
+        }
+    }
+
+    fn add(&mut self, ranked: &[ItemIndex], relevant: &[ItemIndex]) {
+        let hits: Vec<bool> = ranked.iter().map(|item| relevant.binary_search(item).is_ok()).collect();
+        for (k, mean, shown) in &mut self.at {
+            if let Some(metrics) = RankingMetrics::at(*k, &hits, relevant.len()) {
+                mean.add(metrics);
+            }
+            ranked.iter().take(*k).for_each(|&item| shown.show(item));
+        }
+    }
+
+    fn scores(self) -> RankerScores {
+        let users = self.at.first().map_or(0, |(_, mean, _)| mean.users());
+        let at = self.at.into_iter().filter_map(|(k, mean, shown)| {
+            Some(RankingAt {
+                k,
+                metrics: mean.mean()?,
+                coverage: shown.coverage(),
+                novelty: shown.novelty(),
+            })
+        });
+        RankerScores {
+            predictor: self.predictor,
+            users,
+            at: at.collect(),
+        }
+    }
+}
+
+/// Judges the model's rankings and the fixed ones on one part; `None` if nothing relevant is held out.
+pub fn judge_rankings(
+    model: &Model,
+    scorer: &mut dyn Scorer,
+    table: Table,
+    fixed: &[FixedRanking],
+    part: Part,
+    config: &Config,
+    progress: &dyn Progress,
+) -> Result<Option<Rankings>, EngineError> {
+    let from = config.evaluate.relevant_from;
+    let (mut chosen, mut users_without_relevant) = (Vec::new(), 0);
+    for rows in table.users() {
+        if rows.clone().any(|row| table.is_relevant(row, part, from)) {
+            chosen.push(rows);
+        } else if rows.clone().any(|row| table.parts[row] == part as u8) {
+            users_without_relevant += 1;
+        }
+    }
+    let users_with_relevant = chosen.len();
+    let most = config.evaluate.ranked_users;
+    if most > 0 && most < chosen.len() {
+        chosen.shuffle(&mut stream(config.seed, Purpose::RankedUsers, 0));
+        chosen.truncate(most);
+        chosen.sort_unstable_by_key(|rows| rows.start);
+    }
+    if chosen.is_empty() {
+        return Ok(None);
+    }
+    let ks = &config.evaluate.k;
+    let longest = ks.iter().copied().max().unwrap_or(0);
+    let tally = |predictor| Tally::new(predictor, ks, table.item_counts);
+    let (mut all, mut warm, mut cold) = (
+        tally(Predictor::Model),
+        tally(Predictor::Model),
+        tally(Predictor::Model),
+    );
+    let mut baselines: Vec<Tally> = fixed.iter().map(|ranking| tally(ranking.predictor)).collect();
+    let mut sampled = SampledNegatives::new(config);
+    progress.begin("ranking", Unit::Users, Some(chosen.len() as u64));
+    let mut done = 0;
+    for batch in chosen.chunks(USERS_PER_BATCH) {
+        let cases: Vec<Case> = batch.iter().map(|rows| table.case(rows.clone(), part, from)).collect();
+        let queries: Vec<Query> = cases
+            .iter()
+            .map(|case| Query {
+                user: model.user(case.user),
+                seen: &case.seen,
+            })
+            .collect();
+        let ranked = scorer.top_k(&queries, longest)?;
+        for (case, ranked) in cases.iter().zip(ranked) {
+            let items: Vec<ItemIndex> = ranked.iter().map(|scored: &ScoredItem| scored.item).collect();
+            all.add(&items, &case.relevant);
+            let is_warm = table.user_counts[case.user as usize] > 0;
+            if is_warm { &mut warm } else { &mut cold }.add(&items, &case.relevant);
+            for (baseline, ranking) in baselines.iter_mut().zip(fixed) {
+                let unseen = ranking
+                    .order
+                    .iter()
+                    .filter(|item| case.seen.binary_search(item).is_err());
+                let items: Vec<ItemIndex> = unseen.take(longest).copied().collect();
+                baseline.add(&items, &case.relevant);
+            }
+        }
+        sampled.judge(&cases, model, scorer)?;
+        done += batch.len();
+        progress.at(done as u64);
+    }
+    progress.end();
+    Ok(Some(Rankings {
+        users: chosen.len(),
+        users_with_relevant,
+        users_without_relevant,
+        catalogue: model.shape.items,
+        rankers: std::iter::once(all).chain(baselines).map(Tally::scores).collect(),
+        warm_users: warm.scores(),
+        cold_users: cold.scores(),
+        sampled: sampled.scores(),
+    }))
+}
