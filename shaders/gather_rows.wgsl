@@ -2,6 +2,7 @@
 //
 //     compact[slot] = read_out(record[rows[slot]], now)
 //
+// The header of a compact row takes the rest of the record's header along as it is, for `update_rows`.
 // Shapes: rows [slots] in `plan`; schedule [steps + 1]; records [page_rows, RECORD4]; compact [R, FACTOR4]; vec4 each.
 // A team of LANES threads takes a row. Partner src/engine/gpu/gather_rows.rs, twin src/engine/cpu/gather_rows.rs.
 
@@ -16,7 +17,6 @@ struct Params {
     first_row: u32,
     page_rows: u32,
     now: u32,
-    lazy: u32,
     untouched_is_zero: u32,
 }
 
@@ -33,6 +33,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
+    let to_step = schedule[params.now];
     let offset = linear_workgroup(workgroup, workgroups) * TEAMS + thread / LANES;
     let lane = thread % LANES;
     if (offset >= params.slots) {
@@ -46,23 +47,33 @@ fn main(
     }
     let record = (row - params.first_row) * RECORD4;
     let factor = slot * FACTOR4;
-    let header = records[record];
-    let last = u32(header.w);
+    let last = u32(records[record].w);
     if (last > params.now) {
         report(STATUS_BAD_STEP);
         return;
     }
-    let missed = catch_up(last, params.now, params.lazy != 0u);
-    let keep = select(1.0, 0.0, last == 0u && params.untouched_is_zero != 0u);
-
+    if (last == 0u || last == params.now || OPTIMIZER != ADAM) {
+        // Nothing was missed: m and v are not even read.
+        let keep = select(1.0, 0.0, last == 0u && params.untouched_is_zero != 0u);
+        for (var column = 1u + lane; column <= DIM4; column += LANES) {
+            compact[factor + column] = keep * records[record + column];
+        }
+        if (lane == 0u) {
+            let header = records[record];
+            compact[factor] = vec4<f32>(keep * header.x, header.yzw);
+        }
+        return;
+    }
+    let missed = catch_up(last, schedule[last], params.now, to_step);
     for (var column = 1u + lane; column <= DIM4; column += LANES) {
         let weight = records[record + column];
         let m = records[record + DIM4 + column];
         let v = records[record + 2u * DIM4 + column];
-        compact[factor + column] = keep * settle(missed, weight, m, v);
+        compact[factor + column] = settle(missed, weight, m, v);
     }
     if (lane == 0u) {
+        let header = records[record];
         let bias = settle(missed, vec4<f32>(header.x), vec4<f32>(header.y), vec4<f32>(header.z)).x;
-        compact[factor] = vec4<f32>(keep * bias, 0.0, 0.0, 0.0);
+        compact[factor] = vec4<f32>(bias, header.yzw);
     }
 }

@@ -44,7 +44,9 @@ fn main(
     let group = linear_workgroup(workgroup, workgroups);
     let first = group * TEAMS;
     multiply_columns(slots_of(first + thread / LANES), thread);
-    workgroupBarrier();
+    if (LANES > 1u) {
+        workgroupBarrier();
+    }
     if (thread < TEAMS) {
         sums[thread] = vec4<f32>(0.0);
         let sample = first + thread;

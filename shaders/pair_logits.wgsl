@@ -34,7 +34,9 @@ fn main(
 ) {
     let first = linear_workgroup(workgroup, workgroups) * TEAMS;
     multiply_columns(slots_of(first + thread / LANES), thread);
-    workgroupBarrier();
+    if (LANES > 1u) {
+        workgroupBarrier();
+    }
     if (thread < TEAMS) {
         let slots = slots_of(first + thread);
         if (slots.valid) {

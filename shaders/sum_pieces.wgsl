@@ -43,10 +43,20 @@ fn main(
         report(STATUS_BAD_SAMPLE);
         return;
     }
-    for (var column = lane; column < DIM4; column += LANES) {
-        let sum = sum_samples(begin, end, column);
-        sums[piece * FACTOR4 + 1u + column] = sum.weights;
-        if (column == 0u) {
+    for (var first = lane; first < DIM4; first += LANE_COLUMNS * LANES) {
+        let sum = sum_samples(begin, end, first);
+        let column = piece * FACTOR4 + 1u + first;
+        sums[column] = sum.weights[0];
+        if (has_column(first, 1u)) {
+            sums[column + LANES] = sum.weights[1];
+        }
+        if (has_column(first, 2u)) {
+            sums[column + 2u * LANES] = sum.weights[2];
+        }
+        if (has_column(first, 3u)) {
+            sums[column + 3u * LANES] = sum.weights[3];
+        }
+        if (first == 0u) {
             sums[piece * FACTOR4] = vec4<f32>(sum.bias, 0.0, 0.0, 0.0);
         }
     }

@@ -1,18 +1,20 @@
-// Update rows: gradient, catch-up and Adam for the touched rows of one page of a table.
+// Update rows: gradient and the optimiser's step for the touched rows of one page of a table.
 //
-//     sum          = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
-//     weight, m, v = caught up from last_step to the end of step t - 1
-//     g            = sum + l2_share n weight                                  n: the row's samples in the batch
-//     weight, m, v = Adam(g) at step t;  last_step = t                        the bias likewise
+//     sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
+//     g       = clip(sum + l2_share n settled)                                n: the row's samples in the batch
+//     record  = step t of the optimiser with g, from the settled weights;  last_step = t      the bias likewise
+//               Adam's m and v decay first from last_step to the end of step t - 1
 //
-// Shapes: rows, first_piece [R], starts [R + 1], samples and other slots [samples] in `plan`; schedule [steps + 1] vec4;
-// gradient [samples]; other [other_rows, FACTOR4], piece_sums [pieces, FACTOR4], records [page_rows, RECORD4] vec4.
+// Shapes: rows, first_piece [R], starts [R + 1], samples and other slots [samples] in `plan`; gradient [samples];
+// other [other_rows, FACTOR4]; settled [R, FACTOR4], from `gather_rows`: the rows at the end of step t - 1, with the rest of
+// the record's header in theirs; piece_sums [pieces, FACTOR4], records [page_rows, RECORD4] vec4.
 // Rows with pieces add their piece sums in order instead of walking their samples. A team of LANES threads takes a row.
 // Partner src/engine/gpu/update_rows.rs, twin src/engine/cpu/update_rows.rs.
 
 #import dispatch
 #import adam
-#import catch_up
+#import adagrad
+#import sgd
 #import gradient_sum
 #import status
 
@@ -30,18 +32,22 @@ struct Params {
     first_row: u32,
     page_rows: u32,
     step: u32,
-    lazy: u32,
+    step_size: f32,
+    clip: f32,
     l2_share: f32,
 }
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> schedule: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> gradient: array<f32>;
-@group(0) @binding(3) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> gradient: array<f32>;
+@group(0) @binding(2) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> settled: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> piece_sums: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> records: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> status: atomic<u32>;
 @group(0) @binding(7) var<uniform> params: Params;
+
+// Each lane's sum of squares, where a team needs those of all its lanes.
+var<workgroup> squares: array<f32, WORKGROUP>;
 
 // A row's samples, and its pieces if it has some.
 struct Span {
@@ -51,17 +57,169 @@ struct Span {
     pieces: u32,
 }
 
-fn sum_row(span: Span, column: u32) -> GradientSum {
+struct Row {
+    // Where its record and its compact row begin.
+    record: u32,
+    factor: u32,
+    span: Span,
+    // The step it was last touched at.
+    last: u32,
+    l2: f32,
+    // Whether it exists: what does not is reported and left alone.
+    valid: bool,
+}
+
+fn sum_row(span: Span, first: u32) -> GradientSum {
     if (span.first_piece == NO_PIECE) {
-        return sum_samples(span.begin, span.end, column);
+        return sum_samples(span.begin, span.end, first);
     }
-    var sum = GradientSum(vec4<f32>(0.0), 0.0);
+    var sum = GradientSum();
     for (var piece = 0u; piece < span.pieces; piece++) {
         let at = (span.first_piece + piece) * FACTOR4;
+        let column = at + 1u + first;
         sum.bias += piece_sums[at].x;
-        sum.weights += piece_sums[at + 1u + column];
+        sum.weights[0] += piece_sums[column];
+        if (has_column(first, 1u)) {
+            sum.weights[1] += piece_sums[column + LANES];
+        }
+        if (has_column(first, 2u)) {
+            sum.weights[2] += piece_sums[column + 2u * LANES];
+        }
+        if (has_column(first, 3u)) {
+            sum.weights[3] += piece_sums[column + 3u * LANES];
+        }
     }
     return sum;
+}
+
+// The clipped gradient of four weights.
+fn clipped(row: Row, sum: vec4<f32>, weight: vec4<f32>) -> vec4<f32> {
+    return clamp(sum + row.l2 * weight, vec4<f32>(-params.clip), vec4<f32>(params.clip));
+}
+
+fn column_squares(row: Row, column: u32, sum: vec4<f32>) -> vec4<f32> {
+    let gradient = clipped(row, sum, settled[row.factor + 1u + column]);
+    return gradient * gradient;
+}
+
+// The sum of the squared gradients of a lane's columns.
+fn sum_squares(row: Row, lane: u32) -> f32 {
+    var total = vec4<f32>(0.0);
+    for (var first = lane; first < DIM4; first += LANE_COLUMNS * LANES) {
+        let sum = sum_row(row.span, first);
+        total += column_squares(row, first, sum.weights[0]);
+        if (has_column(first, 1u)) {
+            total += column_squares(row, first + LANES, sum.weights[1]);
+        }
+        if (has_column(first, 2u)) {
+            total += column_squares(row, first + 2u * LANES, sum.weights[2]);
+        }
+        if (has_column(first, 3u)) {
+            total += column_squares(row, first + 3u * LANES, sum.weights[3]);
+        }
+    }
+    return (total.x + total.y) + (total.z + total.w);
+}
+
+// Adagrad's sum for the embedding of a row, after this step. All threads of a workgroup call it.
+fn grown_row_sum(row: Row, lane: u32, thread: u32) -> f32 {
+    var total = 0.0;
+    if (row.valid) {
+        total = sum_squares(row, lane);
+    }
+    if (LANES > 1u) {
+        squares[thread] = total;
+        workgroupBarrier();
+        total = 0.0;
+        for (var at = thread - lane; at < thread - lane + LANES; at++) {
+            total += squares[at];
+        }
+    }
+    return settled[row.factor].z + total / f32(4u * DIM4);
+}
+
+// How much is left of m and v at the end of the step before this one, as powers of the steps that the row has missed.
+fn decays(row: Row) -> vec2<f32> {
+    if (OPTIMIZER != ADAM || !row.valid) {
+        return vec2<f32>(1.0);
+    }
+    let missed = f32(params.step - 1u - row.last);
+    return vec2<f32>(exp2(missed * LOG2_BETA1), exp2(missed * LOG2_BETA2));
+}
+
+fn update_column(row: Row, decay: vec2<f32>, step_size: f32, column: u32, sum: vec4<f32>) {
+    let at = row.record + 1u + column;
+    let weight = settled[row.factor + 1u + column];
+    let gradient = clipped(row, sum, weight);
+    if (OPTIMIZER == SGD || OPTIMIZER == ADAGRAD) {
+        // Adagrad divides all columns by the same root: its step size has it in.
+        records[at] = sgd_step(weight, gradient, step_size);
+        return;
+    }
+    var m = vec4<f32>(0.0);
+    var v = vec4<f32>(0.0);
+    if (row.last != 0u) {
+        // Of a row that no step has touched m and v are zero and not even read.
+        m = decay.x * records[at + DIM4];
+        v = decay.y * records[at + 2u * DIM4];
+    }
+    records[at] = adam_step(weight, &m, &v, gradient, step_size);
+    records[at + DIM4] = m;
+    records[at + 2u * DIM4] = v;
+}
+
+// The bias and its state, as the first of four equal numbers, and the step.
+fn update_header(row: Row, decay: vec2<f32>, row_sum: f32, sum: f32) {
+    let header = settled[row.factor];
+    let bias = vec4<f32>(header.x);
+    let gradient = clipped(row, vec4<f32>(sum), bias);
+    let step = f32(params.step);
+    if (OPTIMIZER == SGD) {
+        records[row.record] = vec4<f32>(sgd_step(bias, gradient, params.step_size).x, 0.0, 0.0, step);
+    } else if (OPTIMIZER == ADAGRAD) {
+        var bias_sum = vec4<f32>(header.y);
+        let after = adagrad_step(bias, &bias_sum, gradient, params.step_size);
+        records[row.record] = vec4<f32>(after.x, bias_sum.x, row_sum, step);
+    } else {
+        var m = vec4<f32>(decay.x * header.y);
+        var v = vec4<f32>(decay.y * header.z);
+        let after = adam_step(bias, &m, &v, gradient, params.step_size);
+        records[row.record] = vec4<f32>(after.x, m.x, v.x, step);
+    }
+}
+
+// What the plan says of a row; reports one that cannot be.
+fn find_row(offset: u32) -> Row {
+    var row = Row(0u, 0u, Span(0u, 0u, NO_PIECE, 0u), 0u, 0.0, false);
+    if (offset >= params.slots) {
+        return row;
+    }
+    let slot = params.first_slot + offset;
+    let number = plan[params.rows_at + slot];
+    if (number < params.first_row || number - params.first_row >= params.page_rows) {
+        report(STATUS_BAD_ROW);
+        return row;
+    }
+    row.record = (number - params.first_row) * RECORD4;
+    row.factor = slot * FACTOR4;
+    row.last = u32(settled[row.factor].w);
+    if (row.last >= params.step) {
+        report(STATUS_BAD_STEP);
+        return row;
+    }
+    let begin = plan[params.starts_at + slot];
+    let end = plan[params.starts_at + slot + 1u];
+    let pieces = (end - begin + PIECE - 1u) / PIECE;
+    row.span = Span(begin, end, plan[params.first_piece_at + slot], pieces);
+    row.l2 = params.l2_share * f32(end - begin);
+    let in_range = begin <= end && end <= params.samples;
+    let has_sums = row.span.first_piece == NO_PIECE
+        || (row.span.first_piece < params.pieces && pieces <= params.pieces - row.span.first_piece);
+    row.valid = in_range && has_sums;
+    if (!row.valid) {
+        report(STATUS_BAD_SAMPLE);
+    }
+    return row;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -70,68 +228,32 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let offset = linear_workgroup(workgroup, workgroups) * TEAMS + thread / LANES;
     let lane = thread % LANES;
-    let slot = params.first_slot + offset;
-    var row = 0u;
-    var valid = offset < params.slots;
-    if (valid) {
-        row = plan[params.rows_at + slot];
-        valid = row >= params.first_row && row - params.first_row < params.page_rows;
-        if (!valid) {
-            report(STATUS_BAD_ROW);
+    let row = find_row(linear_workgroup(workgroup, workgroups) * TEAMS + thread / LANES);
+    var row_sum = 0.0;
+    var step_size = params.step_size;
+    if (OPTIMIZER == ADAGRAD) {
+        row_sum = grown_row_sum(row, lane, thread);
+        step_size /= sqrt(row_sum) + EPSILON;
+    }
+    if (!row.valid) {
+        return;
+    }
+    let decay = decays(row);
+    for (var first = lane; first < DIM4; first += LANE_COLUMNS * LANES) {
+        let sum = sum_row(row.span, first);
+        update_column(row, decay, step_size, first, sum.weights[0]);
+        if (has_column(first, 1u)) {
+            update_column(row, decay, step_size, first + LANES, sum.weights[1]);
         }
-    }
-    let record = (row - params.first_row) * RECORD4;
-    var header = vec4<f32>(0.0);
-    if (valid) {
-        header = records[record];
-    }
-    // All lanes of a team have read the header before one of them writes it.
-    storageBarrier();
-    if (!valid) {
-        return;
-    }
-
-    let last = u32(header.w);
-    if (last >= params.step) {
-        report(STATUS_BAD_STEP);
-        return;
-    }
-    let begin = plan[params.starts_at + slot];
-    let end = plan[params.starts_at + slot + 1u];
-    let span = Span(begin, end, plan[params.first_piece_at + slot], (end - begin + PIECE - 1u) / PIECE);
-    let in_range = begin <= end && end <= params.samples;
-    let has_sums = span.first_piece == NO_PIECE
-        || (span.first_piece < params.pieces && span.pieces <= params.pieces - span.first_piece);
-    if (!(in_range && has_sums)) {
-        report(STATUS_BAD_SAMPLE);
-        return;
-    }
-    let missed = catch_up(last, params.step - 1u, params.lazy != 0u);
-    let step_size = schedule[params.step].x;
-    let l2 = params.l2_share * f32(end - begin);
-
-    for (var column = lane; column < DIM4; column += LANES) {
-        let sum = sum_row(span, column);
-        let at = record + 1u + column;
-        var m = records[at + DIM4];
-        var v = records[at + 2u * DIM4];
-        let settled = settle(missed, records[at], m, v);
-        m *= missed.m_decay;
-        v *= missed.v_decay;
-        records[at] = adam_step(settled, &m, &v, sum.weights + l2 * settled, step_size);
-        records[at + DIM4] = m;
-        records[at + 2u * DIM4] = v;
-        if (column == 0u) {
-            // The bias, as the first of four equal numbers.
-            m = vec4<f32>(header.y);
-            v = vec4<f32>(header.z);
-            let settled = settle(missed, vec4<f32>(header.x), m, v);
-            m *= missed.m_decay;
-            v *= missed.v_decay;
-            let bias = adam_step(settled, &m, &v, sum.bias + l2 * settled, step_size);
-            records[record] = vec4<f32>(bias.x, m.x, v.x, f32(params.step));
+        if (has_column(first, 2u)) {
+            update_column(row, decay, step_size, first + 2u * LANES, sum.weights[2]);
+        }
+        if (has_column(first, 3u)) {
+            update_column(row, decay, step_size, first + 3u * LANES, sum.weights[3]);
+        }
+        if (first == 0u) {
+            update_header(row, decay, row_sum, sum.bias);
         }
     }
 }

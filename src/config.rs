@@ -252,8 +252,9 @@ pub struct TrainConfig {
     pub calibrate: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum OptimizerChoice {
     /// The dense optimiser's result at the cost of the touched rows (DESIGN: closed-form catch-up).
     Adam,
@@ -266,6 +267,16 @@ pub enum OptimizerChoice {
 }
 
 impl OptimizerChoice {
+    /// As a config names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Adam => "adam",
+            Self::LazyAdam => "lazy_adam",
+            Self::Adagrad => "adagrad",
+            Self::Sgd => "sgd",
+        }
+    }
+
     /// Whether each weight has a first and a second moment.
     pub fn has_moments(self) -> bool {
         matches!(self, Self::Adam | Self::LazyAdam)

@@ -11,6 +11,7 @@
 //! This file, `shader` and `launch` are the only ones that name wgpu, cubecl or burn's devices.
 //! Errors: no adapter, a request beyond the adapter's limits, a failure that the device reports when it is read.
 
+use crate::config::DeviceChoice;
 use burn::backend::wgpu::{MemoryConfiguration, Wgpu, WgpuSetup, wgpu};
 use burn::cubecl::client::Client;
 use burn::cubecl::server::{Handle, ServerError};
@@ -18,6 +19,7 @@ use burn::tensor::{Bytes, Device, StreamId, Tensor, read_sync};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a device can fail at.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -147,6 +149,17 @@ pub fn adapters() -> Vec<Adapter> {
     found().1.iter().map(|(adapter, _)| adapter.clone()).collect()
 }
 
+/// The adapter that a training on `choice` runs on; `None` for the cpu engine, or if there is none.
+pub fn adapter_of(choice: DeviceChoice) -> Option<Adapter> {
+    let software_allowed = match choice {
+        DeviceChoice::Cpu => return None,
+        DeviceChoice::Auto => false,
+        DeviceChoice::Gpu => true,
+    };
+    let best = adapters().into_iter().find(Adapter::is_usable);
+    best.filter(|adapter| software_allowed || adapter.kind != AdapterKind::Software)
+}
+
 /// The open device. Copies are the same device, on any thread.
 #[derive(Clone, Copy)]
 pub struct Gpu(&'static Open);
@@ -155,7 +168,14 @@ struct Open {
     adapter: Adapter,
     client: Client,
     stream: StreamId,
+    launches: AtomicUsize,
 }
+
+/// Calls that cubecl hands to its device thread in one go. A caller who finds no room for another spins for it, for
+/// milliseconds, on a core that a software driver could use.
+const CALLS_AT_ONCE: usize = 32;
+/// Launches after which the caller sleeps until the device thread has taken them over.
+const LAUNCHES_AT_ONCE: usize = CALLS_AT_ONCE - 8;
 
 impl Gpu {
     /// The device on the best adapter, opened at the first call; a software adapter only if it is allowed.
@@ -187,6 +207,15 @@ impl Gpu {
     pub(crate) fn queue<T>(&self, work: impl FnOnce(&'static Client) -> T) -> T {
         let open = self.0;
         open.stream.executes(|| work(&open.client))
+    }
+
+    /// To be called after each launch: hands over those so far, now and then, and waits for that, not for the device's work.
+    pub(crate) fn pace(&self) {
+        let launches = self.0.launches.fetch_add(1, Ordering::Relaxed) + 1;
+        if launches.is_multiple_of(LAUNCHES_AT_ONCE) {
+            // A failure stays with the buffers of the launches and shows when they are read.
+            let _ = self.queue(|client| client.flush());
+        }
     }
 
     /// Fails if `words` do not fit one buffer; `what` names them.
@@ -350,5 +379,6 @@ fn open(summary: &Adapter, adapter: &wgpu::Adapter) -> Result<Open, DeviceError>
         adapter: summary.clone(),
         client: probe.client,
         stream: StreamId::allocate(),
+        launches: AtomicUsize::new(0),
     })
 }

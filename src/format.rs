@@ -1,4 +1,4 @@
-//! Numbers in the words of people: counts, shares and durations.
+//! Numbers in the words of people: counts, shares, sizes and durations.
 
 /// A count with thousands separators: `1,234,567`.
 pub fn count(number: usize) -> String {
@@ -11,6 +11,11 @@ pub fn count(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Bytes in whole mebibytes, rounded up: `3,498 MiB`.
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", count(bytes.div_ceil(1 << 20) as usize))
 }
 
 /// A share of 1 in percent: `84.1 %`.
@@ -47,6 +52,11 @@ mod tests {
         let texts = [0.0, 42.9, 60.0, 3599.9, 3723.0, 360_000.0].map(duration);
         assert_eq!(texts, ["0:00", "0:42", "1:00", "59:59", "1:02:03", "100:00:00"]);
         assert_eq!([f64::NAN, f64::INFINITY, -1.0].map(duration), ["-", "-", "-"]);
+    }
+
+    #[test]
+    fn a_begun_mebibyte_counts_whole() {
+        assert_eq!([0, 1, (1234 << 20) + 1].map(mebibytes), ["0 MiB", "1 MiB", "1,235 MiB"]);
     }
 
     #[test]

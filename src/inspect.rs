@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::data::report::DataReport;
 use crate::interaction::Part;
-use crate::model::ModelShape;
-use crate::pipeline::Prepared;
+use crate::memory::MemoryNeed;
+use crate::pipeline::{Prepared, predict_memory};
 use crate::train::event::ClassCount;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ pub struct Inspection {
     /// Rating classes of the training split, before and after oversampling.
     pub classes: Vec<ClassCount>,
     pub parts: Vec<PartReport>,
-    pub memory: MemoryReport,
+    pub memory: MemoryNeed,
 }
 
 /// One part of the split.
@@ -30,34 +30,10 @@ pub struct PartReport {
     pub cold_rows: usize,
 }
 
-/// Bytes that training will need, predicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct MemoryReport {
-    pub dim: usize,
-    /// Weights and Adam's state, on the device that trains.
-    pub tables: usize,
-    /// Rows, split and sampling table, on the host.
-    pub ratings: usize,
-    /// Planned steps on their way to the device.
-    pub plans: usize,
-}
-
-impl MemoryReport {
-    /// All of it.
-    pub fn total(&self) -> usize {
-        self.tables + self.ratings + self.plans
-    }
-}
-
 /// Looks at prepared data.
 pub fn inspect(config: &Config, prepared: &Prepared) -> Inspection {
     let parts = [Part::Train, Part::Valid, Part::Test].map(|part| part_report(prepared, part));
-    let shape = ModelShape {
-        users: prepared.report.users,
-        items: prepared.report.items,
-        dim: config.model.dim,
-    };
-    let memory = memory(shape, prepared.interactions.len(), prepared.table.len());
+    let memory = predict_memory(config, prepared);
     Inspection {
         parts: parts.to_vec(),
         memory,
@@ -91,37 +67,5 @@ fn part_report(prepared: &Prepared, part: Part) -> PartReport {
         cold_users: count(&cold_users),
         cold_products: count(&cold_items),
         cold_rows,
-    }
-}
-
-/// A row of a table holds weight and two Adam moments a column, and a header of four numbers.
-fn memory(shape: ModelShape, rows: usize, sampled: usize) -> MemoryReport {
-    // User, product, rating, timestamp, part; and the row's number in the sampling table, by file order and by class.
-    const RATING: usize = 4 + 4 + 4 + 8 + 1 + 4 + 4;
-    const PLANNED_SAMPLE: usize = 48;
-    // A chunk of at most 2^16 samples (or one batch) is trained, two wait and one is made.
-    const PLANNED_SAMPLES: usize = 4 << 16;
-    MemoryReport {
-        dim: shape.dim,
-        tables: (shape.users + shape.items) * (4 + 3 * shape.dim) * 4,
-        ratings: rows * RATING + sampled * 4,
-        plans: PLANNED_SAMPLES.min(4 * sampled) * PLANNED_SAMPLE,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn full_electronics_at_dim_64_needs_the_tables_of_the_design() {
-        let shape = ModelShape {
-            users: 4_201_696,
-            items: 476_002,
-            dim: 64,
-        };
-        let report = memory(shape, 7_824_482, 6_259_586);
-        assert_eq!(report.tables, 4_677_698 * 784);
-        assert!(report.total() > report.tables + 7_824_482 * 21);
     }
 }

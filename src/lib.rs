@@ -23,13 +23,14 @@
 //! ```text
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
-//! 7  pipeline  inspect  compare  report/  bench/   the flow above        dashboard/  state, view, terminal, plain
+//! 7  pipeline  inspect  compare  report/   the flow above        dashboard/  state, view, terminal, plain
+//!    bench/          pure measuring
 //! 6  train/          burn-train's learner around an engine
 //! 5  recommend/  fold_in     evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
-//! 2  plan  model  optimizer                    data/  host only      metrics/  pure functions
-//! 1  interaction  config  random  format  calendar       device  shader  launch: the only files that name wgpu or cubecl
+//! 2  plan  model  optimizer  memory            data/  host only      metrics/  pure functions
+//! 1  interaction  config  random  format  calendar  system_memory       device  shader  launch: the only files that name wgpu or cubecl
 //! ```
 //!
 //! # Invariants
@@ -61,6 +62,7 @@ pub mod format;
 pub mod inspect;
 pub mod interaction;
 pub mod launch;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod optimizer;
@@ -70,4 +72,5 @@ pub mod random;
 pub mod recommend;
 pub mod report;
 pub mod shader;
+pub mod system_memory;
 pub mod train;

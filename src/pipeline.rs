@@ -20,7 +20,7 @@ use crate::data::split::{Split, SplitError};
 use crate::data::synthetic::GenerateError;
 use crate::data::titles::Titles;
 use crate::data::vocabulary::Vocabulary;
-use crate::device::Gpu;
+use crate::device::{Gpu, adapter_of};
 use crate::engine::cpu::{CpuScorer, CpuTrainer};
 use crate::engine::gpu::trainer::GpuTrainer;
 use crate::engine::objective::Objective;
@@ -28,6 +28,7 @@ use crate::engine::{EngineError, Trainer, TrainerSetup};
 use crate::evaluate::{EvaluateError, Evaluation, evaluate, held_out, score};
 use crate::export::ExportSplitsError;
 use crate::interaction::Part;
+use crate::memory::{self, MemoryError, MemoryNeed, TrainingSize};
 use crate::model::{Head, ModelShape};
 use crate::optimizer::{LearningRate, MAX_STEPS};
 use crate::recommend::RecommendError;
@@ -62,6 +63,8 @@ pub enum PipelineError {
     #[error(transparent)]
     Oversample(#[from] OversampleError),
     #[error(transparent)]
+    Memory(#[from] MemoryError),
+    #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -91,6 +94,7 @@ impl PipelineError {
             Self::Ingest(error) => error.hint(),
             Self::Split(error) => error.hint().to_string(),
             Self::Oversample(error) => error.hint().to_string(),
+            Self::Memory(error) => error.hint().to_string(),
             Self::Run(error) => error.hint(),
             Self::Engine(error) => error.hint().to_string(),
             Self::Train(TrainError::Export(ExportError::File(error)))
@@ -144,6 +148,38 @@ pub struct Prepared {
     pub classes: Vec<ClassCount>,
 }
 
+impl Prepared {
+    /// What the rows come to, for [`memory`].
+    pub fn size(&self) -> TrainingSize {
+        let part = |part: Part| self.split.parts().iter().filter(|row| **row == part as u8).count();
+        TrainingSize {
+            users: self.report.users,
+            items: self.report.items,
+            rows: self.interactions.len(),
+            has_timestamps: self.interactions.timestamps.is_some(),
+            train: part(Part::Train),
+            valid: part(Part::Valid),
+            test: part(Part::Test),
+            samples: self.table.len(),
+        }
+    }
+}
+
+/// The memory that training on these rows takes.
+pub fn predict_memory(config: &Config, prepared: &Prepared) -> MemoryNeed {
+    memory::predict(&prepared.size(), config, adapter_of(config.device).as_ref())
+}
+
+/// The same. Errors if it does not fit this machine or its adapter.
+pub fn check_memory(config: &Config, prepared: &Prepared) -> Result<MemoryNeed, MemoryError> {
+    let mut ratings_per_user = vec![0u32; prepared.report.users];
+    for &user in &prepared.interactions.users {
+        ratings_per_user[user as usize] += 1;
+    }
+    let adapter = adapter_of(config.device);
+    memory::check(&prepared.size(), config, adapter.as_ref(), &ratings_per_user)
+}
+
 /// What a ratings file was made into: the names, and what training needs.
 pub struct Loaded {
     pub users: Vocabulary,
@@ -192,6 +228,7 @@ pub fn begin(
     if steps > MAX_STEPS {
         return Err(PipelineError::TooManySteps(config.train.epochs, steps));
     }
+    check_memory(config, &prepared)?;
 
     let run = RunDirectory::create(&config.name)?;
     if let Err(error) = fill(&run, config, &prepared, &users, &items, titles.as_ref()) {
@@ -244,7 +281,9 @@ pub fn reopen(run: &RunDirectory, config: &Config) -> Result<Prepared, PipelineE
     }
     let report: DataReport = run.read_json(DATA_REPORT)?;
     let (interactions, parts) = run.interactions(report.users, report.items)?.read()?;
-    prepare(config, report, interactions, Split::from_parts(parts))
+    let prepared = prepare(config, report, interactions, Split::from_parts(parts))?;
+    check_memory(config, &prepared)?;
+    Ok(prepared)
 }
 
 fn prepare(
@@ -266,6 +305,24 @@ fn prepare(
         split,
         table,
     })
+}
+
+/// What an engine begins with, for a training of `steps` steps.
+pub fn trainer_setup(config: &Config, shape: ModelShape, steps: usize) -> TrainerSetup {
+    TrainerSetup {
+        shape,
+        seed: config.seed,
+        steps,
+        learning_rate: LearningRate {
+            base: config.train.learning_rate,
+            curve: config.train.learning_rate_curve,
+            warmup_steps: config.train.warmup_steps,
+            reductions: Vec::new(),
+        },
+        optimizer: config.train.optimizer,
+        l2: config.train.l2 as f32,
+        clip: config.train.clip as f32,
+    }
 }
 
 /// An untrained engine on the device that the config asks for.
@@ -312,20 +369,7 @@ pub fn train(
         items: prepared.report.items,
         dim: config.model.dim,
     };
-    let setup = TrainerSetup {
-        shape,
-        seed: config.seed,
-        steps: set.steps() * config.train.epochs,
-        learning_rate: LearningRate {
-            base: config.train.learning_rate,
-            curve: config.train.learning_rate_curve,
-            warmup_steps: config.train.warmup_steps,
-            reductions: Vec::new(),
-        },
-        optimizer: config.train.optimizer,
-        l2: config.train.l2 as f32,
-        clip: config.train.clip as f32,
-    };
+    let setup = trainer_setup(config, shape, set.steps() * config.train.epochs);
     let last = run.file(CHECKPOINT_LAST);
     let mut trainer = open_trainer(config, &setup).inspect_err(|_| {
         if !last.exists() {

@@ -20,6 +20,7 @@ pub const SHADERS: &[(&str, &str)] = &[
 
 /// What several kernels import.
 pub const COMMON: &[(&str, &str)] = &[
+    ("adagrad", include_str!("../shaders/common/adagrad.wgsl")),
     ("adam", include_str!("../shaders/common/adam.wgsl")),
     ("affinity", include_str!("../shaders/common/affinity.wgsl")),
     ("candidate", include_str!("../shaders/common/candidate.wgsl")),
@@ -27,6 +28,7 @@ pub const COMMON: &[(&str, &str)] = &[
     ("dispatch", include_str!("../shaders/common/dispatch.wgsl")),
     ("gradient_sum", include_str!("../shaders/common/gradient_sum.wgsl")),
     ("objective", include_str!("../shaders/common/objective.wgsl")),
+    ("sgd", include_str!("../shaders/common/sgd.wgsl")),
     ("status", include_str!("../shaders/common/status.wgsl")),
 ];
 

@@ -1,29 +1,18 @@
-// What brings a row from the step it was last touched at to a later one: twin of `Schedule::catch_up` in
-// src/optimizer.rs, where the formulas stand. The importing file binds `schedule`, rows of [c, tail, moment, 0].
+// What brings the weights of a row from the step it was last touched at to a later one: twin of `Schedule::catch_up` in
+// src/optimizer/mod.rs; the formulas stand in
+// src/optimizer/adam.rs. Powers come from the device's own exp2, which is cheaper there than the host's look-up.
 
 struct CatchUp {
     shift: f32,
     correction: f32,
-    m_decay: f32,
-    v_decay: f32,
 }
 
-// From the end of step `last` to the end of step `now`; last <= now.
-fn catch_up(last: u32, now: u32, lazy: bool) -> CatchUp {
-    if (lazy || last == now) {
-        return CatchUp(0.0, 0.0, 1.0, 1.0);
-    }
-    let from_step = schedule[last];
-    let to_step = schedule[now];
+// From the end of step `last` to the end of step `now`, whose rows [c, tail, moment, 0] of the schedule are given; last <= now.
+fn catch_up(last: u32, from_step: vec4<f32>, now: u32, to_step: vec4<f32>) -> CatchUp {
     let missed = f32(now - last);
     let rho_power = exp2(missed * LOG2_RHO);
     let moment = from_step.z - rho_power * (to_step.z + missed * to_step.y);
-    return CatchUp(
-        from_step.y - rho_power * to_step.y,
-        HALF_LN_BETA2 * moment,
-        exp2(missed * LOG2_BETA1),
-        exp2(missed * LOG2_BETA2),
-    );
+    return CatchUp(from_step.y - rho_power * to_step.y, HALF_LN_BETA2 * moment);
 }
 
 // The weights after the missed steps.

@@ -1,6 +1,6 @@
 //! Arguments, as typed.
 
-use crate::config::{DeviceChoice, MAX_DIM};
+use crate::config::{DeviceChoice, MAX_DIM, OptimizerChoice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -33,8 +33,8 @@ pub enum Command {
     /// Show what a ratings file holds: rows left out, classes, split, memory; nothing is trained
     Inspect(InspectArguments),
     /// Show graphics adapters, their limits, and which engine `auto` takes
-    Doctor,
-    /// Measure how fast this machine trains and scores
+    Doctor(DoctorArguments),
+    /// Measure how fast this machine trains and scores, on data generated in memory
     Bench {
         #[command(subcommand)]
         command: BenchCommand,
@@ -43,6 +43,8 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
+    /// Training: samples a second, stages of a step, bytes moved, beside what the memory of this machine can do
+    Train(BenchTrainArguments),
     /// Scoring: users and products a second, by number of products, of users, and k
     Score(BenchScoreArguments),
 }
@@ -74,6 +76,16 @@ pub struct TrainArguments {
 pub enum Ablation {
     /// Trains on the natural rows
     Oversampling,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Say too whether a training fits this machine's memory
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override a key of the file, for example --set model.dim=128
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
+    pub set: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -277,11 +289,48 @@ pub struct GenerateArguments {
     pub force: bool,
 }
 
-/// Real files whose shape is known.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Likeness {
-    /// Amazon Electronics, 2014
-    Electronics,
+#[derive(Debug, Args)]
+pub struct BenchTrainArguments {
+    /// Size to begin with
+    #[arg(long, default_value = "1m")]
+    pub like: BenchShape,
+    /// How many users, instead of that shape's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    pub users: Option<u32>,
+    /// How many products, instead of that shape's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    pub products: Option<u32>,
+    /// How many ratings, instead of that shape's; all are trained on
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    pub ratings: Option<u32>,
+    /// Length of an embedding: a multiple of 4, up to 512
+    #[arg(long, default_value_t = 64, value_parser = parse_dim)]
+    pub dim: usize,
+    /// Samples a step
+    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub batch: u32,
+    /// As `train.optimizer`
+    #[arg(long, default_value = "adam")]
+    pub optimizer: OptimizerChoice,
+    /// Engine to train on
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// Threads of the cpu engine; 0 = one a core
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub threads: u16,
+    /// How long to train; beyond 60, speed and memory of every minute are shown
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
+    /// Measure at several sizes of one thing
+    #[arg(long)]
+    pub sweep: Option<Sweep>,
+    /// One JSON object a measurement
+    #[arg(long)]
+    pub json: bool,
+    /// Write the ratings into this folder for other programs, and train nothing: users.u32, products.u32, ratings.f32,
+    /// little-endian
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sweep", "json"])]
+    pub write: Option<PathBuf>,
 }
 
 fn parse_dim(text: &str) -> Result<usize, String> {
@@ -290,4 +339,34 @@ fn parse_dim(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|dim| (4..=MAX_DIM).contains(dim) && dim % 4 == 0);
     dim.ok_or_else(|| format!("wanted a multiple of 4 from 4 to {MAX_DIM}"))
+}
+
+/// Sizes that figures are known for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum BenchShape {
+    /// 1,000,000 ratings of 100,000 users and 20,000 products
+    #[value(name = "1m")]
+    OneMillion,
+    /// Amazon Electronics: 7,824,482 ratings of 4,201,696 users and 476,002 products
+    Electronics,
+}
+
+/// What a sweep changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sweep {
+    /// 10,000 to 10,000,000 rows in both tables
+    Table,
+    /// 8 to 512
+    Dim,
+    /// 1,024 to 262,144
+    Batch,
+    /// One to all of them
+    Threads,
+}
+
+/// Real files whose shape is known.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Likeness {
+    /// Amazon Electronics, 2014
+    Electronics,
 }

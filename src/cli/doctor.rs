@@ -1,11 +1,16 @@
-//! `dotcart doctor`: graphics adapters, their limits, and which engine `auto` takes and why.
+//! `dotcart doctor`: graphics adapters, their limits, which engine `auto` takes and why; whether a training fits.
 
-use super::output::Output;
+use super::args::DoctorArguments;
+use super::output::{Output, memory_line};
+use super::progress::Bar;
 use super::{CommandResult, End};
+use crate::config::{Assignment, Config};
 use crate::device::{AdapterKind, adapters};
-use crate::format::count;
+use crate::format::{count, mebibytes};
+use crate::pipeline;
+use crate::system_memory::room;
 
-pub fn run(output: &mut Output) -> CommandResult {
+pub fn run(arguments: &DoctorArguments, output: &mut Output) -> CommandResult {
     let adapters = adapters();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     output.data(&format!("cpu engine   {threads} threads"));
@@ -49,5 +54,23 @@ pub fn run(output: &mut Output) -> CommandResult {
         ),
     };
     output.data(&verdict);
+    if let Some(room) = room() {
+        output.data(&format!(
+            "memory       {} for a training ({})",
+            mebibytes(room.bytes),
+            room.because
+        ));
+    }
+    if let Some(path) = &arguments.config {
+        let mut assignments = Vec::new();
+        for text in &arguments.set {
+            assignments.push(Assignment::parse(text)?);
+        }
+        let config = Config::load(path, &assignments)?;
+        let path_is_explicit = assignments.iter().any(Assignment::names_path);
+        let loaded = pipeline::load(&config, path_is_explicit, &Bar::new())?;
+        let need = pipeline::check_memory(&config, &loaded.prepared)?;
+        output.data(&format!("training     fits: {}", memory_line(&need)));
+    }
     Ok(End::Done)
 }

@@ -1,6 +1,7 @@
 //! The command line: one file a command, one printer, one exit code.
 
 mod args;
+mod bench;
 mod bench_score;
 mod compare;
 mod doctor;
@@ -51,10 +52,11 @@ pub fn run() -> ExitCode {
         Command::Similar(arguments) => similar::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
-        Command::Doctor => doctor::run(&mut output),
-        Command::Bench {
-            command: BenchCommand::Score(arguments),
-        } => bench_score::run(&arguments, &mut output),
+        Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
+        Command::Bench { command } => match command {
+            BenchCommand::Train(arguments) => bench::train(&arguments, &mut output),
+            BenchCommand::Score(arguments) => bench_score::run(&arguments, &mut output),
+        },
     }));
     let Ok(result) = result else {
         return End::InternalError.into();

@@ -1,5 +1,6 @@
 //! The only printer. stdout is data (reports, rankings), stderr is talk. Rankings are in `ranking`.
 
+pub mod bench;
 mod comparison;
 mod evaluation;
 mod ranking;
@@ -7,9 +8,10 @@ mod ranking;
 use crate::calendar::date_of;
 use crate::config::Duplicates;
 use crate::data::report::DataReport;
-use crate::format::{count, percent};
+use crate::format::{count, mebibytes, percent};
 use crate::inspect::Inspection;
 use crate::interaction::Part;
+use crate::memory::MemoryNeed;
 use crate::train::event::ClassCount;
 use serde::Serialize;
 use std::io::Write;
@@ -85,10 +87,7 @@ impl Output {
                 share(part.cold_rows, part.rows),
             ));
         }
-        self.talk(&format!(
-            "       memory   about {}",
-            mebibytes(inspection.memory.total())
-        ));
+        self.talk(&format!("       memory   {}", memory_line(&inspection.memory)));
     }
 
     /// All that `inspect` finds, as a page.
@@ -141,15 +140,7 @@ impl Output {
             ));
         }
         self.data("");
-        let memory = &inspection.memory;
-        self.data(&format!(
-            "memory  about {}: tables and Adam at dim {} {}, ratings {}, plans {}",
-            mebibytes(memory.total()),
-            memory.dim,
-            mebibytes(memory.tables),
-            mebibytes(memory.ratings),
-            mebibytes(memory.plans),
-        ));
+        self.data(&format!("memory  {}", memory_line(&inspection.memory)));
     }
 
     /// Users whom `leave-last-out` could not take a rating from.
@@ -183,6 +174,20 @@ impl Output {
     }
 }
 
+/// What a training takes, all in all and in its parts.
+pub fn memory_line(need: &MemoryNeed) -> String {
+    let place = if need.tables_on_card { "on the card " } else { "" };
+    format!(
+        "about {} at the most: tables and optimiser {place}{} (dim {}), ratings {}, steps {}; the model when judged {}",
+        mebibytes(need.total()),
+        mebibytes(need.tables),
+        need.dim,
+        mebibytes(need.ratings),
+        mebibytes(need.steps),
+        mebibytes(need.evaluation),
+    )
+}
+
 /// Cells of a bar chart.
 const BAR_CELLS: usize = 32;
 /// Rating values that are shown; a mean of duplicates can make many.
@@ -207,10 +212,6 @@ fn generated_lines(report: &DataReport, missing: &std::path::Path) -> Vec<String
 
 fn share(part: usize, whole: usize) -> String {
     percent(part as f64 / whole.max(1) as f64)
-}
-
-fn mebibytes(bytes: usize) -> String {
-    format!("{} MiB", count(bytes.div_ceil(1 << 20)))
 }
 
 fn shape(report: &DataReport) -> String {

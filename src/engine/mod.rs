@@ -62,7 +62,7 @@ pub struct StepStatistics {
 pub enum EngineError {
     #[error(transparent)]
     Device(#[from] DeviceError),
-    #[error("a batch of {samples} samples is more than this software driver sums without an error: {largest}")]
+    #[error("a batch of {samples} samples is more than this device takes in one step: {largest}")]
     BatchTooLarge { samples: usize, largest: usize },
     #[error("kernel status {bits:#x}: a plan named a row, slot or sample that does not exist")]
     Status { bits: u32 },

@@ -4,9 +4,11 @@
 mod gpu;
 
 mod bad_input;
+mod bench;
 mod first_light;
 mod fold_in;
 mod judging;
+mod memory;
 mod real_data;
 mod recommend;
 mod same_bytes;

@@ -2,17 +2,19 @@
 
 use crate::gpu::gpu;
 use crate::support::{
-    DIMS, GARBAGE, SIZES, assert_close, assert_close_by, batch, chunk, factor_rows, garbage, read, read_status, rng,
-    setup, status, uniform, upload,
+    DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_close_by, batch, both_teams, chunk, factor_rows, garbage,
+    read, read_status, rng, status, uniform, upload,
 };
 use dotcart::device::Gpu;
 use dotcart::engine::cpu;
 use dotcart::engine::gpu::pair_forward::{self, PairForward};
 use dotcart::engine::gpu::pair_logits::{self, PairLogits};
 use dotcart::engine::gpu::sum_pieces::{self, SumPieces};
+use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::update_head::{self, UpdateHead};
-use dotcart::engine::gpu::{STATUS_BAD_SAMPLE, STATUS_BAD_SLOT, teams};
+use dotcart::engine::gpu::{STATUS_BAD_SAMPLE, STATUS_BAD_SLOT};
 use dotcart::model::{Head, Side};
+use dotcart::optimizer::{LearningRate, Schedule};
 use dotcart::plan::PlanChunk;
 
 /// Every width with every size around which something is cut; the widest once.
@@ -49,11 +51,11 @@ impl Scene {
         self.chunk.side(&self.chunk.steps[0], side).slots
     }
 
-    fn logits(&self, gpu: Gpu, dim: usize, samples: usize) -> (Vec<f32>, u32) {
+    fn logits(&self, gpu: Gpu, teams: Teams, samples: usize) -> (Vec<f32>, u32) {
         let step = &self.chunk.steps[0];
         let [users, items] = Side::BOTH.map(|side| step.side(side));
         let (logits, status) = (garbage(gpu, samples + 1), status(gpu));
-        PairLogits::new(dim).launch(
+        PairLogits::new(teams).launch(
             gpu,
             &upload(gpu, &self.chunk.words),
             &upload(gpu, &self.rows[0]),
@@ -86,36 +88,35 @@ fn pair_logits_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     for (dim, samples) in cases() {
         let scene = Scene::new(dim, samples, 60, 40);
-        let (mut received, status) = scene.logits(gpu, dim, samples);
-        assert_eq!(received.pop(), Some(GARBAGE), "written past the end");
-        assert_close(
-            &format!("dim {dim}, {samples} samples"),
-            &received,
-            &scene.expected_logits(dim),
-        );
-        assert_eq!(status, 0);
-        let (untouched, _) = scene.logits(gpu, dim, 0);
-        assert_eq!(untouched, [GARBAGE]);
+        let expected = scene.expected_logits(dim);
+        for teams in both_teams(dim) {
+            let (mut received, status) = scene.logits(gpu, teams, samples);
+            assert_eq!(received.pop(), Some(GARBAGE), "written past the end");
+            assert_close(&format!("{teams:?}, {samples} samples"), &received, &expected);
+            assert_eq!(status, 0);
+            let (untouched, _) = scene.logits(gpu, teams, 0);
+            assert_eq!(untouched, [GARBAGE]);
+        }
     }
 }
 
 #[test]
 fn pair_logits_goes_past_65535_workgroups() {
     let Some(gpu) = gpu() else { return };
-    let dim = 64;
-    let samples = 65_540 * teams(dim) + 1;
-    let scene = Scene::new(dim, samples, 50, 50);
-    let (mut received, status) = scene.logits(gpu, dim, samples);
+    let teams = both_teams(64)[0];
+    let samples = 65_540 * teams.per_workgroup() + 1;
+    let scene = Scene::new(64, samples, 50, 50);
+    let (mut received, status) = scene.logits(gpu, teams, samples);
     received.pop();
-    assert_close("logits", &received, &scene.expected_logits(dim));
+    assert_close("logits", &received, &scene.expected_logits(64));
     assert_eq!(status, 0);
 }
 
-fn forward(scene: &Scene, gpu: Gpu, dim: usize) -> (Vec<f32>, Vec<f32>, u32) {
+fn forward(scene: &Scene, gpu: Gpu, teams: Teams) -> (Vec<f32>, Vec<f32>, u32) {
     let step = &scene.chunk.steps[0];
     let samples = step.batch();
     let [users, items] = Side::BOTH.map(|side| step.side(side));
-    let kernel = PairForward::new(dim);
+    let kernel = PairForward::new(teams);
     let (gradient, partials) = (garbage(gpu, samples), garbage(gpu, 4 * kernel.partials(samples)));
     let status = status(gpu);
     kernel.launch(
@@ -142,10 +143,11 @@ fn forward(scene: &Scene, gpu: Gpu, dim: usize) -> (Vec<f32>, Vec<f32>, u32) {
 }
 
 #[track_caller]
-fn check_forward(scene: &Scene, gpu: Gpu, dim: usize) {
+fn check_forward(scene: &Scene, gpu: Gpu, teams: Teams) {
+    let dim = teams.dim();
     let step = &scene.chunk.steps[0];
     let samples = step.batch();
-    let (gradient, partials, status) = forward(scene, gpu, dim);
+    let (gradient, partials, status) = forward(scene, gpu, teams);
     let mut expected = vec![0.0; samples];
     let views = cpu::pair_forward::Samples {
         user_slots: scene.slots(Side::User),
@@ -154,16 +156,16 @@ fn check_forward(scene: &Scene, gpu: Gpu, dim: usize) {
         weights: scene.chunk.weights(step),
     };
     let mut sums = Vec::new();
-    for (group, gradient) in expected.chunks_mut(teams(dim)).enumerate() {
+    for (group, gradient) in expected.chunks_mut(teams.per_workgroup()).enumerate() {
         let [users, items] = &scene.rows;
-        let first = group * teams(dim);
+        let first = group * teams.per_workgroup();
         sums.extend(cpu::pair_forward::pair_forward(
             &views, first, users, 0, items, HEAD, dim, gradient,
         ));
     }
     // Times the number of samples, to compare numbers around 1.
     let scale = |numbers: &[f32]| numbers.iter().map(|number| number * samples as f32).collect::<Vec<_>>();
-    let what = format!("dim {dim}, {samples} samples");
+    let what = format!("{teams:?}, {samples} samples");
     assert_close(&format!("{what}: gradient"), &scale(&gradient), &scale(&expected));
     // A group's terms are of both signs: what they add up to may be far smaller than the terms are.
     assert_close_by(&format!("{what}: sums"), &scale(&partials), &scale(&sums), 1e-4, 1e-4);
@@ -174,14 +176,19 @@ fn check_forward(scene: &Scene, gpu: Gpu, dim: usize) {
 fn pair_forward_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     for (dim, samples) in cases() {
-        check_forward(&Scene::new(dim, samples, 60, 40), gpu, dim);
+        let scene = Scene::new(dim, samples, 60, 40);
+        for teams in both_teams(dim) {
+            check_forward(&scene, gpu, teams);
+        }
     }
 }
 
 #[test]
 fn pair_forward_goes_past_65535_workgroups() {
     let Some(gpu) = gpu() else { return };
-    check_forward(&Scene::new(64, 65_540 * teams(64) + 3, 50, 50), gpu, 64);
+    let teams = both_teams(64)[0];
+    let samples = 65_540 * teams.per_workgroup() + 3;
+    check_forward(&Scene::new(64, samples, 50, 50), gpu, teams);
 }
 
 #[test]
@@ -190,18 +197,21 @@ fn a_slot_beyond_the_compact_rows_is_reported() {
     let mut scene = Scene::new(16, 40, 30, 30);
     let slots = scene.chunk.steps[0].side(Side::Item).slots.start;
     scene.chunk.words[slots + 17] = 1_000_000;
-    let (logits, status) = scene.logits(gpu, 16, 40);
-    assert_eq!((status, logits[17]), (STATUS_BAD_SLOT, GARBAGE));
-    let (gradient, _, status) = forward(&scene, gpu, 16);
-    assert_eq!((status, gradient[17]), (STATUS_BAD_SLOT, GARBAGE));
+    for teams in both_teams(16) {
+        let (logits, status) = scene.logits(gpu, teams, 40);
+        assert_eq!((status, logits[17]), (STATUS_BAD_SLOT, GARBAGE));
+        let (gradient, _, status) = forward(&scene, gpu, teams);
+        assert_eq!((status, gradient[17]), (STATUS_BAD_SLOT, GARBAGE));
+    }
 }
 
 /// The item side's piece sums, and the status.
-fn piece_sums(scene: &Scene, gpu: Gpu, dim: usize, gradient: &[f32]) -> (Vec<f32>, u32) {
+fn piece_sums(scene: &Scene, gpu: Gpu, teams: Teams, gradient: &[f32]) -> (Vec<f32>, u32) {
+    let dim = teams.dim();
     let step = &scene.chunk.steps[0];
     let (items, users) = (step.side(Side::Item), step.side(Side::User));
     let (sums, status) = (garbage(gpu, items.piece_count() * (4 + dim)), status(gpu));
-    SumPieces::new(dim).launch(
+    SumPieces::new(teams).launch(
         gpu,
         &upload(gpu, &scene.chunk.words),
         &upload(gpu, gradient),
@@ -224,7 +234,6 @@ fn piece_sums(scene: &Scene, gpu: Gpu, dim: usize, gradient: &[f32]) -> (Vec<f32
 fn check_pieces(dim: usize, samples: usize, items: u32, gpu: Gpu) {
     let scene = Scene::new(dim, samples, 50, items);
     let gradient = uniform(&mut rng(1), samples, -1.0, 1.0);
-    let (received, status) = piece_sums(&scene, gpu, dim, &gradient);
     let plan = scene.chunk.side(&scene.chunk.steps[0], Side::Item);
     let mut expected = vec![0.0; plan.pieces.len() / 2 * (4 + dim)];
     let gradients = cpu::update_rows::Gradients {
@@ -238,10 +247,13 @@ fn check_pieces(dim: usize, samples: usize, items: u32, gpu: Gpu) {
     for (&[begin, end], sum) in pieces.iter().zip(expected.chunks_exact_mut(4 + dim)) {
         cpu::sum_pieces::sum_piece(&plan.samples[begin as usize..end as usize], &gradients, sum);
     }
-    // Up to 32 terms of both signs.
-    let what = format!("dim {dim}, {samples} samples");
-    assert_close_by(&what, &received, &expected, 1e-4, 1e-4);
-    assert_eq!(status, 0);
+    for teams in both_teams(dim) {
+        let (received, status) = piece_sums(&scene, gpu, teams, &gradient);
+        // Up to 32 terms of both signs.
+        let what = format!("{teams:?}, {samples} samples");
+        assert_close_by(&what, &received, &expected, 1e-4, 1e-4);
+        assert_eq!(status, 0);
+    }
 }
 
 #[test]
@@ -264,13 +276,14 @@ fn sum_pieces_equals_its_twin() {
 #[test]
 fn sum_pieces_goes_past_65535_workgroups() {
     let Some(gpu) = gpu() else { return };
-    let (dim, pieces) = (36, 65_540 * teams(36) + 1);
+    let teams = both_teams(36)[0];
+    let (dim, pieces) = (36, 65_540 * teams.per_workgroup() + 1);
     // Pieces of one sample each, by hand: a plan would need 32 times as many samples.
     let words: Vec<u32> = [0, 1].repeat(pieces).into_iter().chain([0, 0]).collect();
     let mut rng = rng(2);
     let other = factor_rows(&mut rng, 1, dim);
     let (sums, status) = (garbage(gpu, pieces * (4 + dim)), status(gpu));
-    SumPieces::new(dim).launch(
+    SumPieces::new(teams).launch(
         gpu,
         &upload(gpu, &words),
         &upload(gpu, &[0.5f32]),
@@ -301,7 +314,7 @@ fn a_sample_beyond_the_batch_is_reported() {
     let spoiled = |spoil: fn(&mut PlanChunk)| {
         let mut scene = Scene::new(16, 80, 30, 1);
         spoil(&mut scene.chunk);
-        piece_sums(&scene, gpu, 16, &gradient).1
+        piece_sums(&scene, gpu, both_teams(16)[0], &gradient).1
     };
     let sample = spoiled(|chunk| {
         let at = chunk.steps[0].side(Side::Item).samples.start;
@@ -323,12 +336,20 @@ fn a_sample_beyond_the_batch_is_reported() {
 #[test]
 fn update_head_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
+    for optimizer in OPTIMIZERS {
+        for clip in [0.0, 0.4] {
+            check_head(gpu, &Schedule::new(9, LearningRate::constant(0.01), optimizer, clip));
+        }
+    }
+}
+
+#[track_caller]
+fn check_head(gpu: Gpu, schedule: &Schedule) {
     for count in [0, 1, 127, 128, 129, 255, 256, 257, 70_000] {
         let partials = uniform(&mut rng(count as u64), 4 * count, 0.0, 2.0 / count.max(1) as f32);
         let mut expected = [1.5, 0.1, 0.01, 0.0, -0.5, -0.2, 0.02, 0.0];
         let (head, statistics) = (upload(gpu, &expected), garbage(gpu, 3));
-        let schedule = setup(1, 1, 8).schedule();
-        UpdateHead::new(8).launch(
+        UpdateHead::new(both_teams(8)[0], schedule.optimizer()).launch(
             gpu,
             &upload(gpu, &partials),
             &head,
@@ -337,6 +358,7 @@ fn update_head_equals_its_twin() {
                 partials: count as u32,
                 statistics_at: 1,
                 step_size: schedule.step_size(3),
+                clip: schedule.clip(),
             },
         );
         // The twin adds in sequence, whose rounding grows with the number: it gets the sum, made in f64.
@@ -344,10 +366,11 @@ fn update_head_equals_its_twin() {
         for (at, &number) in partials.iter().enumerate() {
             sum[at % 4] += number as f64;
         }
-        let loss = cpu::update_head::update_head(&[sum.map(|sum| sum as f32)], &schedule, 3, &mut expected);
-        assert_close(&format!("head, {count} partials"), &read(gpu, &head), &expected);
+        let loss = cpu::update_head::update_head(&[sum.map(|sum| sum as f32)], schedule, 3, &mut expected);
+        let what = format!("{:?}, clip {}, {count} partials", schedule.optimizer(), schedule.clip());
+        assert_close(&format!("head, {what}"), &read(gpu, &head), &expected);
         assert_close(
-            &format!("loss, {count} partials"),
+            &format!("loss, {what}"),
             &read(gpu, &statistics),
             &[GARBAGE, loss, GARBAGE],
         );

@@ -2,28 +2,30 @@
 
 use crate::gpu::gpu;
 use crate::support::{
-    DIMS, GARBAGE, SIZES, assert_close, assert_records_close, batch, chunk, factor_rows, garbage, read, read_status,
-    records, rng, setup, status, uniform, upload,
+    DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_records_close, batch, both_teams, chunk, factor_rows,
+    garbage, read, read_status, records, rng, setup, status, uniform, upload,
 };
+use dotcart::config::OptimizerChoice;
 use dotcart::device::{Buffer, Gpu};
 use dotcart::engine::cpu;
 use dotcart::engine::gpu::gather_rows::{self, GatherRows};
 use dotcart::engine::gpu::table::Table;
+use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::update_rows::{self, UpdateRows};
-use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_SAMPLE, STATUS_BAD_STEP, teams};
-use dotcart::model::{ROW_HEADER, Side};
-use dotcart::optimizer::Schedule;
+use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_SAMPLE, STATUS_BAD_STEP};
+use dotcart::model::{LAST_STEP, ROW_HEADER, Side};
+use dotcart::optimizer::{LearningRate, Schedule};
 use dotcart::plan::PlanChunk;
 
 const STEP: u32 = 300;
 
-/// Numbers of a step are around 1 and Adam's step is 0.01 of a ratio: as close as its inputs.
+/// Numbers of a step are around 1 and a step is 0.01 of a ratio: as close as its inputs.
 const ATOL: f32 = 2e-5;
 const RTOL: f32 = 1e-4;
 
 /// A step that touches items of a table of `rows` records.
 struct Scene {
-    dim: usize,
+    teams: Teams,
     rows: usize,
     chunk: PlanChunk,
     schedule: Schedule,
@@ -31,30 +33,41 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(dim: usize, rows: usize, samples: usize, bestseller: bool) -> Self {
-        let mut rng = rng((dim * 10_000 + samples) as u64);
+    fn new(teams: Teams, optimizer: OptimizerChoice, rows: usize, samples: usize, bestseller: bool) -> Self {
+        let mut rng = rng((teams.dim() * 10_000 + samples) as u64);
         Self {
-            dim,
+            teams,
             rows,
             chunk: chunk(STEP, &batch(&mut rng, samples, 50, rows as u32, bestseller)),
-            schedule: setup(1, 1, dim).schedule(),
-            records: records(&mut rng, rows, dim, STEP - 1),
+            schedule: setup(1, 1, teams.dim(), optimizer).schedule(),
+            records: records(&mut rng, rows, teams.dim(), optimizer, STEP - 1),
         }
     }
 
     /// A step that touches each of `rows` rows, on average sixteen times.
-    fn touching_all(dim: usize, rows: usize) -> Self {
-        let scene = Self::new(dim, rows, 16 * rows, false);
-        assert_eq!(
-            scene.chunk.steps[0].side(Side::Item).row_count(),
-            rows,
-            "another seed, please"
-        );
+    fn touching_all(teams: Teams, optimizer: OptimizerChoice, rows: usize) -> Self {
+        let scene = Self::new(teams, optimizer, rows, 16 * rows, false);
+        let touched = scene.chunk.steps[0].side(Side::Item).row_count();
+        assert_eq!(touched, rows, "another seed, please");
         scene
     }
 
+    fn what(&self) -> String {
+        let samples = self.chunk.samples();
+        format!(
+            "{:?}, {:?}, {} rows, {samples} samples",
+            self.schedule.optimizer(),
+            self.teams,
+            self.rows
+        )
+    }
+
+    fn factor_len(&self) -> usize {
+        ROW_HEADER + self.teams.dim()
+    }
+
     fn record_len(&self) -> usize {
-        ROW_HEADER + 3 * self.dim
+        self.records.len() / self.rows
     }
 
     fn table(&self, gpu: Gpu, page_rows: Option<usize>) -> Table {
@@ -66,14 +79,41 @@ impl Scene {
     fn schedule_table(&self, gpu: Gpu) -> Buffer {
         upload(gpu, self.schedule.table().as_flattened())
     }
+
+    /// What the twin gathers for rows of the table.
+    fn gathered(&self, rows: &[u32], untouched_is_zero: bool) -> Vec<f32> {
+        let mut compact = vec![0.0; rows.len() * self.factor_len()];
+        cpu::gather_rows::gather_rows(
+            rows,
+            &self.records,
+            0,
+            &self.schedule,
+            STEP - 1,
+            untouched_is_zero,
+            self.teams.dim(),
+            &mut compact,
+        );
+        compact
+    }
+
+    /// The same with the rest of the records' headers, which the device takes along.
+    fn gathered_with_headers(&self, rows: &[u32], untouched_is_zero: bool) -> Vec<f32> {
+        let mut compact = self.gathered(rows, untouched_is_zero);
+        for (factor, &row) in compact.chunks_exact_mut(self.factor_len()).zip(rows) {
+            let record = &self.records[row as usize * self.record_len()..];
+            factor[1..ROW_HEADER].copy_from_slice(&record[1..ROW_HEADER]);
+        }
+        compact
+    }
 }
 
+/// The compact rows that the device gathers, and the status.
 fn gather(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, untouched_is_zero: bool) -> (Vec<f32>, u32) {
     let layout = scene.chunk.steps[0].side(Side::Item);
     let plan = upload(gpu, &scene.chunk.words);
-    let (compact, status) = (garbage(gpu, layout.row_count() * (ROW_HEADER + scene.dim)), status(gpu));
+    let (compact, status) = (garbage(gpu, layout.row_count() * scene.factor_len()), status(gpu));
     let (table, schedule) = (scene.table(gpu, page_rows), scene.schedule_table(gpu));
-    let kernel = GatherRows::new(scene.dim);
+    let kernel = GatherRows::new(scene.teams, scene.schedule.optimizer());
     for page in table.touched(&scene.chunk.words[layout.rows.clone()]) {
         kernel.launch(
             gpu,
@@ -89,7 +129,6 @@ fn gather(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, untouched_is_zero: 
                 first_row: page.rows.start as u32,
                 page_rows: page.rows.len() as u32,
                 now: STEP - 1,
-                lazy: 0,
                 untouched_is_zero: u32::from(untouched_is_zero),
             },
         );
@@ -100,20 +139,13 @@ fn gather(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, untouched_is_zero: 
 #[track_caller]
 fn check_gather(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, untouched_is_zero: bool) {
     let rows = scene.chunk.side(&scene.chunk.steps[0], Side::Item).rows;
-    let mut expected = vec![0.0; rows.len() * (ROW_HEADER + scene.dim)];
-    cpu::gather_rows::gather_rows(
-        rows,
-        &scene.records,
-        0,
-        &scene.schedule,
-        STEP - 1,
-        untouched_is_zero,
-        scene.dim,
-        &mut expected,
-    );
     let (received, status) = gather(scene, gpu, page_rows, untouched_is_zero);
-    let what = format!("dim {}, {} rows, pages of {page_rows:?}", scene.dim, rows.len());
-    assert_close(&what, &received, &expected);
+    let expected = scene.gathered_with_headers(rows, untouched_is_zero);
+    assert_close(
+        &format!("{}, pages of {page_rows:?}", scene.what()),
+        &received,
+        &expected,
+    );
     assert_eq!(status, 0);
 }
 
@@ -122,9 +154,22 @@ fn gather_rows_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     let crossed = DIMS.into_iter().flat_map(|dim| SIZES.map(|rows| (dim, rows)));
     for (dim, rows) in crossed.chain([(4, 3), (512, 40)]) {
-        let scene = Scene::touching_all(dim, rows);
-        for page_rows in [None, Some(1), Some(7), Some(100)] {
-            check_gather(&scene, gpu, page_rows, page_rows.is_none());
+        for (teams, page_rows) in both_teams(dim).into_iter().zip([Some(7), Some(100)]) {
+            let scene = Scene::touching_all(teams, OptimizerChoice::Adam, rows);
+            check_gather(&scene, gpu, None, true);
+            check_gather(&scene, gpu, page_rows, false);
+        }
+    }
+}
+
+#[test]
+fn rows_of_optimizers_that_leave_the_others_alone_are_gathered_as_they_are() {
+    let Some(gpu) = gpu() else { return };
+    for optimizer in &OPTIMIZERS[1..] {
+        for teams in both_teams(20) {
+            let scene = Scene::touching_all(teams, *optimizer, 57);
+            check_gather(&scene, gpu, None, true);
+            check_gather(&scene, gpu, Some(1), false);
         }
     }
 }
@@ -133,14 +178,14 @@ fn gather_rows_equals_its_twin() {
 fn gather_rows_goes_past_65535_workgroups() {
     let Some(gpu) = gpu() else { return };
     // The narrowest rows of which a workgroup takes only eight; all slots are of the same few rows.
-    let dim = 36;
-    let slots = 65_540 * teams(dim) + 1;
-    let scene = Scene::new(dim, 10, 10, false);
+    let teams = both_teams(36)[0];
+    let slots = 65_540 * teams.per_workgroup() + 1;
+    let scene = Scene::new(teams, OptimizerChoice::Adam, 10, 10, false);
     let rows: Vec<u32> = (0..slots).map(|slot| (slot * 10 / slots) as u32).collect();
-    let (compact, status) = (garbage(gpu, slots * (ROW_HEADER + dim)), status(gpu));
+    let (compact, status) = (garbage(gpu, slots * scene.factor_len()), status(gpu));
     let table = scene.table(gpu, None);
     let page = table.touched(&rows).next().unwrap();
-    GatherRows::new(dim).launch(
+    GatherRows::new(teams, OptimizerChoice::Adam).launch(
         gpu,
         &upload(gpu, &rows),
         &scene.schedule_table(gpu),
@@ -154,25 +199,13 @@ fn gather_rows_goes_past_65535_workgroups() {
             first_row: 0,
             page_rows: 10,
             now: STEP - 1,
-            lazy: 0,
             untouched_is_zero: 0,
         },
     );
-    let length = ROW_HEADER + dim;
-    let received = read(gpu, &compact);
+    let length = scene.factor_len();
     let firsts: Vec<u32> = (0..10).collect();
-    let mut expected = vec![0.0; 10 * length];
-    cpu::gather_rows::gather_rows(
-        &firsts,
-        &scene.records,
-        0,
-        &scene.schedule,
-        STEP - 1,
-        false,
-        dim,
-        &mut expected,
-    );
-    for (slot, factor) in received.chunks_exact(length).enumerate() {
+    let expected = scene.gathered_with_headers(&firsts, false);
+    for (slot, factor) in read(gpu, &compact).chunks_exact(length).enumerate() {
         let row = &expected[rows[slot] as usize * length..][..length];
         assert_close("a slot", factor, row);
     }
@@ -182,36 +215,41 @@ fn gather_rows_goes_past_65535_workgroups() {
 #[test]
 fn a_row_or_a_step_that_cannot_be_is_reported() {
     let Some(gpu) = gpu() else { return };
-    let mut scene = Scene::new(8, 30, 60, false);
-    let layout = scene.chunk.steps[0].side(Side::Item).clone();
-    let last_slot = layout.row_count() - 1;
-    let row = scene.chunk.words[layout.rows.start + last_slot];
-    scene.chunk.words[layout.rows.start + last_slot] = 30;
-    for page_rows in [None, Some(4)] {
-        let (compact, status) = gather(&scene, gpu, page_rows, false);
-        assert_eq!(status, STATUS_BAD_ROW);
-        assert_eq!(compact[last_slot * (ROW_HEADER + 8)], GARBAGE);
-        let (_, status) = update(&scene, gpu, page_rows, &[0.1; 60], &other_rows(&scene));
-        assert_eq!(status, STATUS_BAD_ROW);
-    }
-    scene.chunk.words[layout.rows.start + last_slot] = row;
-    let at = row as usize * scene.record_len() + dotcart::model::LAST_STEP;
-    scene.records[at] = STEP as f32;
-    assert_eq!(gather(&scene, gpu, None, false).1, STATUS_BAD_STEP);
-    let (_, status) = update(&scene, gpu, None, &[0.1; 60], &other_rows(&scene));
-    assert_eq!(status, STATUS_BAD_STEP);
+    for teams in both_teams(8) {
+        let mut scene = Scene::new(teams, OptimizerChoice::Adam, 30, 60, false);
+        let layout = scene.chunk.steps[0].side(Side::Item).clone();
+        let last_slot = layout.row_count() - 1;
+        let row = scene.chunk.words[layout.rows.start + last_slot];
+        scene.chunk.words[layout.rows.start + last_slot] = 30;
+        for page_rows in [None, Some(4)] {
+            let (compact, status) = gather(&scene, gpu, page_rows, false);
+            assert_eq!(status, STATUS_BAD_ROW);
+            assert_eq!(compact[last_slot * scene.factor_len()], GARBAGE);
+            let (_, status) = update(&scene, gpu, page_rows, &compact, &[0.1; 60], &other_rows(&scene));
+            assert_eq!(status, STATUS_BAD_ROW);
+        }
+        scene.chunk.words[layout.rows.start + last_slot] = row;
+        let at = row as usize * scene.record_len() + LAST_STEP;
+        scene.records[at] = STEP as f32;
+        let (mut compact, status) = gather(&scene, gpu, None, false);
+        assert_eq!(status, STATUS_BAD_STEP);
+        compact[last_slot * scene.factor_len() + LAST_STEP] = STEP as f32;
+        let (_, status) = update(&scene, gpu, None, &compact, &[0.1; 60], &other_rows(&scene));
+        assert_eq!(status, STATUS_BAD_STEP);
 
-    scene.records[at] = 0.0;
-    scene.chunk.words[layout.starts.end - 1] = 61;
-    let (_, status) = update(&scene, gpu, None, &[0.1; 60], &other_rows(&scene));
-    assert_eq!(status, STATUS_BAD_SAMPLE);
+        scene.records[at] = 0.0;
+        let (compact, _) = gather(&scene, gpu, None, false);
+        scene.chunk.words[layout.starts.end - 1] = 61;
+        let (_, status) = update(&scene, gpu, None, &compact, &[0.1; 60], &other_rows(&scene));
+        assert_eq!(status, STATUS_BAD_SAMPLE);
+    }
 }
 
 const L2: f32 = 0.01;
 
 fn other_rows(scene: &Scene) -> Vec<f32> {
     let rows = scene.chunk.steps[0].side(Side::User).row_count();
-    factor_rows(&mut rng(1), rows, scene.dim)
+    factor_rows(&mut rng(1), rows, scene.teams.dim())
 }
 
 fn gradients<'a>(scene: &'a Scene, gradient: &'a [f32], other: &'a [f32]) -> cpu::update_rows::Gradients<'a> {
@@ -227,21 +265,28 @@ fn gradients<'a>(scene: &'a Scene, gradient: &'a [f32], other: &'a [f32]) -> cpu
 fn piece_sums(scene: &Scene, gradient: &[f32], other: &[f32]) -> Vec<f32> {
     let step = &scene.chunk.steps[0];
     let plan = scene.chunk.side(step, Side::Item);
-    let mut sums = vec![0.0; step.side(Side::Item).piece_count() * (ROW_HEADER + scene.dim)];
+    let mut sums = vec![0.0; step.side(Side::Item).piece_count() * scene.factor_len()];
     let gradients = gradients(scene, gradient, other);
     let pieces = plan.pieces.as_chunks::<2>().0;
-    for (&[begin, end], sum) in pieces.iter().zip(sums.chunks_exact_mut(ROW_HEADER + scene.dim)) {
+    for (&[begin, end], sum) in pieces.iter().zip(sums.chunks_exact_mut(scene.factor_len())) {
         cpu::sum_pieces::sum_piece(&plan.samples[begin as usize..end as usize], &gradients, sum);
     }
     sums
 }
 
-/// The item side's records after the step, and the status.
-fn update(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, gradient: &[f32], other: &[f32]) -> (Vec<f32>, u32) {
+/// The item side's records after the step that begins with the compact rows `settled`, and the status.
+fn update(
+    scene: &Scene,
+    gpu: Gpu,
+    page_rows: Option<usize>,
+    settled: &[f32],
+    gradient: &[f32],
+    other: &[f32],
+) -> (Vec<f32>, u32) {
     let step = &scene.chunk.steps[0];
     let (layout, users) = (step.side(Side::Item), step.side(Side::User));
-    let (table, schedule, status) = (scene.table(gpu, page_rows), scene.schedule_table(gpu), status(gpu));
-    let kernel = UpdateRows::new(scene.dim);
+    let (table, status) = (scene.table(gpu, page_rows), status(gpu));
+    let kernel = UpdateRows::new(scene.teams, scene.schedule.optimizer());
     let plan = upload(gpu, &scene.chunk.words);
     let (gradient_buffer, other_buffer) = (upload(gpu, gradient), upload(gpu, other));
     // Of a spoiled plan no sums can be made; the kernel has to find out before it wants them.
@@ -251,14 +296,14 @@ fn update(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, gradient: &[f32], o
     } else {
         Vec::new()
     };
-    let sums = upload(gpu, &sums);
+    let (settled, sums) = (upload(gpu, settled), upload(gpu, &sums));
     for page in table.touched(&scene.chunk.words[layout.rows.clone()]) {
         kernel.launch(
             gpu,
             &plan,
-            &schedule,
             &gradient_buffer,
             &other_buffer,
+            &settled,
             &sums,
             page.records,
             &status,
@@ -276,7 +321,8 @@ fn update(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, gradient: &[f32], o
                 first_row: page.rows.start as u32,
                 page_rows: page.rows.len() as u32,
                 step: STEP,
-                lazy: 0,
+                step_size: scene.schedule.step_size(STEP),
+                clip: scene.schedule.clip(),
                 l2_share: 2.0 * L2 / step.batch() as f32,
             },
         );
@@ -289,38 +335,25 @@ fn update(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, gradient: &[f32], o
 #[track_caller]
 fn check_update(scene: &Scene, gpu: Gpu, pages: &[Option<usize>]) {
     let step = &scene.chunk.steps[0];
-    let samples = step.batch();
-    let gradient = uniform(&mut rng(2), samples, -1.0, 1.0);
+    let gradient = uniform(&mut rng(2), step.batch(), -1.0, 1.0);
     let other = other_rows(scene);
     let plan = scene.chunk.side(step, Side::Item);
     let mut expected = scene.records.clone();
-    let gradients = gradients(scene, &gradient, &other);
-    let mut settled = vec![0.0; plan.rows.len() * (ROW_HEADER + scene.dim)];
-    cpu::gather_rows::gather_rows(
-        plan.rows,
-        &scene.records,
-        0,
-        &scene.schedule,
-        STEP - 1,
-        false,
-        scene.dim,
-        &mut settled,
-    );
-    let slots = 0..plan.rows.len();
     cpu::update_rows::update_rows(
         &plan,
-        slots,
-        &gradients,
+        0..plan.rows.len(),
+        &gradients(scene, &gradient, &other),
         &scene.schedule,
         STEP,
-        &settled,
+        &scene.gathered(plan.rows, false),
         &mut expected,
         0,
     );
+    let settled = scene.gathered_with_headers(plan.rows, false);
     for &page_rows in pages {
-        let (received, status) = update(scene, gpu, page_rows, &gradient, &other);
-        let what = format!("dim {}, {samples} samples, pages of {page_rows:?}", scene.dim);
-        assert_records_close(&what, &received, &expected, scene.dim, ATOL, RTOL);
+        let (received, status) = update(scene, gpu, page_rows, &settled, &gradient, &other);
+        let what = format!("{}, pages of {page_rows:?}", scene.what());
+        assert_records_close(&what, &received, &expected, scene.record_len(), ATOL, RTOL);
         assert_eq!(status, 0);
     }
 }
@@ -330,8 +363,39 @@ fn update_rows_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     let crossed = DIMS.into_iter().flat_map(|dim| SIZES.map(|rows| (dim, rows)));
     for (dim, rows) in crossed.chain([(4, 5), (512, 20)]) {
-        let scene = Scene::touching_all(dim, rows);
-        check_update(&scene, gpu, &[None, Some(1), Some(7), Some(100)]);
+        for teams in both_teams(dim) {
+            let scene = Scene::touching_all(teams, OptimizerChoice::Adam, rows);
+            check_update(&scene, gpu, &[None, Some(7), Some(100)]);
+        }
+    }
+}
+
+#[test]
+fn every_optimizer_equals_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    for optimizer in OPTIMIZERS {
+        for (dim, rows) in [(4, 33), (20, 9), (64, 130), (100, 17), (512, 5)] {
+            for teams in both_teams(dim) {
+                check_update(
+                    &Scene::touching_all(teams, optimizer, rows),
+                    gpu,
+                    &[None, Some(1), Some(7)],
+                );
+                check_update(&Scene::new(teams, optimizer, 40, 300, true), gpu, &[None, Some(16)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_are_clipped_as_the_twin_clips_them() {
+    let Some(gpu) = gpu() else { return };
+    for optimizer in OPTIMIZERS {
+        for teams in both_teams(36) {
+            let mut scene = Scene::new(teams, optimizer, 40, 300, true);
+            scene.schedule = Schedule::new(500, LearningRate::constant(1e-2), optimizer, 0.3);
+            check_update(&scene, gpu, &[None]);
+        }
     }
 }
 
@@ -339,8 +403,11 @@ fn update_rows_equals_its_twin() {
 fn a_row_that_takes_the_whole_batch_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     for (dim, samples) in [(8, 33), (16, 8192), (64, 1000)] {
-        check_update(&Scene::new(dim, 1, samples, true), gpu, &[None]);
-        check_update(&Scene::new(dim, 40, samples, true), gpu, &[None, Some(2)]);
+        for teams in both_teams(dim) {
+            let scene = |rows| Scene::new(teams, OptimizerChoice::Adam, rows, samples, true);
+            check_update(&scene(1), gpu, &[None]);
+            check_update(&scene(40), gpu, &[None, Some(2)]);
+        }
     }
 }
 
@@ -349,15 +416,15 @@ fn update_rows_goes_past_65535_workgroups() {
     let Some(gpu) = gpu() else { return };
     // So many records would take more than this driver's 128 MiB. So nearly all slots name rows of other pages, which are
     // reported and left alone; the last few are a real step.
-    let (dim, rows) = (16, 5);
-    let scene = Scene::new(dim, rows, 60, false);
+    let (teams, rows) = (both_teams(36)[0], 5);
+    let scene = Scene::new(teams, OptimizerChoice::Adam, rows, 60, false);
     let (step, gradient, other) = (
         &scene.chunk.steps[0],
         uniform(&mut rng(3), 60, -1.0, 1.0),
         other_rows(&scene),
     );
     let (layout, users) = (step.side(Side::Item), step.side(Side::User));
-    let spare = 65_540 * teams(dim);
+    let spare = 65_540 * teams.per_workgroup();
     // What is indexed by slot stands behind the plan a second time, after as many words to spare.
     let mut words = scene.chunk.words.clone();
     let [rows_at, starts_at, first_piece_at] = [&layout.rows, &layout.starts, &layout.first_piece].map(|range| {
@@ -366,14 +433,17 @@ fn update_rows_goes_past_65535_workgroups() {
         words.extend_from_slice(&scene.chunk.words[range.clone()]);
         at
     });
+    let settled = scene.gathered_with_headers(&scene.chunk.words[layout.rows.clone()], false);
+    let mut all_settled = vec![GARBAGE; spare * scene.factor_len()];
+    all_settled.extend_from_slice(&settled);
     let (table, status) = (scene.table(gpu, None), status(gpu));
     let page = table.touched(&[0]).next().unwrap();
-    UpdateRows::new(dim).launch(
+    UpdateRows::new(teams, OptimizerChoice::Adam).launch(
         gpu,
         &upload(gpu, &words),
-        &scene.schedule_table(gpu),
         &upload(gpu, &gradient),
         &upload(gpu, &other),
+        &upload(gpu, &all_settled),
         &upload(gpu, &piece_sums(&scene, &gradient, &other)),
         page.records,
         &status,
@@ -391,13 +461,14 @@ fn update_rows_goes_past_65535_workgroups() {
             first_row: 0,
             page_rows: rows as u32,
             step: STEP,
-            lazy: 0,
+            step_size: scene.schedule.step_size(STEP),
+            clip: scene.schedule.clip(),
             l2_share: 2.0 * L2 / 60.0,
         },
     );
     let mut received = vec![GARBAGE; scene.records.len()];
     table.read(0, &mut received).unwrap();
-    let (expected, _) = update(&scene, gpu, None, &gradient, &other);
-    assert_records_close("records", &received, &expected, dim, 0.0, 0.0);
+    let (expected, _) = update(&scene, gpu, None, &settled, &gradient, &other);
+    assert_records_close("records", &received, &expected, scene.record_len(), 0.0, 0.0);
     assert_eq!(read_status(gpu, &status), STATUS_BAD_ROW);
 }

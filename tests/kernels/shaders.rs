@@ -1,6 +1,7 @@
 //! Shaders without a device: they compose, they are valid, and they agree with their launchers.
 
-use dotcart::engine::gpu::{SPECS, constants};
+use crate::support::{OPTIMIZERS, both_teams};
+use dotcart::engine::gpu::{SPECS, training_constants};
 use dotcart::launch::{Binding, KernelSpec};
 use dotcart::shader::{COMMON, SHADERS, compose, validate};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner, back, valid::ModuleInfo};
@@ -13,9 +14,14 @@ const WORKGROUP_BYTES: u32 = 16_384;
 
 fn for_each_module(check: impl Fn(&KernelSpec, &Module, &ModuleInfo)) {
     for spec in SPECS {
-        for dim in DIMS {
-            let text = compose(spec.name, &constants(dim));
-            let (module, info) = validate(&text).unwrap_or_else(|error| panic!("{}, dim {dim}: {error}", spec.name));
+        for (teams, optimizer) in DIMS
+            .into_iter()
+            .flat_map(both_teams)
+            .flat_map(|teams| OPTIMIZERS.map(|optimizer| (teams, optimizer)))
+        {
+            let text = compose(spec.name, &training_constants(teams, optimizer));
+            let (module, info) =
+                validate(&text).unwrap_or_else(|error| panic!("{}, {teams:?}, {optimizer:?}: {error}", spec.name));
             check(spec, &module, &info);
         }
     }

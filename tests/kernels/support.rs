@@ -1,8 +1,9 @@
 //! Random inputs, plans, and comparisons that say what differs.
 
 use dotcart::config::OptimizerChoice;
-use dotcart::device::{Buffer, Gpu, Word};
+use dotcart::device::{AdapterKind, Buffer, Gpu, Word};
 use dotcart::engine::TrainerSetup;
+use dotcart::engine::gpu::teams::Teams;
 use dotcart::model::{LAST_STEP, ModelShape, ROW_HEADER};
 use dotcart::optimizer::LearningRate;
 use dotcart::plan::{PlanChunk, Sample};
@@ -19,6 +20,18 @@ pub const RTOL: f32 = 3e-5;
 pub const DIMS: [usize; 6] = [8, 16, 32, 64, 100, 128];
 /// Sizes around which work is cut; that nothing is done for 0 is one branch of `Gpu::launch`, tested with `pair_logits`.
 pub const SIZES: [usize; 4] = [1, 255, 256, 257];
+
+pub const OPTIMIZERS: [OptimizerChoice; 4] = [
+    OptimizerChoice::Adam,
+    OptimizerChoice::LazyAdam,
+    OptimizerChoice::Adagrad,
+    OptimizerChoice::Sgd,
+];
+
+/// The teams of a graphics card and those of a software driver; both run on any adapter.
+pub fn both_teams(dim: usize) -> [Teams; 2] {
+    [AdapterKind::Discrete, AdapterKind::Software].map(|kind| Teams::new(kind, dim))
+}
 
 /// What output buffers hold before a kernel: no test leans on zeroed memory.
 pub const GARBAGE: f32 = -12345.0;
@@ -41,9 +54,9 @@ pub fn factor_rows(rng: &mut ChaCha8Rng, rows: usize, dim: usize) -> Vec<f32> {
     factors
 }
 
-/// Records in the midst of a training: m and v of a plausible size, last touched at steps `0..=last`; one in eight never.
-pub fn records(rng: &mut ChaCha8Rng, rows: usize, dim: usize, last: u32) -> Vec<f32> {
-    let length = ROW_HEADER + 3 * dim;
+/// Records in the midst of a training: state of a plausible size, last touched at steps `0..=last`; one in eight never.
+pub fn records(rng: &mut ChaCha8Rng, rows: usize, dim: usize, optimizer: OptimizerChoice, last: u32) -> Vec<f32> {
+    let length = setup(0, 0, dim, optimizer).record_len();
     let mut records = vec![0.0; rows * length];
     for record in records.chunks_exact_mut(length) {
         let touched = if rng.random_range(0..8) == 0 {
@@ -51,21 +64,24 @@ pub fn records(rng: &mut ChaCha8Rng, rows: usize, dim: usize, last: u32) -> Vec<
         } else {
             rng.random_range(1..=last)
         };
-        record[0] = rng.random_range(-1.0..1.0);
-        for weight in &mut record[ROW_HEADER..ROW_HEADER + dim] {
-            *weight = rng.random_range(-1.0..1.0);
+        let (header, rest) = record.split_at_mut(ROW_HEADER);
+        let (weights, moments) = rest.split_at_mut(dim);
+        weights.fill_with(|| rng.random_range(-1.0..1.0));
+        header[0] = rng.random_range(-1.0..1.0);
+        header[LAST_STEP] = touched as f32;
+        if touched == 0 {
+            continue;
         }
-        if touched > 0 {
-            record[1] = rng.random_range(-0.1..0.1);
-            record[2] = rng.random_range(1e-4..1e-2);
-            for m in &mut record[ROW_HEADER + dim..ROW_HEADER + 2 * dim] {
-                *m = rng.random_range(-0.1..0.1);
-            }
-            for v in &mut record[ROW_HEADER + 2 * dim..] {
-                *v = rng.random_range(1e-4..1e-2);
-            }
+        if optimizer == OptimizerChoice::Adagrad {
+            header[1..LAST_STEP].fill_with(|| rng.random_range(1e-3..1.0));
         }
-        record[LAST_STEP] = touched as f32;
+        if optimizer.has_moments() {
+            header[1] = rng.random_range(-0.1..0.1);
+            header[2] = rng.random_range(1e-4..1e-2);
+            let (m, v) = moments.split_at_mut(dim);
+            m.fill_with(|| rng.random_range(-0.1..0.1));
+            v.fill_with(|| rng.random_range(1e-4..1e-2));
+        }
     }
     records
 }
@@ -93,13 +109,13 @@ pub fn chunk(step: u32, batch: &[Sample]) -> PlanChunk {
     chunk
 }
 
-pub fn setup(users: usize, items: usize, dim: usize) -> TrainerSetup {
+pub fn setup(users: usize, items: usize, dim: usize, optimizer: OptimizerChoice) -> TrainerSetup {
     TrainerSetup {
         shape: ModelShape { users, items, dim },
         seed: 7,
         steps: 500,
         learning_rate: LearningRate::constant(1e-2),
-        optimizer: OptimizerChoice::Adam,
+        optimizer,
         l2: 1e-3,
         clip: 0.0,
     }
@@ -145,10 +161,9 @@ pub fn assert_close_by(what: &str, received: &[f32], expected: &[f32], atol: f32
     }
 }
 
-/// As [`assert_close`] for records, whose last step has to be the same.
+/// As [`assert_close`] for records of `length` words, whose last step has to be the same.
 #[track_caller]
-pub fn assert_records_close(what: &str, received: &[f32], expected: &[f32], dim: usize, atol: f32, rtol: f32) {
-    let length = ROW_HEADER + 3 * dim;
+pub fn assert_records_close(what: &str, received: &[f32], expected: &[f32], length: usize, atol: f32, rtol: f32) {
     let split = |records: &[f32]| {
         let mut records = records.to_vec();
         let steps: Vec<u32> = records

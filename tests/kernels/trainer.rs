@@ -1,12 +1,13 @@
 //! Training and its state: the gpu engine against the cpu engine, and against itself.
 
 use crate::gpu::gpu;
-use crate::support::{assert_close_by, assert_records_close, batch, chunk, rng, setup};
-use dotcart::device::Gpu;
+use crate::support::{OPTIMIZERS, assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
+use dotcart::config::OptimizerChoice;
+use dotcart::device::{AdapterKind, Gpu};
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
-use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup};
+use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
 use dotcart::model::Side;
 use dotcart::plan::PlanChunk;
 use rand::RngExt;
@@ -15,6 +16,10 @@ use rand::RngExt;
 /// almost nothing may turn its step by a good part of its size: 1e-4 is a hundredth of one step.
 const ATOL: f32 = 1e-4;
 const RTOL: f32 = 1e-3;
+
+fn setup(users: usize, items: usize, dim: usize) -> TrainerSetup {
+    setup_for(users, items, dim, OptimizerChoice::Adam)
+}
 
 /// Random chunks of 1 to 4 steps, `steps` in all, after step `after`.
 fn chunks(seed: u64, setup: &TrainerSetup, after: u32, steps: u32) -> Vec<PlanChunk> {
@@ -45,18 +50,18 @@ fn train(trainer: &mut dyn Trainer, chunks: &[PlanChunk]) -> Vec<StepStatistics>
 
 fn table(trainer: &mut dyn Trainer, side: Side) -> Vec<f32> {
     let shape = trainer.shape();
-    let mut records = vec![0.0; shape.rows(side) * shape.record_len(dotcart::config::OptimizerChoice::Adam)];
+    let mut records = vec![0.0; shape.rows(side) * shape.record_len(trainer.schedule().optimizer())];
     trainer.read_records(side, 0, &mut records).unwrap();
     records
 }
 
 #[track_caller]
 fn assert_same_state(gpu: &mut dyn Trainer, cpu: &mut dyn Trainer) {
-    let dim = gpu.shape().dim;
+    let length = gpu.shape().record_len(gpu.schedule().optimizer());
     assert_eq!(gpu.step(), cpu.step());
     for side in Side::BOTH {
         let (received, expected) = (table(gpu, side), table(cpu, side));
-        assert_records_close(side.name(), &received, &expected, dim, ATOL, RTOL);
+        assert_records_close(side.name(), &received, &expected, length, ATOL, RTOL);
     }
     assert_close_by("head", &gpu.head().unwrap(), &cpu.head().unwrap(), ATOL, RTOL);
 }
@@ -91,15 +96,36 @@ fn thirty_steps_equal_the_cpu_engine() {
 }
 
 #[test]
-fn lazy_adam_equals_the_cpu_engine() {
+fn every_optimizer_equals_the_cpu_engine() {
     let Some(gpu) = gpu() else { return };
-    let mut setup = setup(120, 40, 8);
-    setup.optimizer = dotcart::config::OptimizerChoice::LazyAdam;
-    let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(50));
-    let chunks = chunks(2, &setup, 0, 12);
-    train(&mut on_gpu, &chunks);
-    train(&mut on_cpu, &chunks);
-    assert_same_state(&mut on_gpu, &mut on_cpu);
+    for optimizer in OPTIMIZERS {
+        for (clip, page_rows) in [(0.0, None), (1e-4, Some(50))] {
+            let mut setup = setup_for(120, 40, 8, optimizer);
+            setup.clip = clip;
+            let (mut on_gpu, mut on_cpu) = both(gpu, &setup, page_rows);
+            let chunks = chunks(2, &setup, 0, 12);
+            let (received, expected) = (train(&mut on_gpu, &chunks), train(&mut on_cpu, &chunks));
+            assert_same_statistics(&received, &expected);
+            assert_same_state(&mut on_gpu, &mut on_cpu);
+        }
+    }
+}
+
+#[test]
+fn a_learning_rate_that_falls_unplanned_falls_as_on_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    for optimizer in OPTIMIZERS {
+        let setup = setup_for(200, 60, 16, optimizer);
+        let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(70));
+        for (seed, after) in [(12, 0), (13, 10), (14, 20)] {
+            let part = chunks(seed, &setup, after, 10);
+            train(&mut on_gpu, &part);
+            train(&mut on_cpu, &part);
+            reduce_learning_rate(&mut on_gpu, 0.3).unwrap();
+            reduce_learning_rate(&mut on_cpu, 0.3).unwrap();
+        }
+        assert_same_state(&mut on_gpu, &mut on_cpu);
+    }
 }
 
 #[test]
@@ -229,6 +255,21 @@ fn a_row_beyond_the_table_is_an_error() {
         assert_status(trainer.finish(), STATUS_BAD_ROW);
         let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
         assert_status(trainer.score_pairs(&[1, 2], &[3, 30]), STATUS_BAD_ROW);
+    }
+}
+
+#[test]
+fn a_batch_that_a_driver_would_sum_short_is_an_error_before_the_first_step() {
+    let Some(gpu) = gpu() else { return };
+    let mut trainer = GpuTrainer::new(gpu, &setup(1, 1, 64), None).unwrap();
+    let sample = batch(&mut rng(15), 1, 1, 1, false)[0];
+    let result = trainer.train(chunk(1, &vec![sample; 530_000]));
+    match gpu.adapter().kind {
+        AdapterKind::Software => {
+            assert!(matches!(result, Err(EngineError::BatchTooLarge { .. })), "{result:?}");
+            assert_eq!(trainer.step(), 0);
+        }
+        _ => assert!(result.is_ok(), "{result:?}"),
     }
 }
 

@@ -14,7 +14,7 @@ pub mod score_block;
 pub mod score_top_k;
 mod scorer;
 pub mod sum_pieces;
-mod table;
+pub mod table;
 pub mod thresholds;
 mod trainer;
 pub mod update_head;

@@ -3,13 +3,13 @@
 //! Each file named like a shader launches it and says what it binds; the file of that name under `cpu` is its twin.
 //! `table` keeps a table in pages, `trainer` and `scorer` put the kernels in order.
 //!
-//! A *team* of [`lanes`] threads takes a row or a sample, each thread every `lanes`-th column of four numbers, so that
-//! neighbouring threads read neighbouring words. Teams meet in workgroup memory and add in fixed order; nothing needs
-//! subgroups, float atomics or more than eight buffers.
+//! `teams` says how rows and samples are spread over threads. No kernel binds more than eight buffers.
 //!
-//! Memory traffic of a training step, in rows of `dim` words for each touched row: `gather_rows` reads weight, m and v and
-//! writes the settled weight, `update_rows` reads and writes weight, m and v: 10. It works the catch-up out a second time
-//! rather than let `gather_rows` write back what it settled, which would make 13 and let looking change the state.
+//! Memory traffic of a training step with Adam, in rows of `dim` words for each touched row: `gather_rows` reads weight, m and
+//! v and writes the settled weight; `update_rows` reads m, v and the settled weight, which is still in a cache, and writes
+//! weight, m and v: 10, of which 8 are the record's. A row that missed no step costs 8, one that no step has touched yet 6.
+//! `gather_rows` could write back what it settled, which would spare `update_rows` the decay; but then looking at a model
+//! would change its state. Each launcher's file says what its kernel moves in bytes.
 
 pub mod gather_rows;
 pub mod merge_top_k;
@@ -19,21 +19,21 @@ pub mod score_top_k;
 pub mod scorer;
 pub mod sum_pieces;
 pub mod table;
+pub mod teams;
 pub mod trainer;
 pub mod update_head;
 pub mod update_rows;
 
-use crate::config::MAX_DIM;
+use crate::config::{MAX_DIM, OptimizerChoice};
 use crate::launch::KernelSpec;
-use crate::model::ROW_HEADER;
+use crate::model::{ModelShape, ROW_HEADER};
 use crate::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
 use crate::plan::{NO_PIECE, PIECE};
 use crate::shader::Constant;
+use teams::Teams;
 
 /// Threads of a workgroup, except where a kernel says otherwise.
 pub const WORKGROUP: usize = 128;
-/// A team is at most this wide.
-const MAX_LANES: usize = 16;
 /// Loop iterations that a thread may take: Mesa's software driver ends a shader there, without a word
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS`).
 pub const MAX_TRIPS: usize = 65_535;
@@ -59,21 +59,6 @@ pub const SPECS: [&KernelSpec; 8] = [
     &update_rows::SPEC,
 ];
 
-/// Threads that share a row of `dim` columns: a power of two.
-pub fn lanes(dim: usize) -> usize {
-    (dim / 4).next_power_of_two().min(MAX_LANES)
-}
-
-/// Rows or samples that a workgroup takes.
-pub fn teams(dim: usize) -> usize {
-    WORKGROUP / lanes(dim)
-}
-
-/// Workgroups for `count` rows or samples.
-fn workgroups(count: usize, dim: usize) -> usize {
-    count.div_ceil(teams(dim))
-}
-
 /// What every shader's prelude says.
 ///
 /// Panics unless `dim` is a multiple of 4 from 4 to [`MAX_DIM`].
@@ -85,10 +70,7 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     let counts = [
         ("DIM4", dim / 4),
         ("FACTOR4", (ROW_HEADER + dim) / 4),
-        ("RECORD4", (ROW_HEADER + 3 * dim) / 4),
         ("WORKGROUP", WORKGROUP),
-        ("LANES", lanes(dim)),
-        ("TEAMS", teams(dim)),
         ("PIECE", PIECE),
         ("TILE", score_top_k::TILE),
         ("QUERIES", score_top_k::QUERIES),
@@ -118,4 +100,23 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     let words = words.map(|(name, value)| Constant::U32(name, value));
     let numbers = numbers.map(|(name, value)| Constant::F32(name, value));
     counts.into_iter().chain(words).chain(numbers).collect()
+}
+
+/// What the preludes of the training kernels say: [`Teams::constants`] and the optimiser with its record.
+pub fn training_constants(teams: Teams, optimizer: OptimizerChoice) -> Vec<Constant> {
+    let shape = ModelShape {
+        users: 0,
+        items: 0,
+        dim: teams.dim(),
+    };
+    let words = [
+        ("RECORD4", shape.record_len(optimizer) as u32 / 4),
+        ("OPTIMIZER", optimizer as u32),
+        ("ADAM", OptimizerChoice::Adam as u32),
+        ("LAZY_ADAM", OptimizerChoice::LazyAdam as u32),
+        ("ADAGRAD", OptimizerChoice::Adagrad as u32),
+        ("SGD", OptimizerChoice::Sgd as u32),
+    ];
+    let words = words.map(|(name, value)| Constant::U32(name, value));
+    teams.constants().into_iter().chain(words).collect()
 }

@@ -1,6 +1,10 @@
 //! Launches `shaders/pair_forward.wgsl`: loss and gradient of each sample, and the sums for the head.
+//!
+//! Bytes for each sample: reads 16 (slots, target, weight) and 2 (4 + 4 dim) of compact rows, writes 4, and 16 a group of
+//! samples. The compact rows of a batch are what `gather_rows` has just written: most of these reads are met by a cache.
 
-use super::{WORKGROUP, constants, workgroups};
+use super::WORKGROUP;
+use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 
@@ -38,18 +42,18 @@ params! {
 #[derive(Clone, Debug)]
 pub struct PairForward {
     kernel: Kernel,
-    dim: usize,
+    teams: Teams,
 }
 
 impl PairForward {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
-        Self { kernel, dim }
+    pub fn new(teams: Teams) -> Self {
+        let kernel = Kernel::new(&SPEC, &teams.constants());
+        Self { kernel, teams }
     }
 
     /// Partial sums that `samples` samples leave.
     pub fn partials(&self, samples: usize) -> usize {
-        workgroups(samples, self.dim)
+        self.teams.workgroups(samples)
     }
 
     /// Queues all samples.

@@ -1,6 +1,9 @@
 //! Launches `shaders/pair_logits.wgsl`: the logit of each sample from the compact rows of both sides.
+//!
+//! Bytes for each sample: reads 8 (slots) and 2 (4 + 4 dim) of compact rows, writes 4.
 
-use super::{WORKGROUP, constants, workgroups};
+use super::WORKGROUP;
+use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 
@@ -33,13 +36,13 @@ params! {
 #[derive(Clone, Debug)]
 pub struct PairLogits {
     kernel: Kernel,
-    dim: usize,
+    teams: Teams,
 }
 
 impl PairLogits {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
-        Self { kernel, dim }
+    pub fn new(teams: Teams) -> Self {
+        let kernel = Kernel::new(&SPEC, &teams.constants());
+        Self { kernel, teams }
     }
 
     /// Queues all samples.
@@ -54,7 +57,7 @@ impl PairLogits {
         status: &Buffer,
         params: &Params,
     ) {
-        let workgroups = workgroups(params.samples as usize, self.dim);
+        let workgroups = self.teams.workgroups(params.samples as usize);
         let buffers = [plan, users, items, head, logits, status];
         gpu.launch(&self.kernel, &buffers, params, workgroups);
     }

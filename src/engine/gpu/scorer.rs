@@ -8,6 +8,7 @@
 use super::merge_top_k::{self, FAN_IN, MergeTopK};
 use super::pair_logits::{self, PairLogits};
 use super::score_top_k::{self, NO_KEY, QUERIES, ScoreTopK, TILE, lay_out, score_of};
+use super::teams::Teams;
 use crate::device::{Buffer, DeviceError, Gpu, Pending};
 use crate::engine::cpu::CpuScorer;
 use crate::engine::{EngineError, Query, ScoredItem, Scorer};
@@ -80,7 +81,7 @@ impl<'a> GpuScorer<'a> {
             pages: rows.enumerate().map(page).collect::<Result<_, DeviceError>>()?,
             score_top_k: ScoreTopK::new(dim),
             merge_top_k: MergeTopK::new(dim),
-            pair_logits: PairLogits::new(dim),
+            pair_logits: PairLogits::new(Teams::new(gpu.adapter().kind, dim)),
         })
     }
 

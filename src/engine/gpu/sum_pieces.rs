@@ -1,6 +1,10 @@
 //! Launches `shaders/sum_pieces.wgsl`: the gradient sums of the pieces of long rows.
+//!
+//! Bytes for each sample of a long row: reads 12 (number, slot, gradient) and 4 dim of a compact row; for each piece: reads 8,
+//! writes 16 + 4 dim. A team that needs several passes for its columns reads the 12 once a pass.
 
-use super::{WORKGROUP, constants, workgroups};
+use super::WORKGROUP;
+use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 
@@ -34,13 +38,13 @@ params! {
 #[derive(Clone, Debug)]
 pub struct SumPieces {
     kernel: Kernel,
-    dim: usize,
+    teams: Teams,
 }
 
 impl SumPieces {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
-        Self { kernel, dim }
+    pub fn new(teams: Teams) -> Self {
+        let kernel = Kernel::new(&SPEC, &teams.constants());
+        Self { kernel, teams }
     }
 
     /// Queues all pieces.
@@ -54,7 +58,7 @@ impl SumPieces {
         status: &Buffer,
         params: &Params,
     ) {
-        let workgroups = workgroups(params.pieces as usize, self.dim);
+        let workgroups = self.teams.workgroups(params.pieces as usize);
         let buffers = [plan, gradient, other, sums, status];
         gpu.launch(&self.kernel, &buffers, params, workgroups);
     }

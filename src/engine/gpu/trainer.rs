@@ -1,20 +1,22 @@
 //! Training on the device.
 //!
-//! A chunk of planned steps goes up in one transfer; the launches of all its steps are queued, and nothing waits. Each step:
+//! A chunk of planned steps goes up in one transfer; the launches of all its steps are queued, and nothing waits. A step:
 //! `gather_rows` for the pages of both tables, `pair_forward`, for each side `sum_pieces` and `update_rows` page by page,
 //! `update_head`. The losses of a chunk come back in one copy, which the host looks at when later chunks are under way.
 //!
 //! Where no table needs a second page and no row is cut a step is six launches. Sums run in the order of the plan, so two
 //! runs on one device give the same bytes.
 
+use super::MAX_TRIPS;
 use super::gather_rows::{self, GatherRows};
 use super::pair_forward::{self, PairForward};
 use super::pair_logits::{self, PairLogits};
 use super::sum_pieces::{self, SumPieces};
 use super::table::Table;
+use super::teams::Teams;
 use super::update_head::{self, UpdateHead};
 use super::update_rows::{self, UpdateRows};
-use super::{MAX_TRIPS, lanes};
+use crate::config::OptimizerChoice;
 use crate::device::{AdapterKind, Buffer, DeviceError, Gpu, Pending};
 use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
 use crate::interaction::{ItemIndex, UserIndex};
@@ -38,6 +40,7 @@ pub struct GpuTrainer {
     l2: f32,
     schedule: Schedule,
     step: u32,
+    teams: Teams,
     kernels: Kernels,
     /// Records of users and of items.
     tables: [Table; 2],
@@ -60,14 +63,14 @@ struct Kernels {
 }
 
 impl Kernels {
-    fn new(dim: usize) -> Self {
+    fn new(teams: Teams, optimizer: OptimizerChoice) -> Self {
         Self {
-            gather_rows: GatherRows::new(dim),
-            pair_forward: PairForward::new(dim),
-            pair_logits: PairLogits::new(dim),
-            sum_pieces: SumPieces::new(dim),
-            update_rows: UpdateRows::new(dim),
-            update_head: UpdateHead::new(dim),
+            gather_rows: GatherRows::new(teams, optimizer),
+            pair_forward: PairForward::new(teams),
+            pair_logits: PairLogits::new(teams),
+            sum_pieces: SumPieces::new(teams),
+            update_rows: UpdateRows::new(teams, optimizer),
+            update_head: UpdateHead::new(teams, optimizer),
         }
     }
 }
@@ -134,7 +137,8 @@ impl GpuTrainer {
     /// Panics unless `setup.shape.dim` is a multiple of 4 from 4 to [`crate::config::MAX_DIM`].
     pub fn new(gpu: Gpu, setup: &TrainerSetup, page_rows: Option<usize>) -> Result<Self, EngineError> {
         let shape = setup.shape;
-        let kernels = Kernels::new(shape.dim);
+        let teams = Teams::new(gpu.adapter().kind, shape.dim);
+        let kernels = Kernels::new(teams, setup.optimizer);
         let schedule = setup.schedule();
         let table = |side: Side| {
             let name = match side {
@@ -148,6 +152,7 @@ impl GpuTrainer {
             shape,
             l2: setup.l2,
             step: 0,
+            teams,
             kernels,
             tables: [table(Side::User)?, table(Side::Item)?],
             schedule_table: gpu.upload("schedule", schedule.table().as_flattened().to_vec())?,
@@ -191,7 +196,6 @@ impl GpuTrainer {
     ) -> Result<(), EngineError> {
         assert_eq!(step.step, self.step + 1, "GpuTrainer: steps come in order");
         let samples = step.batch();
-        self.check_trips(samples)?;
         self.queue_gather(chunk, step, plan, false)?;
 
         let partials = self.kernels.pair_forward.partials(samples);
@@ -231,18 +235,29 @@ impl GpuTrainer {
                 partials: partials as u32,
                 statistics_at: statistics_at as u32,
                 step_size: self.schedule.step_size(step.step),
+                clip: self.schedule.clip(),
             },
         );
         self.step = step.step;
         Ok(())
     }
 
-    /// The longest loop of a kernel: a row that takes the whole batch, in pieces.
-    fn check_trips(&self, samples: usize) -> Result<(), EngineError> {
-        let columns = (self.shape.dim / 4).div_ceil(lanes(self.shape.dim));
-        let largest = (MAX_TRIPS / columns - columns) * PIECE;
-        // Only software drivers cut loops off (Mesa at 65,535 turns, silently); a card runs them to their end.
-        if samples > largest && self.gpu.adapter().kind == AdapterKind::Software {
+    /// Fails before anything is queued if a step is too large: its compact rows have to fit a buffer and, on a software
+    /// driver, a row that takes the whole batch a loop.
+    fn check_batch(&self, step: &StepLayout) -> Result<(), EngineError> {
+        let samples = step.batch();
+        let largest = self.gpu.adapter().max_buffer_bytes as usize / size_of::<f32>() / self.shape.factor_len();
+        if Side::BOTH.iter().any(|&side| step.side(side).row_count() > largest) {
+            return Err(EngineError::BatchTooLarge { samples, largest });
+        }
+        // Mesa's ends all loops of a thread at so many turns, silently; a card runs them to their end.
+        if self.gpu.adapter().kind != AdapterKind::Software {
+            return Ok(());
+        }
+        // Adagrad walks a row's samples once for their squares and once for the step.
+        let walks = 1 + usize::from(self.schedule.optimizer() == OptimizerChoice::Adagrad);
+        let largest = self.teams.most_terms(MAX_TRIPS / walks) * PIECE;
+        if samples > largest {
             return Err(EngineError::BatchTooLarge { samples, largest });
         }
         Ok(())
@@ -276,7 +291,6 @@ impl GpuTrainer {
                         first_row: page.rows.start as u32,
                         page_rows: page.rows.len() as u32,
                         now: self.step,
-                        lazy: u32::from(!self.schedule.catches_up()),
                         untouched_is_zero: u32::from(untouched_is_zero),
                     },
                 );
@@ -303,6 +317,7 @@ impl GpuTrainer {
         let scratch = &self.scratch;
         let piece_sums = &scratch.piece_sums[side as usize];
         let other = &scratch.compact[side.other() as usize];
+        let settled = &scratch.compact[side as usize];
         self.kernels.sum_pieces.launch(
             self.gpu,
             plan,
@@ -323,9 +338,9 @@ impl GpuTrainer {
             self.kernels.update_rows.launch(
                 self.gpu,
                 plan,
-                &self.schedule_table,
                 &scratch.gradient,
                 other,
+                settled,
                 piece_sums,
                 page.records,
                 &self.status,
@@ -343,7 +358,8 @@ impl GpuTrainer {
                     first_row: page.rows.start as u32,
                     page_rows: page.rows.len() as u32,
                     step: step.step,
-                    lazy: u32::from(!self.schedule.catches_up()),
+                    step_size: self.schedule.step_size(step.step),
+                    clip: self.schedule.clip(),
                     l2_share: 2.0 * self.l2 / samples as f32,
                 },
             );
@@ -383,6 +399,9 @@ impl Trainer for GpuTrainer {
     }
 
     fn train(&mut self, mut chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {
+        for step in &chunk.steps {
+            self.check_batch(step)?;
+        }
         // A copy goes up: the host still looks at the rows, to cut them into pages.
         let plan = self.gpu.upload("plan of a chunk", chunk.words.clone())?;
         let statistics = self.gpu.empty("statistics", chunk.steps.len())?;

@@ -1,6 +1,10 @@
-//! Launches `shaders/update_head.wgsl`: the batch's sums, then Adam on scale and bias.
+//! Launches `shaders/update_head.wgsl`: the batch's sums, then the optimiser's step of scale and bias.
+//!
+//! Bytes: reads 16 for each group of `pair_forward`; nothing else counts.
 
-use super::{WORKGROUP, constants};
+use super::teams::Teams;
+use super::{WORKGROUP, training_constants};
+use crate::config::OptimizerChoice;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 
@@ -18,6 +22,8 @@ params! {
         /// Where the step's loss goes in the statistics.
         pub statistics_at: u32,
         pub step_size: f32,
+        /// Gradients are clamped to `[-clip, clip]`.
+        pub clip: f32,
     }
 }
 
@@ -27,8 +33,8 @@ pub struct UpdateHead {
 }
 
 impl UpdateHead {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
+    pub fn new(teams: Teams, optimizer: OptimizerChoice) -> Self {
+        let kernel = Kernel::new(&SPEC, &training_constants(teams, optimizer));
         Self { kernel }
     }
 

@@ -1,6 +1,14 @@
-//! Launches `shaders/update_rows.wgsl`: gradient, catch-up and Adam for the touched rows of one page.
+//! Launches `shaders/update_rows.wgsl`: gradient and Adam for the touched rows of one page.
+//!
+//! Bytes for each touched row of `dim` weights, Adam: reads 12 (its number, start and first piece), 16 + 4 dim (the settled
+//! row, from a cache as a rule) and 8 dim (m, v; not of a row that no step has touched), writes 16 + 12 dim. Adagrad and SGD:
+//! reads 12 and 16 + 4 dim, writes 16 + 4 dim. For each sample of a short row: reads 12 (number, slot, gradient) and 4 dim of a
+//! compact row, Adagrad twice; for each piece of a long one 16 + 4 dim. A team that needs several passes for its columns reads
+//! the 12 of a sample once a pass.
 
-use super::{WORKGROUP, constants, workgroups};
+use super::teams::Teams;
+use super::{WORKGROUP, training_constants};
+use crate::config::OptimizerChoice;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 
@@ -8,9 +16,9 @@ pub const SPEC: KernelSpec = KernelSpec {
     name: "update_rows",
     bindings: &[
         input("plan"),
-        input("schedule"),
         input("gradient"),
         input("other"),
+        input("settled"),
         input("piece_sums"),
         output("records"),
         output("status"),
@@ -40,8 +48,10 @@ params! {
         pub page_rows: u32,
         /// The step that is taken.
         pub step: u32,
-        /// 1 if rows outside a batch stand still.
-        pub lazy: u32,
+        /// The optimiser's step size at that step.
+        pub step_size: f32,
+        /// Gradients are clamped to `[-clip, clip]`.
+        pub clip: f32,
         /// `2 l2 / samples`.
         pub l2_share: f32,
     }
@@ -50,13 +60,13 @@ params! {
 #[derive(Clone, Debug)]
 pub struct UpdateRows {
     kernel: Kernel,
-    dim: usize,
+    teams: Teams,
 }
 
 impl UpdateRows {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
-        Self { kernel, dim }
+    pub fn new(teams: Teams, optimizer: OptimizerChoice) -> Self {
+        let kernel = Kernel::new(&SPEC, &training_constants(teams, optimizer));
+        Self { kernel, teams }
     }
 
     /// Queues one page.
@@ -64,16 +74,16 @@ impl UpdateRows {
         &self,
         gpu: Gpu,
         plan: &Buffer,
-        schedule: &Buffer,
         gradient: &Buffer,
         other: &Buffer,
+        settled: &Buffer,
         piece_sums: &Buffer,
         records: &Buffer,
         status: &Buffer,
         params: &Params,
     ) {
-        let workgroups = workgroups(params.slots as usize, self.dim);
-        let buffers = [plan, schedule, gradient, other, piece_sums, records, status];
+        let workgroups = self.teams.workgroups(params.slots as usize);
+        let buffers = [plan, gradient, other, settled, piece_sums, records, status];
         gpu.launch(&self.kernel, &buffers, params, workgroups);
     }
 }

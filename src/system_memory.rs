@@ -1,0 +1,158 @@
+//! Memory as the system counts it: what this process holds and held, and how much it can have.
+//!
+//! Read from Linux's `/proc` and `/sys/fs/cgroup`; `None` where there are none.
+
+use std::path::Path;
+
+/// Bytes of this process in memory now.
+pub fn resident_bytes() -> Option<u64> {
+    kibibytes("/proc/self/status", "VmRSS:")
+}
+
+/// The most that this process ever had in memory.
+pub fn peak_resident_bytes() -> Option<u64> {
+    kibibytes("/proc/self/status", "VmHWM:")
+}
+
+/// What this process can have, all in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub bytes: u64,
+    /// Which limit it is, in words.
+    pub because: &'static str,
+}
+
+/// What this process has and could take beside it, by the tightest limit: memory that is free or can be freed, a control
+/// group's limit, or `ulimit -v` and `-d`. `None` where the system does not tell.
+pub fn room() -> Option<Room> {
+    let resident = resident_bytes()?;
+    let rest = [
+        (
+            kibibytes("/proc/meminfo", "MemAvailable:"),
+            "this machine's free memory",
+        ),
+        (group_rest_bytes(), "the limit of its control group"),
+        (process_rest_bytes(), "the limit of the process, see `ulimit -a`"),
+    ];
+    let rest = rest.into_iter().filter_map(|(bytes, because)| Some((bytes?, because)));
+    let (rest, because) = rest.min_by_key(|(bytes, _)| *bytes)?;
+    Some(Room {
+        bytes: resident + rest,
+        because,
+    })
+}
+
+/// What is left of the limits that a shell or a batch system has set for this process.
+#[cfg(unix)]
+fn process_rest_bytes() -> Option<u64> {
+    let rest = |resource, used: &str| {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: a query into a structure of ours.
+        let asked = unsafe { libc::getrlimit(resource, &raw mut limit) };
+        let is_set = asked == 0 && limit.rlim_cur != libc::RLIM_INFINITY;
+        is_set.then(|| {
+            limit
+                .rlim_cur
+                .saturating_sub(kibibytes("/proc/self/status", used).unwrap_or(0))
+        })
+    };
+    let limits = [rest(libc::RLIMIT_AS, "VmSize:"), rest(libc::RLIMIT_DATA, "VmData:")];
+    limits.into_iter().flatten().min()
+}
+
+#[cfg(not(unix))]
+fn process_rest_bytes() -> Option<u64> {
+    None
+}
+
+/// What is left of the tightest limit of the control group that this process runs in, and of those above it.
+fn group_rest_bytes() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let rests = groups.lines().filter_map(|line| {
+        // `0::/path` is version 2, `4:memory:/path` version 1.
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        let (root, files) = match controllers {
+            "" => ("/sys/fs/cgroup", ["memory.max", "memory.current", "inactive_file"]),
+            "memory" => (
+                "/sys/fs/cgroup/memory",
+                ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"],
+            ),
+            _ => return None,
+        };
+        let ancestors = Path::new(path.trim_start_matches('/')).ancestors();
+        ancestors
+            .filter_map(|group| rest_of_group(&Path::new(root).join(group), files))
+            .min()
+    });
+    rests.min()
+}
+
+/// Limit minus use of one group. File pages count as used, but the system takes them back before it kills.
+fn rest_of_group(folder: &Path, [limit, used, cache]: [&str; 3]) -> Option<u64> {
+    let number = |name: &str| {
+        std::fs::read_to_string(folder.join(name))
+            .ok()?
+            .trim()
+            .parse::<u64>()
+            .ok()
+    };
+    let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let used = number(used)?.saturating_sub(value_of(&stat, cache).unwrap_or(0));
+    Some(number(limit)?.saturating_sub(used))
+}
+
+fn kibibytes(path: &str, key: &str) -> Option<u64> {
+    value_of(&std::fs::read_to_string(path).ok()?, key).map(|kibibytes| kibibytes << 10)
+}
+
+/// The number after a key that begins a line.
+fn value_of(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.split_whitespace().next() == Some(key))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_whole_word() {
+        let text = "VmHWMx:\t 5 kB\nVmHWM:\t   7 kB\nVmRSS:\tmany";
+        assert_eq!((value_of(text, "VmHWM:"), value_of(text, "VmRSS:")), (Some(7), None));
+    }
+
+    #[test]
+    fn a_group_leaves_its_limit_less_its_use_without_files() {
+        let folder = std::env::temp_dir().join(format!("dotcart-group-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let files = ["memory.max", "memory.current", "inactive_file"];
+        for (name, text) in [
+            ("memory.current", "700\n"),
+            ("memory.stat", "anon 300\ninactive_file 100\n"),
+            ("memory.max", "max\n"),
+        ] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        assert_eq!(rest_of_group(&folder, files), None);
+        std::fs::write(folder.join("memory.max"), "1000\n").unwrap();
+        assert_eq!(rest_of_group(&folder, files), Some(400));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn held_memory_is_seen() {
+        // Other tests take and give back memory meanwhile.
+        const HELD: usize = 256 << 20;
+        let held = std::hint::black_box(vec![1u8; HELD]);
+        let now = resident_bytes().unwrap();
+        assert!(now >= HELD as u64, "{now}");
+        assert!(peak_resident_bytes().unwrap() >= HELD as u64);
+        assert!(room().unwrap().bytes >= HELD as u64);
+        drop(held);
+    }
+}
