@@ -26,7 +26,7 @@
 //! 7  pipeline  inspect  compare  report/   the flow above        dashboard/  state, view, terminal, plain
 //!    bench/          pure measuring
 //! 6  train/          burn-train's learner around an engine
-//! 5  recommend/      evaluate/  calibrate  export  fold_in       rank, filter, explain, bulk; a user the model has not seen
+//! 5  recommend/  fold_in     evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
 //! 2  plan  model  optimizer  memory            data/  host only      metrics/  pure functions

@@ -4,8 +4,8 @@
 
 Makes its own virtual environment in the folder (pinned below), lets `dotcart bench score --write` write the matrices, and gives
 every program the same. Each is measured in turn, the whole several times over, and the fastest round of each counts: others
-may be at work on the machine. Every answer is checked: the scores of the products found, summed anew in f64, must be those of
-numpy's own top k.
+may be at work on the machine. The peers' answers are checked: the scores of the products found, summed anew in f64, must be
+those of a full sort. (dotcart's are, by its own tests.)
 """
 
 import argparse

@@ -34,7 +34,7 @@ pub enum Command {
     Inspect(InspectArguments),
     /// Show graphics adapters, their limits, and which engine `auto` takes
     Doctor(DoctorArguments),
-    /// Measure how fast this machine trains and scores
+    /// Measure how fast this machine trains and scores, on data generated in memory
     Bench {
         #[command(subcommand)]
         command: BenchCommand,

@@ -53,12 +53,10 @@ pub fn run() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
-        Command::Bench {
-            command: BenchCommand::Train(arguments),
-        } => bench::train(&arguments, &mut output),
-        Command::Bench {
-            command: BenchCommand::Score(arguments),
-        } => bench_score::run(&arguments, &mut output),
+        Command::Bench { command } => match command {
+            BenchCommand::Train(arguments) => bench::train(&arguments, &mut output),
+            BenchCommand::Score(arguments) => bench_score::run(&arguments, &mut output),
+        },
     }));
     let Ok(result) = result else {
         return End::InternalError.into();

@@ -1,10 +1,9 @@
 //! The only printer. stdout is data (reports, rankings), stderr is talk. Rankings are in `ranking`.
 
-mod ranking;
-
 pub mod bench;
 mod comparison;
 mod evaluation;
+mod ranking;
 
 use crate::calendar::date_of;
 use crate::config::Duplicates;

@@ -82,10 +82,11 @@ impl Recommender {
             let starts = (0..counts.len()).into_par_iter().step_by(ROWS_PER_TASK);
             let compare = |first: usize| {
                 let mut best = Best::new(top);
-                for place in first..(first + ROWS_PER_TASK).min(counts.len()) {
+                let here = counts.iter().enumerate().skip(first).take(ROWS_PER_TASK);
+                for (place, &ratings) in here {
                     let other = row(place);
                     let squared = dot(other, other);
-                    if place != index as usize && counts[place] > 0 && squared > 0.0 {
+                    if place != index as usize && ratings > 0 && squared > 0.0 {
                         best.push(Candidate {
                             item: place as u32,
                             score: (dot(wanted, other) / (size * squared.sqrt())) as f32,
