@@ -56,6 +56,7 @@ fn a_training_that_cannot_fit_is_refused_with_what_would() {
                    see `ulimit -a`)\n\nhint: this would fit: `model.dim` = DIM; or `train.optimizer` = \"adagrad\"; \
                    or `data.min_ratings_per_user` = 2, which keeps USERS users\n";
     let message = message
+        .replace("NEEDED", &needed)
         .replace("LEFT", &left)
         .replace("DIM", &dim)
         .replace("USERS", &users);
