@@ -265,7 +265,7 @@ impl Gpu {
         let handles = buffers.iter().map(|buffer| buffer.handle.clone()).collect();
         Pending {
             words: buffers.iter().map(|buffer| buffer.words).collect(),
-            bytes: Box::pin(self.queue(|client| client.read_async(handles))),
+            bytes: Some(Box::pin(self.queue(|client| client.read_async(handles)))),
         }
     }
 }
@@ -317,26 +317,42 @@ impl Buffer {
 }
 
 /// A copy to the host that is on its way.
+///
+/// Dropped unread it is waited for all the same: cubecl would hand its buffer on while it is still mapped, and the device
+/// would fail at the next read of anything.
 pub struct Pending {
-    bytes: Pin<Box<dyn Future<Output = Result<Vec<Bytes>, ServerError>> + Send>>,
+    /// None once it has been waited for.
+    bytes: Option<Copies>,
     words: Vec<usize>,
+}
+
+type Copies = Pin<Box<dyn Future<Output = Result<Vec<Bytes>, ServerError>> + Send>>;
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(bytes) = self.bytes.take() {
+            // Nobody wants to know any more.
+            let _ = read_sync(bytes);
+        }
+    }
 }
 
 impl Pending {
     /// Waits for the copies, one `Vec` a buffer; `doing` says what for.
     ///
     /// This is where a failure of anything that wrote the buffers shows.
-    pub fn wait<T: Word>(self, doing: &'static str) -> Result<Vec<Vec<T>>, DeviceError> {
-        let copies = read_sync(self.bytes).map_err(|error| DeviceError::Failed {
+    pub fn wait<T: Word>(mut self, doing: &'static str) -> Result<Vec<Vec<T>>, DeviceError> {
+        let bytes = self.bytes.take().expect("waiting takes the copies, and only once");
+        let copies = read_sync(bytes).map_err(|error| DeviceError::Failed {
             doing,
             message: error.to_string(),
         })?;
-        let to_words = |(bytes, words): (Bytes, usize)| {
+        let to_words = |(bytes, &words): (Bytes, &usize)| {
             let mut copy = bytemuck::pod_collect_to_vec::<u8, T>(&bytes);
             copy.truncate(words);
             copy
         };
-        Ok(copies.into_iter().zip(self.words).map(to_words).collect())
+        Ok(copies.into_iter().zip(&self.words).map(to_words).collect())
     }
 
     /// Waits for the copy of a single buffer. Panics if there were several.

@@ -26,7 +26,7 @@
 //! 7  pipeline  inspect  compare  report/   the flow above        dashboard/  state, view, terminal, plain
 //!    bench/          pure measuring
 //! 6  train/          burn-train's learner around an engine
-//! 5  recommend       evaluate/  calibrate  export
+//! 5  recommend/  fold_in     evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
 //! 2  plan  model  optimizer  memory            data/  host only      metrics/  pure functions
@@ -57,6 +57,7 @@ pub mod device;
 pub mod engine;
 pub mod evaluate;
 pub mod export;
+pub mod fold_in;
 pub mod format;
 pub mod inspect;
 pub mod interaction;

@@ -221,7 +221,7 @@ def tune(name, fit, grid, train):
     return min(found, key=lambda pair: pair[0])[1]
 
 
-DOTCART_GRID = [{"train_l2": l2, "model_dim": dim} for l2 in [0.03, 0.06, 0.09, 0.12] for dim in [16, 64]]
+DOTCART_GRID = [{"train_l2": l2, "model_dim": dim} for l2 in [0.03, 0.06, 0.09, 0.12, 0.16, 0.2] for dim in [16, 64]]
 SVD_GRID = [
     {"n_factors": factors, "n_epochs": epochs, "lr_all": 0.005, "reg_all": reg}
     for factors, epochs, reg in [(20, 20, 0.05), (20, 40, 0.08), (50, 40, 0.1), (100, 60, 0.1), (100, 60, 0.15)]

@@ -4,6 +4,7 @@
 //! `bias` `[1]`, all f32; the scale is above zero. The same seed on the same device gives the same bytes.
 
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::{EngineError, Trainer, for_each_factor_block};
 use crate::interaction::UserIndex;
 use crate::model::{Head, Model, ModelShape, ROW_HEADER, Side};
@@ -73,7 +74,7 @@ impl ModelFile {
         let file = TensorFile::open(path)?;
         let (_, users) = file.tensor::<f32>("user_embedding")?;
         let (_, items) = file.tensor::<f32>("item_embedding")?;
-        let (&[users, dim], &[items, item_dim]) = (users.as_slice(), items.as_slice()) else {
+        let (&[users, dim], &[items, item_dim]) = (users, items) else {
             return Err(FileError::damaged(path, "an embedding is not a table"));
         };
         if dim != item_dim || dim == 0 || dim % 4 != 0 {
@@ -115,6 +116,21 @@ impl ModelFile {
     pub fn user(&self, user: UserIndex) -> Result<Vec<f32>, FileError> {
         let range = user as usize..user as usize + 1;
         self.factors("user_embedding", "user_bias", range)
+    }
+
+    /// All user embeddings where they lie, `[users, dim]`, not checked.
+    pub fn user_embeddings(&self) -> Result<&[f32], FileError> {
+        Ok(self.file.tensor::<f32>("user_embedding")?.0)
+    }
+
+    /// The item rows where they lie, not checked: the scorer refuses a score that is not finite.
+    pub fn item_rows(&self) -> Result<ItemRows<'_>, FileError> {
+        let (weights, _) = self.file.tensor::<f32>("item_embedding")?;
+        let (biases, _) = self.file.tensor::<f32>("item_bias")?;
+        if biases.len() != self.shape.items {
+            return Err(FileError::damaged(self.file.path(), "`item_bias` does not fit"));
+        }
+        Ok(ItemRows::of_tensors(weights, biases, self.shape.dim))
     }
 
     /// All item factor rows.

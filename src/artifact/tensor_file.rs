@@ -4,7 +4,7 @@
 //! memory twice. The same content gives the same bytes. Format: <https://huggingface.co/docs/safetensors>.
 
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -203,6 +203,15 @@ impl TensorWriter {
 pub struct TensorFile {
     path: PathBuf,
     map: memmap2::Mmap,
+    /// Read once: bulk output asks for an id or a row millions of times.
+    tensors: HashMap<String, Tensor>,
+}
+
+/// Where a tensor lies in the file.
+struct Tensor {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: std::ops::Range<usize>,
 }
 
 impl TensorFile {
@@ -211,10 +220,21 @@ impl TensorFile {
         let file = File::open(path).map_err(FileError::read(path))?;
         // SAFETY: run files are replaced by renaming, never written in place, so a mapped file does not change.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(FileError::read(path))?;
-        SafeTensors::deserialize(&map).map_err(|error| FileError::damaged(path, error.to_string()))?;
+        let header = SafeTensors::deserialize(&map).map_err(|error| FileError::damaged(path, error.to_string()))?;
+        let tensor = |(name, view): (String, TensorView)| {
+            let start = view.data().as_ptr() as usize - map.as_ptr() as usize;
+            let tensor = Tensor {
+                dtype: view.dtype(),
+                shape: view.shape().to_vec(),
+                bytes: start..start + view.data().len(),
+            };
+            (name, tensor)
+        };
+        let tensors = header.tensors().into_iter().map(tensor).collect();
         Ok(Self {
             path: path.to_path_buf(),
             map,
+            tensors,
         })
     }
 
@@ -231,24 +251,26 @@ impl TensorFile {
 
     /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
-        SafeTensors::deserialize(&self.map).is_ok_and(|file| file.tensor(name).is_ok())
+        self.tensors.contains_key(name)
     }
 
     /// A tensor's data and shape. Errors if it is not there or of another type.
-    pub fn tensor<T: Element>(&self, name: &str) -> Result<(&[T], Vec<usize>), FileError> {
+    pub fn tensor<T: Element>(&self, name: &str) -> Result<(&[T], &[usize]), FileError> {
         let damaged = |fault: String| FileError::damaged(&self.path, fault);
-        let file = SafeTensors::deserialize(&self.map).map_err(|error| damaged(error.to_string()))?;
-        let view = file.tensor(name).map_err(|error| damaged(error.to_string()))?;
-        if view.dtype() != T::DTYPE {
+        let tensor = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| damaged(format!("there is no tensor `{name}`")))?;
+        if tensor.dtype != T::DTYPE {
             return Err(damaged(format!(
                 "tensor `{name}` is {}, wanted {}",
-                view.dtype(),
+                tensor.dtype,
                 T::DTYPE
             )));
         }
-        let data =
-            bytemuck::try_cast_slice(view.data()).map_err(|error| damaged(format!("tensor `{name}`: {error}")))?;
-        Ok((data, view.shape().to_vec()))
+        let data = bytemuck::try_cast_slice(&self.map[tensor.bytes.clone()])
+            .map_err(|error| damaged(format!("tensor `{name}`: {error}")))?;
+        Ok((data, &tensor.shape))
     }
 
     /// A tensor of exactly this shape.

@@ -145,6 +145,38 @@ impl VocabularyFile {
         Ok(None)
     }
 
+    /// Up to `count` ids that differ from `id` by at most two letters, the nearest first; all ids are looked at.
+    ///
+    /// An edit changes at most two members of the set of letters, so nearly all ids fall out by one comparison of two words
+    /// (the filter of E. Ukkonen, Approximate string matching with q-grams, 1992, for single letters).
+    pub fn nearest(&self, id: &str, count: usize) -> Result<Vec<&str>, FileError> {
+        const EDITS: usize = 2;
+        let letters = |text: &[u8]| text.iter().fold(0u64, |set, letter| set | 1 << (letter & 63));
+        let (wanted, length) = (letters(id.as_bytes()), id.len());
+        let (starts, _) = self.file.tensor::<u64>("id_starts")?;
+        let (text, _) = self.file.tensor::<u8>("id_text")?;
+        let mut nearest = Vec::new();
+        for bounds in starts.windows(2) {
+            let Some(other) = text.get(bounds[0] as usize..bounds[1] as usize) else {
+                continue;
+            };
+            if other.len().abs_diff(length) > EDITS || (letters(other) ^ wanted).count_ones() as usize > 2 * EDITS {
+                continue;
+            }
+            let Ok(other) = std::str::from_utf8(other) else {
+                continue;
+            };
+            let edits = strsim::osa_distance(id, other);
+            // Half of a short id is no likeness.
+            if edits <= EDITS && 2 * edits < length.max(2) {
+                nearest.push((edits, other));
+            }
+        }
+        nearest.sort_unstable();
+        nearest.truncate(count);
+        Ok(nearest.into_iter().map(|(_, id)| id).collect())
+    }
+
     /// The title of an index, if the file has titles and there is one. Errors if the file is damaged there.
     pub fn title(&self, index: u32) -> Result<Option<&str>, FileError> {
         if !self.has_titles {
@@ -190,6 +222,16 @@ mod tests {
                 prop_assert_eq!(file.id(index as u32).unwrap(), id);
                 prop_assert_eq!(file.index(id).unwrap(), Some(index as u32));
                 prop_assert_eq!(file.title(index as u32).unwrap(), (index % 2 == 0 && !id.is_empty()).then_some(id));
+            }
+            for id in ["0", "AB", "A0é", "00000"] {
+                let near = |other: &&str| {
+                    let edits = strsim::osa_distance(id, other);
+                    edits <= 2 && 2 * edits < id.len().max(2) && other.len().abs_diff(id.len()) <= 2
+                };
+                let mut expected: Vec<&str> = vocabulary.ids().filter(near).collect();
+                expected.sort_by_key(|other| (strsim::osa_distance(id, other), *other));
+                expected.truncate(3);
+                prop_assert_eq!(file.nearest(id, 3).unwrap(), expected);
             }
             prop_assert_eq!(file.index("absent").unwrap(), None);
             prop_assert_eq!(file.train_ratings().unwrap(), &counts);

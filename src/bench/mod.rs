@@ -5,4 +5,5 @@
 
 pub mod machine;
 pub mod ratings;
+pub mod score;
 pub mod train;

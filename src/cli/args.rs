@@ -24,15 +24,17 @@ pub enum Command {
     Report(ReportArguments),
     /// Write what a run holds as files that other programs read
     Export(ExportArguments),
-    /// Rank for a user all products that the user has not rated
+    /// Rank for users all products that they have not rated; without a user, for anybody
     Recommend(RecommendArguments),
+    /// Find the products, or users, most like one
+    Similar(SimilarArguments),
     /// Write a ratings file in the shape of a real one, with planted tastes
     Generate(GenerateArguments),
     /// Show what a ratings file holds: rows left out, classes, split, memory; nothing is trained
     Inspect(InspectArguments),
     /// Show graphics adapters, their limits, and which engine `auto` takes
     Doctor(DoctorArguments),
-    /// Measure how fast this machine trains, on ratings generated in memory
+    /// Measure how fast this machine trains and scores, on data generated in memory
     Bench {
         #[command(subcommand)]
         command: BenchCommand,
@@ -43,6 +45,8 @@ pub enum Command {
 pub enum BenchCommand {
     /// Training: samples a second, stages of a step, bytes moved, beside what the memory of this machine can do
     Train(BenchTrainArguments),
+    /// Scoring: users and products a second, by number of products, of users, and k
+    Score(BenchScoreArguments),
 }
 
 #[derive(Debug, Args)]
@@ -106,6 +110,27 @@ pub struct EvaluateArguments {
     pub json: bool,
 }
 
+/// Who is asked for; nobody means anybody.
+#[derive(Debug, Args)]
+#[group(id = "who", multiple = false)]
+pub struct WhoArguments {
+    /// User id, as it stands in the ratings file; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub user: Vec<String>,
+    /// File with a user id to a line
+    #[arg(long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
+    /// Every user of the run, in the order of first appearance
+    #[arg(long)]
+    pub all: bool,
+    /// Somebody new, known by a rating; may be repeated
+    #[arg(long, value_name = "PRODUCT=RATING")]
+    pub rated: Vec<String>,
+    /// Somebody new, known by the ratings in a file, `PRODUCT=RATING` to a line
+    #[arg(long, value_name = "FILE")]
+    pub rated_file: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub struct CompareArguments {
     /// Complete runs, by name or path
@@ -152,10 +177,49 @@ pub struct SplitsArguments {
 
 #[derive(Debug, Args)]
 pub struct RecommendArguments {
-    /// User id, as it stands in the ratings file
-    #[arg(long)]
-    pub user: String,
+    #[command(flatten)]
+    pub who: WhoArguments,
     /// How many products
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+    /// Leave out products with fewer ratings in the training split
+    #[arg(long, value_name = "M", default_value_t = 0)]
+    pub min_ratings: u32,
+    /// File with products to leave out, an id to a line
+    #[arg(long, value_name = "FILE")]
+    pub exclude: Option<PathBuf>,
+    /// File with the only products to choose from, an id to a line
+    #[arg(long, value_name = "FILE")]
+    pub only: Option<PathBuf>,
+    /// Rank what the user has rated, too
+    #[arg(long)]
+    pub include_seen: bool,
+    /// Name the rated products that pull each recommendation up most
+    #[arg(long, conflicts_with_all = ["csv", "out"])]
+    pub why: bool,
+    /// Run to ask, by name or path [default: the newest complete one]
+    #[arg(long)]
+    pub run: Option<String>,
+    /// One JSON object a user instead of a table
+    #[arg(long, conflicts_with_all = ["csv", "out"])]
+    pub json: bool,
+    /// Rows of CSV instead of a table
+    #[arg(long, conflicts_with = "out")]
+    pub csv: bool,
+    /// Parquet files in a folder instead of a table; continues what is there
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["rated", "rated_file"])]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SimilarArguments {
+    /// Product id: which products are like it
+    #[arg(long, value_name = "ID", required_unless_present = "user", conflicts_with = "user")]
+    pub product: Option<String>,
+    /// User id: which users are like them
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// How many
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub top: u32,
     /// Run to ask, by name or path [default: the newest complete one]
@@ -164,6 +228,40 @@ pub struct RecommendArguments {
     /// One JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchScoreArguments {
+    /// How many products
+    #[arg(long, default_value_t = 476_002, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    pub items: u32,
+    /// Length of an embedding: a multiple of 4, up to 512
+    #[arg(long, default_value_t = 64, value_parser = parse_dim)]
+    pub dim: usize,
+    /// How many users at once
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub users: u32,
+    /// How many products for each user
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: u32,
+    /// Engine to score on
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// Threads of the cpu engine; 0 = one a core
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub threads: u16,
+    /// How long to measure each point
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub seconds: u32,
+    /// Measure at several numbers of products, of users, and of k
+    #[arg(long)]
+    pub sweep: bool,
+    /// One JSON object a measurement
+    #[arg(long)]
+    pub json: bool,
+    /// Write the matrices into this folder for other programs, and measure nothing: users.f32, items.f32, little-endian
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sweep", "json"])]
+    pub write: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

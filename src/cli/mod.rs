@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod bench_score;
 mod compare;
 mod doctor;
 mod evaluate;
@@ -12,6 +13,7 @@ mod output;
 mod progress;
 mod recommend;
 mod report;
+mod similar;
 mod train;
 
 use crate::pipeline::PipelineError;
@@ -47,12 +49,14 @@ pub fn run() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments, &mut output),
         Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
+        Command::Similar(arguments) => similar::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
-        Command::Bench {
-            command: BenchCommand::Train(arguments),
-        } => bench::train(&arguments, &mut output),
+        Command::Bench { command } => match command {
+            BenchCommand::Train(arguments) => bench::train(&arguments, &mut output),
+            BenchCommand::Score(arguments) => bench_score::run(&arguments, &mut output),
+        },
     }));
     let Ok(result) = result else {
         return End::InternalError.into();

@@ -1,8 +1,9 @@
-//! The only printer. stdout is data (reports, rankings), stderr is talk.
+//! The only printer. stdout is data (reports, rankings), stderr is talk. Rankings are in `ranking`.
 
 pub mod bench;
 mod comparison;
 mod evaluation;
+mod ranking;
 
 use crate::calendar::date_of;
 use crate::config::Duplicates;
@@ -11,7 +12,6 @@ use crate::format::{count, mebibytes, percent};
 use crate::inspect::Inspection;
 use crate::interaction::Part;
 use crate::memory::MemoryNeed;
-use crate::recommend::Ranking;
 use crate::train::event::ClassCount;
 use serde::Serialize;
 use std::io::Write;
@@ -171,54 +171,6 @@ impl Output {
             .collect();
         self.talk(&format!("       train    {}", classes.join("   ")));
         self.talk("                (natural -> oversampled; valid and test stay natural)");
-    }
-
-    /// A user's ranking.
-    pub fn ranking(&mut self, ranking: &Ranking) {
-        let origin = if ranking.generated {
-            "; model of GENERATED ratings"
-        } else {
-            ""
-        };
-        self.data(&format!(
-            "user {}: {} products scored, {} already rated left out{origin}",
-            ranking.user,
-            count(ranking.candidates),
-            count(ranking.seen),
-        ));
-        if ranking.train_ratings == 0 {
-            self.data("nothing of this user was trained on: these are the best products by their own bias");
-        }
-        self.data("");
-        let width = ranking
-            .products
-            .iter()
-            .map(|product| product.product.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(7);
-        let has_titles = ranking.products.iter().any(|product| product.title.is_some());
-        self.data(&format!(
-            "  rank  {:<width$}  score   predicted rating  ratings of it{}",
-            "product",
-            if has_titles { "  title" } else { "" }
-        ));
-        for product in &ranking.products {
-            let rating = product
-                .predicted_rating
-                .map_or_else(|| "-".to_string(), |rating| format!("{rating:.2}"));
-            self.data(&format!(
-                "  {:>4}  {:<width$}  {:.4}  {rating:>16}  {:>13}{}",
-                product.rank,
-                product.product,
-                product.score,
-                count(product.train_ratings as usize),
-                product
-                    .title
-                    .as_ref()
-                    .map_or_else(String::new, |title| format!("  {title}")),
-            ));
-        }
     }
 }
 

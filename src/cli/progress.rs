@@ -1,9 +1,13 @@
 //! A progress bar on stderr, where somebody looks and the work is long.
 
+use super::output::Output;
 use crate::data::progress::{Progress, Unit};
+use crate::format::{count, duration};
+use crate::recommend::bulk::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
+use std::time::Instant;
 
 /// What is smaller is read before a bar could be seen.
 const BYTES_WORTH_SHOWING: u64 = 16 << 20;
@@ -69,5 +73,62 @@ impl Progress for Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Seconds after which the whole can be judged by the part.
+const WORTH_PROJECTING: f64 = 1.0;
+
+/// Users that are ranked, and how long all will take: said once, early, and shown where somebody looks.
+#[derive(Debug)]
+pub struct UserBar<'a> {
+    output: &'a mut Output,
+    start: Instant,
+    has_projected: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> UserBar<'a> {
+    /// A bar from now on.
+    pub fn new(output: &'a mut Output) -> Self {
+        Self {
+            output,
+            start: Instant::now(),
+            has_projected: false,
+            bar: None,
+        }
+    }
+}
+
+impl Watch for UserBar<'_> {
+    fn at(&mut self, done: usize, skipped: usize, total: usize) {
+        let seconds = self.start.elapsed().as_secs_f64();
+        let here = done - skipped;
+        if !self.has_projected && here > 0 && seconds >= WORTH_PROJECTING && done < total {
+            self.has_projected = true;
+            let rate = here as f64 / seconds;
+            self.output.talk(&format!(
+                "{} users at {} a second: about {} in all",
+                count(total - skipped),
+                count(rate as usize),
+                duration((total - skipped) as f64 / rate),
+            ));
+            if std::io::stderr().is_terminal() {
+                let template = "{bar:32}  {human_pos} of {human_len} users  {per_sec}  {eta} left";
+                let style = ProgressStyle::with_template(template).expect("the template is well formed");
+                self.bar = Some(ProgressBar::new(total as u64).with_style(style));
+            }
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+        }
+    }
+}
+
+impl Drop for UserBar<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 }

@@ -1,23 +1,165 @@
-//! `dotcart recommend`: rank for a user all products that the user has not rated.
+//! `dotcart recommend`: rank for users all products that they have not rated.
 
 use super::args::RecommendArguments;
 use super::output::Output;
+use super::progress::UserBar;
 use super::{CommandResult, End};
-use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
-use crate::config::Config;
-use crate::data::report::DataReport;
-use crate::recommend::recommend;
+use crate::artifact::run_directory::RunDirectory;
+use crate::interaction::ItemIndex;
+use crate::pipeline::PipelineError;
+use crate::recommend::bulk::{BulkEnd, Users};
+use crate::recommend::filter::{Candidates, Filter, lines};
+use crate::recommend::{Ask, Ranking, RecommendError, Recommender};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult {
-    let run = RunDirectory::find(arguments.run.as_deref())?;
-    run.manifest()?;
-    let config = Config::load(&run.file(CONFIG), &[])?;
-    let report: DataReport = run.read_json(DATA_REPORT)?;
-    let ranking = recommend(&run, &config, &arguments.user, arguments.top as usize, report.generated)?;
-    if arguments.json {
-        output.json(&ranking);
-    } else {
-        output.ranking(&ranking);
+    let recommender = Recommender::open(RunDirectory::find(arguments.run.as_deref())?)?;
+    let ask = Ask {
+        top: arguments.top as usize,
+        include_seen: arguments.include_seen,
+        why: arguments.why,
+    };
+    let filter = Filter {
+        min_ratings: arguments.min_ratings,
+        exclude: arguments.exclude.clone(),
+        only: arguments.only.clone(),
+    };
+    let who = &arguments.who;
+    // What is asked is checked before anything is scored.
+    let users = users(&recommender, arguments)?;
+    let ratings = ratings(&recommender, &who.rated, who.rated_file.as_deref())?;
+    let (candidates, unlisted) = recommender.candidates(&filter)?;
+    for unlisted in &unlisted {
+        output.unlisted(unlisted);
     }
+    if arguments.csv {
+        output.csv_header();
+    }
+    let Some(users) = users else {
+        let ranking = match ratings {
+            Some(ratings) => recommender.rank_rated(&candidates, &ratings, ask)?,
+            None => recommender.rank_unknown(&candidates, ask)?,
+        };
+        show(arguments, &ranking, output);
+        return Ok(End::Done);
+    };
+    if let Some(folder) = &arguments.out {
+        return write_parts(&recommender, &candidates, &users, ask, folder, output);
+    }
+    let mut is_first = true;
+    recommender.rank_all(&candidates, &users, ask, |rankings| {
+        for ranking in &rankings {
+            if !std::mem::take(&mut is_first) && !arguments.json && !arguments.csv {
+                output.data("");
+            }
+            show(arguments, ranking, output);
+        }
+        Ok::<(), PipelineError>(())
+    })?;
     Ok(End::Done)
+}
+
+fn show(arguments: &RecommendArguments, ranking: &Ranking, output: &mut Output) {
+    match (arguments.json, arguments.csv) {
+        (true, _) => output.json(ranking),
+        (_, true) => output.csv_ranking(ranking),
+        _ => output.ranking(ranking),
+    }
+}
+
+/// The known users who are asked for, if any are.
+fn users(recommender: &Recommender, arguments: &RecommendArguments) -> Result<Option<Users>, RecommendError> {
+    let who = &arguments.who;
+    // A folder is of known users: all of them, unless some are named.
+    if who.all || (arguments.out.is_some() && who.user.is_empty() && who.users.is_none()) {
+        return Ok(Some(Users::All(recommender.users())));
+    }
+    if let Some(path) = &who.users {
+        let ids = lines(path)?;
+        if ids.is_empty() {
+            return Err(RecommendError::EmptyList(path.clone()));
+        }
+        let of_line = |(line, id): (usize, String)| in_list(path, line, recommender.user(&id));
+        return Ok(Some(Users::List(
+            ids.into_iter().map(of_line).collect::<Result<_, _>>()?,
+        )));
+    }
+    if who.user.is_empty() {
+        return Ok(None);
+    }
+    let users: Result<Vec<_>, _> = who.user.iter().map(|id| recommender.user(id)).collect();
+    Ok(Some(Users::List(users?)))
+}
+
+/// The ratings of somebody new, if any are given.
+fn ratings(
+    recommender: &Recommender,
+    given: &[String],
+    path: Option<&Path>,
+) -> Result<Option<Vec<(ItemIndex, f32)>>, RecommendError> {
+    let mut ratings: Vec<(ItemIndex, f32)> = Vec::new();
+    let mut add = |text: &str| {
+        let malformed = || RecommendError::MalformedRating(text.to_string());
+        let (product, rating) = text.rsplit_once('=').ok_or_else(malformed)?;
+        let rating: f32 = rating.trim().parse().map_err(|_| malformed())?;
+        let item = recommender.product(product.trim())?;
+        recommender.check_rating(rating)?;
+        if ratings.iter().any(|&(other, _)| other == item) {
+            return Err(RecommendError::RatedTwice(product.trim().to_string()));
+        }
+        ratings.push((item, rating));
+        Ok(())
+    };
+    for text in given {
+        add(text)?;
+    }
+    if let Some(path) = path {
+        for (line, text) in lines(path)? {
+            in_list(path, line, add(&text))?;
+        }
+    }
+    Ok((!given.is_empty() || path.is_some()).then_some(ratings))
+}
+
+fn in_list<T>(path: &Path, line: usize, result: Result<T, RecommendError>) -> Result<T, RecommendError> {
+    result.map_err(|error| RecommendError::InList {
+        path: path.to_path_buf(),
+        line,
+        error: Box::new(error),
+    })
+}
+
+fn write_parts(
+    recommender: &Recommender,
+    candidates: &Candidates,
+    users: &Users,
+    ask: Ask,
+    folder: &Path,
+    output: &mut Output,
+) -> CommandResult {
+    let stop = Arc::new(AtomicBool::new(false));
+    let on_signal = stop.clone();
+    // The second signal ends the process at once; parts that stand are kept either way.
+    let handler = move || {
+        if on_signal.swap(true, Ordering::Relaxed) {
+            std::process::exit(End::Interrupted as i32);
+        }
+    };
+    // Without a handler a signal ends the process, which loses no part either.
+    let _ = ctrlc::set_handler(handler);
+    let mut bar = UserBar::new(output);
+    let end = recommender.write_parts(candidates, users, ask, folder, &mut bar, &stop)?;
+    drop(bar);
+    match end {
+        BulkEnd::Complete(summary) => {
+            output.bulk_summary(&summary, folder);
+            Ok(End::Done)
+        }
+        BulkEnd::Stopped => {
+            output.talk("stopped; the same command goes on where this one ended");
+            Ok(End::Interrupted)
+        }
+    }
 }

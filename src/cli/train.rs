@@ -18,7 +18,6 @@ use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
 use burn::train::Interrupter;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
@@ -224,12 +223,16 @@ fn resume(name: &str, arguments: &TrainArguments) -> Result<Start, PipelineError
 const BY_KEY: &str = "key";
 const BY_SIGNAL: &str = "signal";
 
-/// The first signal stops in order, the second at once.
+/// Signals that come within this time are one wish.
+const ONE_WISH: Duration = Duration::from_millis(500);
+
+/// The first signal stops in order, a later one at once.
 fn stop_on_signals(interrupter: &Interrupter) {
     let interrupter = interrupter.clone();
-    let again = AtomicBool::new(false);
+    let mut first = None;
     let handler = move || {
-        if again.swap(true, Ordering::Relaxed) {
+        // A window that closes hangs up twice, once for the terminal and once for the shell: that is one wish to stop.
+        if first.get_or_insert_with(Instant::now).elapsed() > ONE_WISH {
             terminal::restore();
             std::process::exit(End::Interrupted as i32);
         }

@@ -66,6 +66,8 @@ pub enum EngineError {
     BatchTooLarge { samples: usize, largest: usize },
     #[error("kernel status {bits:#x}: a plan named a row, slot or sample that does not exist")]
     Status { bits: u32 },
+    #[error("the score of product number {item} is not finite")]
+    NotFinite { item: ItemIndex },
 }
 
 impl EngineError {
@@ -80,6 +82,7 @@ impl EngineError {
             Self::Device(DeviceError::Failed { .. }) | Self::Status { .. } => {
                 "continue with `--resume` and `--device cpu`, and report the fault"
             }
+            Self::NotFinite { .. } => "the model is damaged: restore its file, or train again",
         }
     }
 }

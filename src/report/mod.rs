@@ -104,8 +104,8 @@ fn words(config: &Config, data: &DataReport, evaluation: &Evaluation, history: &
         };
         if let (Some(model), Some(popular)) = (at(Predictor::Model), at(Predictor::MostPopular)) {
             text.push(format!(
-                "Among the first {} of all {} products, {} of users find something they liked later; the most popular products \
-                 alone give {}.",
+                "Among the first {} of all {} products, {} of users find one that they liked and that was held \
+                 out; the most popular products alone give {}.",
                 model.k,
                 count(rankings.catalogue),
                 percent(model.metrics.hit_rate),
@@ -350,7 +350,8 @@ fn rankings(evaluation: &Evaluation) -> String {
         count(rankings.users),
         count(rankings.users_with_relevant),
     ));
-    let keys: [(&str, fn(&RankingAt) -> Option<f64>); 8] = [
+    type Figure<'a> = (&'a str, fn(&RankingAt) -> Option<f64>);
+    let keys: [Figure; 8] = [
         ("precision_at_k", |at| Some(at.metrics.precision)),
         ("recall_at_k", |at| Some(at.metrics.recall)),
         ("ndcg", |at| Some(at.metrics.ndcg)),

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn what_users_and_files_are_called_cannot_become_markup() {
         let row = vec!["<script>alert('x')</script>".to_string(), "a&b".to_string()];
-        let html = page("\"t\"", &table(&row, &[row.clone()]));
+        let html = page("\"t\"", &table(&row, std::slice::from_ref(&row)));
         assert!(
             !html.contains("<script") && html.contains("&lt;script&gt;") && html.contains("a&amp;b"),
             "{html}"

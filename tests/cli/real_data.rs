@@ -4,7 +4,7 @@ use super::scene::Scene;
 use std::path::PathBuf;
 
 /// A file of real ratings; says aloud what is left out where there is none.
-fn real(file: &str) -> Option<PathBuf> {
+pub fn real(file: &str) -> Option<PathBuf> {
     let Some(folder) = std::env::var_os("DOTCART_REAL_DATA") else {
         let mut stderr = std::io::stderr();
         let _ = std::io::Write::write_all(
@@ -22,7 +22,7 @@ fn real(file: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn config(name: &str) -> String {
+pub fn config(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("configs").join(name);
     std::fs::read_to_string(path).unwrap()
 }

@@ -7,12 +7,14 @@ use crate::gpu::gpu;
 use crate::support::{assert_close, factor_rows, garbage, rng, upload};
 use dotcart::device::{Buffer, Gpu};
 use dotcart::engine::cpu::CpuScorer;
+use dotcart::engine::cpu::item_rows::ItemRows;
 use dotcart::engine::cpu::merge_top_k::merge_top_k;
 use dotcart::engine::cpu::score_top_k::{Candidate, score_top_k};
-use dotcart::engine::gpu::constants;
+use dotcart::engine::cpu::thresholds::Thresholds;
 use dotcart::engine::gpu::merge_top_k::{self, FAN_IN, MergeTopK};
 use dotcart::engine::gpu::score_top_k::{self, NO_ITEM, NO_KEY, ScoreTopK, TILE, lay_out, score_of};
 use dotcart::engine::gpu::scorer::{GpuScorer, MAX_K};
+use dotcart::engine::gpu::{WORKGROUP, constants};
 use dotcart::engine::{Query, ScoredItem, Scorer};
 use dotcart::launch::Kernel;
 use dotcart::model::{Head, Model, ModelShape, ROW_HEADER};
@@ -129,10 +131,13 @@ fn score_top_k_equals_its_twin() {
         let words = read_words(gpu, &lists);
         for (number, list) in words.chunks_exact(list_len * 2).enumerate() {
             let (query, tile) = (number / tiles, number % tiles);
-            let length = model.shape.factor_len();
-            let rows = model.items.chunks(TILE * length).nth(tile).unwrap();
-            let first = (tile * TILE) as u32;
-            let expected = score_top_k(model.user(query as u32), rows, first, &seen[query], list_len);
+            let rows = ItemRows::of_factors(&model.items, dim);
+            let query_of = Query {
+                user: model.user(query as u32),
+                seen: &seen[query],
+            };
+            let of_tile = tile * TILE..items.min((tile + 1) * TILE);
+            let expected = score_top_k(&query_of, rows, of_tile, list_len, &Thresholds::new(1), 0);
             assert_eq!(
                 candidates(list),
                 expected,
@@ -172,8 +177,15 @@ fn score_top_k_leaves_spare_workgroups_idle() {
     let words = read_words(gpu, &lists);
     let (written, rest) = words.split_at(queries * 2);
     for (query, list) in written.chunks(2).enumerate() {
-        let rows = &model.items[..TILE * model.shape.factor_len()];
-        assert_eq!(candidates(list), score_top_k(model.user(query as u32), rows, 0, &[], 1));
+        let query = Query {
+            user: model.user(query as u32),
+            seen: &[],
+        };
+        let rows = ItemRows::of_factors(&model.items, dim);
+        assert_eq!(
+            candidates(list),
+            score_top_k(&query, rows, 0..TILE, 1, &Thresholds::new(1), 0)
+        );
     }
     assert!(rest.iter().all(|&word| word == crate::support::GARBAGE.to_bits()));
 }
@@ -243,6 +255,39 @@ fn merge_top_k_equals_its_twin() {
                 assert!(other.iter().all(|&word| word == crate::support::GARBAGE.to_bits()));
             }
         }
+    }
+}
+
+/// More workgroups than one dimension of a dispatch holds: the launch is folded and the kernel unfolds it.
+#[test]
+fn merge_top_k_goes_past_65_535_workgroups() {
+    let Some(gpu) = gpu() else { return };
+    let queries = 65_600 * WORKGROUP / FAN_IN;
+    let params = merge_top_k::Params::last(queries, 2, 1, 1, 0, 1);
+    assert!(queries * params.span as usize / WORKGROUP > 65_535);
+    // Two lists of one candidate each; in every third query the second one wins.
+    let best = |query: usize| {
+        [
+            100 + query as u32,
+            2 * query as u32 + u32::from(query.is_multiple_of(3)),
+        ]
+    };
+    let words: Vec<u32> = (0..queries)
+        .flat_map(|query| {
+            let loser = [99, 2 * query as u32 + u32::from(!query.is_multiple_of(3))];
+            let lists = if query.is_multiple_of(3) {
+                [loser, best(query)]
+            } else {
+                [best(query), loser]
+            };
+            lists.concat()
+        })
+        .collect();
+    let merged = garbage(gpu, queries * 2);
+    MergeTopK::new(8).launch(gpu, &upload(gpu, &words), &merged, &params);
+    let merged = read_words(gpu, &merged);
+    for (query, received) in merged.as_chunks::<2>().0.iter().enumerate() {
+        assert_eq!(*received, best(query), "query {query} of {queries}");
     }
 }
 

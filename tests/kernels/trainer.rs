@@ -235,6 +235,20 @@ fn a_trainer_moves_between_threads() {
     assert_same_state(&mut on_gpu, &mut on_cpu);
 }
 
+#[test]
+fn a_trainer_dropped_in_the_midst_leaves_the_device_as_it_was() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(40, 40, 8);
+    for _ in 0..3 {
+        let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
+        for chunk in chunks(16, &setup, 0, 3) {
+            trainer.train(chunk).unwrap();
+        }
+    }
+    let (mut on_gpu, mut on_cpu) = both(gpu, &setup, None);
+    assert_same_state(&mut on_gpu, &mut on_cpu);
+}
+
 #[track_caller]
 fn assert_status<T: std::fmt::Debug>(result: Result<T, EngineError>, expected: u32) {
     match result {

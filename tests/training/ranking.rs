@@ -1,27 +1,46 @@
-//! The cpu engine's top k against a full sort, in worlds of small whole numbers: sums are exact and ties abound.
+//! The cpu engine's top k against a full sort by the fixed-order score, bit for bit, however many are asked for at once.
 
 use dotcart::engine::cpu::CpuScorer;
-use dotcart::engine::{Query, ScoredItem, Scorer};
+use dotcart::engine::cpu::pair_logits::dot;
+use dotcart::engine::{EngineError, Query, ScoredItem, Scorer};
 use dotcart::model::{Head, Model, ModelShape, ROW_HEADER};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A power of two, so that logits are exact too.
 const HEAD: Head = Head { scale: 0.5, bias: -3.0 };
+
+/// What weights are like.
+#[derive(Clone, Copy, Debug)]
+enum World {
+    /// Small whole numbers: every sum is exact and ties abound.
+    Whole,
+    /// Numbers with digits, a third of the items copied from others: sums depend on their order, and equal rows tie.
+    Real,
+    /// As `Real`, from tiny to huge, so that a sum cancels and its rounding errors are as large as its result.
+    Wild,
+    /// All items alike.
+    Equal,
+    /// All items alike but for the last bits of a weight: which score is higher is decided by how sums are rounded.
+    Close,
+}
 
 proptest! {
     #[test]
     fn top_k_is_the_head_of_a_full_sort(
         seed: u64,
-        users in 1usize..4,
-        items in prop_oneof![1usize..40, 4_000usize..9_000],
-        dim in 1usize..20,
+        world in prop_oneof![Just(World::Whole), Just(World::Real), Just(World::Wild), Just(World::Equal), Just(World::Close)],
+        users in prop_oneof![1usize..4, 4usize..110],
+        items in prop_oneof![1usize..40, 40usize..400, 4_000usize..9_000],
+        dim in prop_oneof![1usize..20, Just(64usize)],
         seen_share in prop_oneof![Just(0.0), Just(1.0), 0.0..1.0],
-        k in prop_oneof![0usize..12, 0usize..10_000],
+        k in prop_oneof![0usize..12, 0usize..120, 0usize..10_000],
+        threads in 1usize..4,
     ) {
+        // A full sort of every user of the largest worlds would take the whole of the test's time.
+        let users = if items > 400 { users.min(60) } else { users };
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let model = whole_numbers(&mut random, ModelShape { users, items, dim });
+        let model = model(&mut random, world, ModelShape { users, items, dim });
         let seen: Vec<Vec<u32>> = (0..users)
             .map(|_| (0..items as u32).filter(|_| random.random_bool(seen_share)).collect())
             .collect();
@@ -31,46 +50,93 @@ proptest! {
             .map(|(user, seen)| Query { user: model.user(user as u32), seen })
             .collect();
 
-        let ranked = CpuScorer::new(&model, 2).top_k(&queries, k).unwrap();
+        let mut scorer = CpuScorer::new(&model, threads);
+        let ranked = scorer.top_k(&queries, k).unwrap();
 
         prop_assert_eq!(ranked.len(), users);
         for (ranked, query) in ranked.iter().zip(&queries) {
             prop_assert_eq!(ranked, &full_sort(&model, query, k));
         }
+        // One by one, and in another company.
+        let alone = scorer.top_k(&queries[..1], k).unwrap();
+        prop_assert_eq!(&alone[0], &ranked[0]);
+        let half = users / 2;
+        prop_assert_eq!(&scorer.top_k(&queries[half..], k).unwrap()[..], &ranked[half..]);
     }
 }
 
-/// Every unseen item, best logit first, ties by index; then the first `k`.
+/// Every unseen item, best first, ties by index; then the first `k`.
 fn full_sort(model: &Model, query: &Query, k: usize) -> Vec<ScoredItem> {
-    let mut all: Vec<_> = (0..model.shape.items as u32)
+    let mut all: Vec<(f32, u32)> = (0..model.shape.items as u32)
         .filter(|item| query.seen.binary_search(item).is_err())
         .map(|item| {
-            let (user, row) = (query.user, model.item(item));
-            let dot: f32 = (ROW_HEADER..user.len()).map(|column| user[column] * row[column]).sum();
-            ScoredItem {
-                item,
-                logit: HEAD.scale * (dot + user[0] + row[0]) + HEAD.bias,
-            }
+            let row = model.item(item);
+            (dot(&query.user[ROW_HEADER..], &row[ROW_HEADER..]) + row[0], item)
         })
         .collect();
-    all.sort_by(|a, b| b.logit.partial_cmp(&a.logit).unwrap().then(a.item.cmp(&b.item)));
+    all.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap().then(a.1.cmp(&b.1)));
     all.truncate(k);
-    all
+    let scored = |(score, item): (f32, u32)| ScoredItem {
+        item,
+        logit: HEAD.logit(score + query.user[0]),
+    };
+    all.into_iter().map(scored).collect()
 }
 
-fn whole_numbers(random: &mut ChaCha8Rng, shape: ModelShape) -> Model {
+fn model(random: &mut ChaCha8Rng, world: World, shape: ModelShape) -> Model {
+    let number = |random: &mut ChaCha8Rng, whole: i32| match world {
+        World::Whole => random.random_range(-whole..=whole) as f32,
+        World::Real | World::Equal | World::Close => random.random_range(-1.0..1.0),
+        World::Wild => random.random_range(-1.0f32..1.0) * 10f32.powi(random.random_range(-6..=6)),
+    };
     let mut table = |rows: usize| {
-        let mut table = Vec::new();
-        for _ in 0..rows {
-            table.extend([random.random_range(-2..=2) as f32, 0.0, 0.0, 0.0]);
-            table.extend((0..shape.dim).map(|_| random.random_range(-1..=1) as f32));
+        let mut table: Vec<f32> = Vec::new();
+        for row in 0..rows {
+            if row > 0 && matches!(world, World::Real | World::Wild) && random.random_range(0..3) == 0 {
+                let from = random.random_range(0..row) * shape.factor_len();
+                table.extend_from_within(from..from + shape.factor_len());
+                continue;
+            }
+            table.extend([number(random, 2), 0.0, 0.0, 0.0]);
+            table.extend((0..shape.dim).map(|_| number(random, 1)));
         }
         table
     };
+    let (users, mut items) = (table(shape.users), table(shape.items));
+    if matches!(world, World::Equal | World::Close) {
+        items = items[..shape.factor_len()].repeat(shape.items);
+    }
+    if matches!(world, World::Close) {
+        for row in items.chunks_exact_mut(shape.factor_len()) {
+            let weight = &mut row[ROW_HEADER + random.random_range(0..shape.dim)];
+            *weight = f32::from_bits(weight.to_bits() ^ random.random_range(0..4));
+        }
+    }
     Model {
         shape,
-        users: table(shape.users),
-        items: table(shape.items),
+        users,
+        items,
         head: HEAD,
+    }
+}
+
+#[test]
+fn a_score_that_is_no_number_is_an_error_and_no_recommendation() {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let shape = ModelShape {
+        users: 60,
+        items: 5000,
+        dim: 8,
+    };
+    let mut model = model(&mut random, World::Real, shape);
+    model.items[4321 * shape.factor_len() + 7] = f32::NAN;
+    let query = |user| Query {
+        user: model.user(user),
+        seen: &[],
+    };
+    let queries: Vec<Query> = (0..60).map(query).collect();
+    for count in [1, 60] {
+        let error = CpuScorer::new(&model, 2).top_k(&queries[..count], 5).unwrap_err();
+        assert!(matches!(error, EngineError::NotFinite { item: 4321 }), "{error}");
     }
 }

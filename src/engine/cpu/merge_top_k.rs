@@ -8,6 +8,8 @@ use super::score_top_k::{Best, Candidate};
 /// The k best of `parts`, in rank order.
 pub fn merge_top_k(parts: impl IntoIterator<Item = Candidate>, k: usize) -> Vec<Candidate> {
     let mut best = Best::new(k);
-    parts.into_iter().for_each(|candidate| best.push(candidate));
+    for candidate in parts {
+        best.push(candidate);
+    }
     best.into_sorted()
 }

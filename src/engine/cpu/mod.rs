@@ -4,14 +4,18 @@
 
 pub mod gather_rows;
 pub mod instruction_set;
+pub mod item_rows;
+mod lanes;
 pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;
 pub mod prefetch;
+pub mod score_block;
 pub mod score_top_k;
 mod scorer;
 pub mod sum_pieces;
 pub mod table;
+pub mod thresholds;
 mod trainer;
 pub mod update_head;
 pub mod update_rows;

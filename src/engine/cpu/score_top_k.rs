@@ -1,16 +1,21 @@
-//! Score top-k: the k best unseen items of each query, every item scored once.
+//! Score top-k: the k best unseen items of a query, every item scored once.
 //!
 //! ```text
 //! score[i] = dot(user, item[i]) + item_bias[i]        the item side of the affinity: same order as the logit
 //! ```
 //!
 //! Ranked by score, ties by lower index: exactly the first k of a full sort. A seen item is left out by a flag, never by an
-//! infinity. Shapes: user and item rows `[4 + dim]`.
-//! Twin of `shaders/score_top_k.wgsl`.
+//! infinity. Shapes: user `[4 + dim]`.
+//! Twin of `shaders/score_top_k.wgsl`, and what one user is served with: the table is read once, straight. Many users are
+//! served by [`super::score_block`], with the same result.
 
-use super::pair_logits::dot;
+use super::item_rows::ItemRows;
+use super::lanes::score_rows;
+use super::thresholds::Thresholds;
+use crate::engine::Query;
 use crate::interaction::ItemIndex;
 use crate::model::ROW_HEADER;
+use std::ops::Range;
 
 /// An item and its score.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,16 +53,29 @@ impl Best {
         }
     }
 
-    /// Takes a candidate in if it may still be among the best.
+    /// A score below which nothing is among the best any more: minus infinity until k candidates are there.
     #[inline]
-    pub fn push(&mut self, candidate: Candidate) {
+    pub fn threshold(&self) -> f32 {
+        self.worst.map_or(f32::NEG_INFINITY, |worst| worst.score)
+    }
+
+    /// Takes a candidate in if it may still be among the best; true if that raised the threshold.
+    ///
+    /// A NaN counts as infinite, so that it is not lost in silence.
+    #[inline]
+    pub fn push(&mut self, mut candidate: Candidate) -> bool {
+        if candidate.score.is_nan() {
+            candidate.score = f32::INFINITY;
+        }
         if self.worst.is_some_and(|worst| !candidate.beats(&worst)) || self.k == 0 {
-            return;
+            return false;
         }
         self.kept.push(candidate);
-        if self.kept.len() == 2 * self.k {
+        let is_full = self.kept.len() == 2 * self.k;
+        if is_full {
             self.prune();
         }
+        is_full
     }
 
     fn prune(&mut self) {
@@ -80,25 +98,37 @@ fn rank(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
     b.score.total_cmp(&a.score).then(a.item.cmp(&b.item))
 }
 
-/// The k best of items `first..first + items.len() / (4 + dim)` for one user.
+/// Items that are scored before their scores are looked at.
+const ITEMS_PER_PASS: usize = 240;
+
+/// The k best of some items for one query, in rank order, of those that reach its threshold; raises the threshold.
 ///
-/// `seen` is ascending. Panics if the rows differ in length.
-pub fn score_top_k(user: &[f32], items: &[f32], first: ItemIndex, seen: &[ItemIndex], k: usize) -> Vec<Candidate> {
-    let length = user.len();
+/// Panics if the query's row does not fit, an item is not there, or there is no such threshold.
+pub fn score_top_k(
+    query: &Query,
+    rows: ItemRows,
+    items: Range<usize>,
+    k: usize,
+    thresholds: &Thresholds,
+    place: usize,
+) -> Vec<Candidate> {
     let mut best = Best::new(k);
-    let mut seen = &seen[seen.partition_point(|&item| item < first)..];
-    for (offset, row) in items.chunks_exact(length).enumerate() {
-        let item = first + offset as ItemIndex;
-        if seen.first() == Some(&item) {
-            seen = &seen[1..];
-            continue;
+    let mut scores = [0.0; ITEMS_PER_PASS];
+    for first in items.clone().step_by(ITEMS_PER_PASS) {
+        let scores = &mut scores[..ITEMS_PER_PASS.min(items.end - first)];
+        score_rows(&query.user[ROW_HEADER..], rows, first, scores);
+        let mut threshold = thresholds.get(place);
+        for (offset, &score) in scores.iter().enumerate() {
+            let item = (first + offset) as ItemIndex;
+            let is_below = score < threshold;
+            if is_below || query.seen.binary_search(&item).is_ok() {
+                continue;
+            }
+            if best.push(Candidate { item, score }) {
+                threshold = threshold.max(best.threshold());
+                thresholds.raise(place, threshold);
+            }
         }
-        let score = dot(&user[ROW_HEADER..], &row[ROW_HEADER..]) + row[0];
-        // One zero: -0.0 and 0.0 are equal scores, and ties go by index.
-        best.push(Candidate {
-            item,
-            score: score + 0.0,
-        });
     }
     best.into_sorted()
 }

@@ -1,0 +1,187 @@
+//! Rankings and likenesses in the words of people, and as CSV.
+
+use super::Output;
+use crate::format::count;
+use crate::recommend::bulk::Summary;
+use crate::recommend::filter::Unlisted;
+use crate::recommend::similar::Similar;
+use crate::recommend::{Basis, Ranking, Recommendation};
+use std::path::Path;
+
+/// What a ranking rests on, in words.
+fn basis(ranking: &Ranking) -> Option<String> {
+    Some(match ranking.basis {
+        Basis::Trained => return None,
+        Basis::FoldedIn => format!(
+            "nobody the model was trained on: fitted to {} given ratings",
+            count(ranking.train_ratings as usize)
+        ),
+        Basis::ProductBias => {
+            "nothing of this user was trained on: these are the best products by their own bias".to_string()
+        }
+        Basis::ShrunkenMean => {
+            "nothing is known of the user: these are the best products by their shrunken mean rating".to_string()
+        }
+    })
+}
+
+fn title(title: Option<&str>) -> String {
+    title.map_or_else(String::new, |title| format!("  {title}"))
+}
+
+fn width<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
+    ids.map(|id| id.chars().count()).max().unwrap_or(0).max(7)
+}
+
+fn origin(generated: bool) -> &'static str {
+    if generated { "; model of GENERATED ratings" } else { "" }
+}
+
+impl Output {
+    /// A user's ranking.
+    pub fn ranking(&mut self, ranking: &Ranking) {
+        let who = ranking
+            .user
+            .as_ref()
+            .map_or_else(|| "anybody".to_string(), |user| format!("user {user}"));
+        self.data(&format!(
+            "{who}: {} products scored, {} already rated left out{}",
+            count(ranking.candidates),
+            count(ranking.seen),
+            origin(ranking.generated),
+        ));
+        if let Some(basis) = basis(ranking) {
+            self.data(&basis);
+        }
+        if let Some(shortfall) = &ranking.shortfall {
+            self.data(&format!("fewer than asked for: {shortfall}"));
+        }
+        if ranking.products.is_empty() {
+            return;
+        }
+        self.data("");
+        let width = width(ranking.products.iter().map(|product| product.product.as_str()));
+        let has_titles = ranking.products.iter().any(|product| product.title.is_some());
+        self.data(&format!(
+            "  rank  {:<width$}  score   predicted rating  ratings of it{}",
+            "product",
+            if has_titles { "  title" } else { "" }
+        ));
+        for product in &ranking.products {
+            self.recommendation(product, width);
+        }
+    }
+
+    fn recommendation(&mut self, product: &Recommendation, width: usize) {
+        let rating = product
+            .predicted_rating
+            .map_or_else(|| "-".to_string(), |rating| format!("{rating:.2}"));
+        self.data(&format!(
+            "  {:>4}  {:<width$}  {:.4}  {rating:>16}  {:>13}{}",
+            product.rank,
+            product.product,
+            product.score,
+            count(product.train_ratings as usize),
+            title(product.title.as_deref()),
+        ));
+        let Some(why) = &product.why else { return };
+        for because in &why.because {
+            self.data(&format!(
+                "        {:+.3}  rated {} {}{}",
+                because.contribution,
+                because.product,
+                because.rating,
+                title(because.title.as_deref()),
+            ));
+        }
+        self.data(&format!(
+            "        {:+.3}  all ratings, {:+.3} the product itself: logit {:+.3} as fitted to the ratings",
+            why.all_ratings, why.product_itself, why.logit,
+        ));
+    }
+
+    /// The names of the CSV's columns.
+    pub fn csv_header(&mut self) {
+        self.data("user,rank,product,title,score,predicted_rating,train_ratings,basis");
+    }
+
+    /// A user's ranking as rows of CSV.
+    pub fn csv_ranking(&mut self, ranking: &Ranking) {
+        for product in &ranking.products {
+            let mut row = csv::WriterBuilder::new()
+                .terminator(csv::Terminator::Any(b'\n'))
+                .from_writer(Vec::new());
+            let fields = [
+                ranking.user.clone().unwrap_or_default(),
+                product.rank.to_string(),
+                product.product.clone(),
+                product.title.clone().unwrap_or_default(),
+                product.score.to_string(),
+                product
+                    .predicted_rating
+                    .map_or_else(String::new, |rating| rating.to_string()),
+                product.train_ratings.to_string(),
+                ranking.basis.name().to_string(),
+            ];
+            row.write_record(&fields).expect("writing to memory does not fail");
+            let row = row.into_inner().expect("writing to memory does not fail");
+            self.data(String::from_utf8_lossy(&row).trim_end_matches('\n'));
+        }
+        if let Some(shortfall) = &ranking.shortfall {
+            let user = ranking.user.as_deref().unwrap_or("anybody");
+            self.talk(&format!("{user}: fewer than asked for: {shortfall}"));
+        }
+    }
+
+    /// Ids of a candidate list that the run does not know.
+    pub fn unlisted(&mut self, unlisted: &Unlisted) {
+        self.talk(&format!(
+            "{} of {} products in {} are not in the run",
+            count(unlisted.unknown),
+            count(unlisted.ids),
+            unlisted.path.display(),
+        ));
+    }
+
+    /// What a folder of recommendations holds.
+    pub fn bulk_summary(&mut self, summary: &Summary, folder: &Path) {
+        self.talk(&format!(
+            "{} users, {} rows in {} parts: {}",
+            count(summary.users),
+            count(summary.rows),
+            count(summary.parts),
+            folder.display(),
+        ));
+    }
+
+    /// What is like a product or a user.
+    pub fn similar(&mut self, similar: &Similar) {
+        self.data(&format!(
+            "{} {}{}: {} training ratings{}",
+            similar.of,
+            similar.id,
+            title(similar.title.as_deref()),
+            count(similar.train_ratings as usize),
+            origin(similar.generated),
+        ));
+        self.data("");
+        let width = width(similar.similar.iter().map(|other| other.id.as_str()));
+        let whose = if similar.of == "user" {
+            "ratings by them"
+        } else {
+            "ratings of it"
+        };
+        self.data(&format!("  rank  {:<width$}  cosine  {whose}", similar.of));
+        for other in &similar.similar {
+            self.data(&format!(
+                "  {:>4}  {:<width$}  {:+.3}  {:>w$}{}",
+                other.rank,
+                other.id,
+                other.cosine,
+                count(other.train_ratings as usize),
+                title(other.title.as_deref()),
+                w = whose.len(),
+            ));
+        }
+    }
+}

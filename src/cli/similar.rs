@@ -1,0 +1,22 @@
+//! `dotcart similar`: the products, or users, most like one.
+
+use super::args::SimilarArguments;
+use super::output::Output;
+use super::{CommandResult, End};
+use crate::artifact::run_directory::RunDirectory;
+use crate::recommend::Recommender;
+
+pub fn run(arguments: &SimilarArguments, output: &mut Output) -> CommandResult {
+    let recommender = Recommender::open(RunDirectory::find(arguments.run.as_deref())?)?;
+    let top = arguments.top as usize;
+    let similar = match (&arguments.product, &arguments.user) {
+        (Some(product), _) => recommender.similar_products(product, top)?,
+        (None, user) => recommender.similar_users(user.as_deref().unwrap_or_default(), top)?,
+    };
+    if arguments.json {
+        output.json(&similar);
+    } else {
+        output.similar(&similar);
+    }
+    Ok(End::Done)
+}

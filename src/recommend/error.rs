@@ -1,0 +1,89 @@
+//! What can go wrong when something is to be recommended, each with its hint.
+
+use crate::artifact::run_directory::RunError;
+use crate::artifact::tensor_file::FileError;
+use crate::config::ConfigError;
+use crate::engine::EngineError;
+use std::path::PathBuf;
+
+/// Nothing can be recommended.
+#[derive(Debug, thiserror::Error)]
+pub enum RecommendError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("{what} `{id}` is not in run `{run}`")]
+    Unknown {
+        what: &'static str,
+        id: String,
+        run: String,
+        nearest: Vec<String>,
+        example: String,
+    },
+    #[error("{error} ({}:{line})", path.display())]
+    InList {
+        path: PathBuf,
+        line: usize,
+        error: Box<RecommendError>,
+    },
+    #[error("`{0}` is not `product=rating`")]
+    MalformedRating(String),
+    #[error("the rating `{rating}` is off the scale of {min} to {max}")]
+    OffScale { rating: f32, min: f32, max: f32 },
+    #[error("product `{0}` is rated twice")]
+    RatedTwice(String),
+    #[error("no product is left to choose from: of {products}, {reason}")]
+    NoCandidates { products: usize, reason: String },
+    #[error("there is nobody in `{}`", .0.display())]
+    EmptyList(PathBuf),
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("folder `{}` holds other files", .0.display())]
+    Occupied(PathBuf),
+    #[error("folder `{}` holds the recommendations of another request", .0.display())]
+    OtherRequest(PathBuf),
+    #[error("`{}` is damaged: {fault}", path.display())]
+    DamagedPart { path: PathBuf, fault: String },
+    #[error("{what} `{id}` has no training rating, so nothing is like it")]
+    NoEmbedding { what: &'static str, id: String },
+}
+
+impl RecommendError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Run(error) => error.hint(),
+            Self::Config(error) => error.hint(),
+            Self::Engine(error) => error.hint().to_string(),
+            Self::Unknown { nearest, example, .. } if nearest.is_empty() => {
+                format!("ids are compared as text, leading zeros count; one that is there: `{example}`")
+            }
+            Self::Unknown { nearest, .. } => format!("did you mean `{}`?", nearest.join("` or `")),
+            Self::InList { error, .. } => error.hint(),
+            Self::MalformedRating(_) => "for example `--rated B00004ZCJE=5`; in a file one to a line".to_string(),
+            Self::OffScale { .. } => "ratings are on the scale that the run was trained on".to_string(),
+            Self::RatedTwice(_) => "name each product once".to_string(),
+            Self::NoCandidates { .. } => "loosen `--min-ratings`, `--only` or `--exclude`".to_string(),
+            Self::EmptyList(_) => "one user id to a line".to_string(),
+            Self::Read { .. } => "check the path".to_string(),
+            Self::Write { .. } => "is the disk full, or the folder read-only?".to_string(),
+            Self::Occupied(_) => "name a new or an empty folder".to_string(),
+            Self::OtherRequest(_) => {
+                "name another folder, or ask with the run, users and options that it was begun with".to_string()
+            }
+            Self::DamagedPart { .. } => "remove the file, and the same command writes it again".to_string(),
+            Self::NoEmbedding { .. } => "name one that was trained on".to_string(),
+        }
+    }
+}
+
+impl From<FileError> for RecommendError {
+    fn from(error: FileError) -> Self {
+        Self::Run(error.into())
+    }
+}

@@ -1,0 +1,151 @@
+//! Filter: which products may be recommended at all.
+
+use super::{RecommendError, Recommender};
+use crate::engine::cpu::item_rows::ItemRows;
+use crate::interaction::ItemIndex;
+use std::path::{Path, PathBuf};
+
+/// What the user of the command wants left out.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Leave out products with fewer ratings in the training split.
+    pub min_ratings: u32,
+    /// A list of products to leave out, one id to a line.
+    pub exclude: Option<PathBuf>,
+    /// A list of the only products to choose from.
+    pub only: Option<PathBuf>,
+}
+
+/// Products to choose from: all of them, where they lie, or some, copied side by side so that the rest costs nothing.
+pub struct Candidates {
+    some: Option<Copied>,
+}
+
+/// Some products, in the order of their indices, so that ties go as they would among all.
+struct Copied {
+    items: Vec<ItemIndex>,
+    factors: Vec<f32>,
+}
+
+/// Ids of a list that the run does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlisted {
+    pub path: PathBuf,
+    pub unknown: usize,
+    pub ids: usize,
+}
+
+impl Candidates {
+    /// How many there are, of `all`.
+    pub fn len(&self, all: usize) -> usize {
+        self.some.as_ref().map_or(all, |some| some.items.len())
+    }
+
+    /// The candidates' rows, of all rows.
+    pub fn rows<'a>(&'a self, all: ItemRows<'a>) -> ItemRows<'a> {
+        match &self.some {
+            None => all,
+            Some(some) => ItemRows::of_factors(&some.factors, all.dim()),
+        }
+    }
+
+    /// The product at a place among the candidates.
+    pub fn item(&self, place: ItemIndex) -> ItemIndex {
+        self.some.as_ref().map_or(place, |some| some.items[place as usize])
+    }
+
+    /// The places of those of some products that are candidates. Both ascending.
+    pub fn places(&self, items: &[ItemIndex]) -> Vec<ItemIndex> {
+        let Some(some) = &self.some else {
+            return items.to_vec();
+        };
+        let place = |item: &ItemIndex| some.items.binary_search(item).ok().map(|place| place as ItemIndex);
+        items.iter().filter_map(place).collect()
+    }
+
+    /// Which products they are, if not all.
+    pub fn items(&self) -> Option<&[ItemIndex]> {
+        self.some.as_ref().map(|some| some.items.as_slice())
+    }
+}
+
+impl Recommender {
+    /// The products that pass a filter, and what its lists name in vain. Errors if none is left.
+    pub fn candidates(&self, filter: &Filter) -> Result<(Candidates, Vec<Unlisted>), RecommendError> {
+        let count = self.products.len();
+        let mut unlisted = Vec::new();
+        if filter.min_ratings == 0 && filter.exclude.is_none() && filter.only.is_none() {
+            return match count {
+                0 => Err(RecommendError::NoCandidates {
+                    products: 0,
+                    reason: "the run has none".to_string(),
+                }),
+                _ => Ok((Candidates { some: None }, unlisted)),
+            };
+        }
+        let mut reasons = Vec::new();
+        let mut allowed = vec![filter.only.is_none(); count];
+        if let Some(path) = &filter.only {
+            let items = self.listed_products(path, &mut unlisted)?;
+            items.iter().for_each(|&item| allowed[item as usize] = true);
+            reasons.push(format!(
+                "{} are in `{}`",
+                allowed.iter().filter(|&&is| is).count(),
+                path.display()
+            ));
+        }
+        if let Some(path) = &filter.exclude {
+            let items = self.listed_products(path, &mut unlisted)?;
+            items.iter().for_each(|&item| allowed[item as usize] = false);
+            reasons.push(format!("{} are excluded by `{}`", items.len(), path.display()));
+        }
+        let ratings = self.products.train_ratings()?;
+        if filter.min_ratings > 0 {
+            let few = ratings.iter().filter(|&&ratings| ratings < filter.min_ratings).count();
+            reasons.push(format!("{few} have fewer than {} ratings", filter.min_ratings));
+        }
+        let items: Vec<ItemIndex> = (0..count)
+            .filter(|&item| allowed[item] && ratings[item] >= filter.min_ratings)
+            .map(|item| item as ItemIndex)
+            .collect();
+        if items.is_empty() {
+            return Err(RecommendError::NoCandidates {
+                products: count,
+                reason: reasons.join(", "),
+            });
+        }
+        let factors = self.item_rows()?.factors(&items);
+        let some = Some(Copied { items, factors });
+        Ok((Candidates { some }, unlisted))
+    }
+
+    /// The products of a list that the run knows.
+    fn listed_products(&self, path: &Path, unlisted: &mut Vec<Unlisted>) -> Result<Vec<ItemIndex>, RecommendError> {
+        let ids = lines(path)?;
+        let mut items = Vec::with_capacity(ids.len());
+        for (_, id) in &ids {
+            items.extend(self.products.index(id)?);
+        }
+        if items.len() < ids.len() {
+            unlisted.push(Unlisted {
+                path: path.to_path_buf(),
+                unknown: ids.len() - items.len(),
+                ids: ids.len(),
+            });
+        }
+        items.sort_unstable();
+        items.dedup();
+        Ok(items)
+    }
+}
+
+/// The lines of a file that are not blank, trimmed, with their numbers.
+pub fn lines(path: &Path) -> Result<Vec<(usize, String)>, RecommendError> {
+    let text = std::fs::read_to_string(path).map_err(|source| RecommendError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let numbered = text.lines().enumerate();
+    let trimmed = numbered.map(|(number, line)| (number + 1, line.trim().to_string()));
+    Ok(trimmed.filter(|(_, line)| !line.is_empty()).collect())
+}

@@ -1,0 +1,386 @@
+//! Recommend: every product that a user has not rated, scored in one pass, best first.
+//!
+//! `filter` says which products may be recommended, `explain` why one is, `popular` what to show to somebody nobody knows,
+//! `similar` what is like what, `bulk` writes rankings for millions of users.
+
+pub mod bulk;
+mod error;
+mod explain;
+pub mod filter;
+pub mod parts;
+mod popular;
+pub mod similar;
+
+pub use error::RecommendError;
+
+use crate::artifact::interactions_file::InteractionsFile;
+use crate::artifact::model_file::ModelFile;
+use crate::artifact::run_directory::{CONFIG, DATA_REPORT, MODEL, RunDirectory};
+use crate::artifact::tensor_file::FileError;
+use crate::artifact::vocabulary_file::VocabularyFile;
+use crate::config::Config;
+use crate::data::report::DataReport;
+use crate::engine::cpu::CpuScorer;
+use crate::engine::cpu::item_rows::ItemRows;
+use crate::engine::objective::{Objective, sigmoid};
+use crate::engine::{Query, ScoredItem, Scorer};
+use crate::fold_in::{FoldInRating, fold_in};
+use crate::interaction::{ItemIndex, Part, UserIndex};
+use filter::Candidates;
+use serde::Serialize;
+
+/// What a ranking rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// The user's own row of the model.
+    Trained,
+    /// A row fitted to the ratings that were given, see [`crate::fold_in`].
+    FoldedIn,
+    /// The user has no training rating: products by their own bias.
+    ProductBias,
+    /// Nothing is known of the user: products by their shrunken mean rating.
+    ShrunkenMean,
+}
+
+impl Basis {
+    /// The name in every output form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trained => "trained",
+            Self::FoldedIn => "folded_in",
+            Self::ProductBias => "product_bias",
+            Self::ShrunkenMean => "shrunken_mean",
+        }
+    }
+}
+
+/// What one user should see next.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ranking {
+    /// Absent for somebody who is not in the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    pub basis: Basis,
+    /// Ratings of the user in the training split, or ratings that were given.
+    pub train_ratings: u32,
+    /// Products among the candidates that the user has rated in any part, which are left out.
+    pub seen: usize,
+    /// Products that were scored.
+    pub candidates: usize,
+    pub products: Vec<Recommendation>,
+    /// Why there are fewer products than were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<String>,
+    /// True if the model learned from generated ratings.
+    pub generated: bool,
+}
+
+/// One ranked product.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recommendation {
+    pub rank: usize,
+    pub product: String,
+    /// From the product table, where the config names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Sigmoid of the logit, in (0, 1).
+    pub score: f32,
+    /// Absent where scores are chances of relevance.
+    pub predicted_rating: Option<f32>,
+    /// Ratings of the product in the training split.
+    pub train_ratings: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+}
+
+/// What a recommendation comes from, in logits; see [`explain`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Why {
+    /// The user's rated products that pull this one up most, the strongest first.
+    pub because: Vec<Because>,
+    /// What all of the user's ratings contribute together.
+    pub all_ratings: f64,
+    /// What the product brings itself: `scale * item_bias + bias`.
+    pub product_itself: f64,
+    /// `all_ratings + product_itself`: the logit of the user as fitted to the ratings.
+    pub logit: f64,
+}
+
+/// One rated product and what it contributes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Because {
+    pub product: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    pub rating: f32,
+    pub contribution: f64,
+}
+
+/// What is wanted for each user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    pub top: usize,
+    /// Rank what the user has rated, too.
+    pub include_seen: bool,
+    /// Explain each recommendation.
+    pub why: bool,
+}
+
+/// A complete run, open for questions.
+pub struct Recommender {
+    run: RunDirectory,
+    config: Config,
+    objective: Objective,
+    users: VocabularyFile,
+    products: VocabularyFile,
+    model: ModelFile,
+    rows: InteractionsFile,
+    generated: bool,
+}
+
+impl Recommender {
+    /// Opens a run; rows are read where they lie, when they are asked for.
+    pub fn open(run: RunDirectory) -> Result<Self, RecommendError> {
+        run.manifest()?;
+        let config = Config::load(&run.file(CONFIG), &[])?;
+        let report: DataReport = run.read_json(DATA_REPORT)?;
+        let (users, products, model) = (run.users()?, run.products()?, run.model()?);
+        let shape = model.shape();
+        if (users.len(), products.len()) != (shape.users, shape.items) {
+            let fault = format!(
+                "it has {} users and {} products, the vocabularies {} and {}",
+                shape.users,
+                shape.items,
+                users.len(),
+                products.len()
+            );
+            return Err(FileError::damaged(&run.file(MODEL), fault).into());
+        }
+        let rows = run.interactions(shape.users, shape.items)?;
+        Ok(Self {
+            objective: Objective::new(&config),
+            run,
+            config,
+            users,
+            products,
+            model,
+            rows,
+            generated: report.generated,
+        })
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RunDirectory {
+        &self.run
+    }
+
+    /// How many users the run has.
+    pub fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    /// The index of a user. Errors with the nearest ids if there is none.
+    pub fn user(&self, id: &str) -> Result<UserIndex, RecommendError> {
+        let found = self.users.index(id)?;
+        found.map_or_else(|| Err(self.unknown("user", id, &self.users)), Ok)
+    }
+
+    /// The index of a product. Errors with the nearest ids if there is none.
+    pub fn product(&self, id: &str) -> Result<ItemIndex, RecommendError> {
+        let found = self.products.index(id)?;
+        found.map_or_else(|| Err(self.unknown("product", id, &self.products)), Ok)
+    }
+
+    fn unknown(&self, what: &'static str, id: &str, known: &VocabularyFile) -> RecommendError {
+        let nearest = match known.nearest(id, 3) {
+            Ok(nearest) => nearest.into_iter().map(str::to_string).collect(),
+            Err(error) => return error.into(),
+        };
+        let example = match known.is_empty() {
+            true => String::new(),
+            false => known.id(0).unwrap_or_default().to_string(),
+        };
+        RecommendError::Unknown {
+            what,
+            id: id.to_string(),
+            run: self.run.path().display().to_string(),
+            nearest,
+            example,
+        }
+    }
+
+    /// Errors if a rating is off the scale.
+    pub fn check_rating(&self, rating: f32) -> Result<(), RecommendError> {
+        let scale = self.config.data.rating_scale;
+        match scale.contains(rating) {
+            true => Ok(()),
+            false => Err(RecommendError::OffScale {
+                rating,
+                min: scale.min,
+                max: scale.max,
+            }),
+        }
+    }
+
+    /// A rating as the model sees it. Errors if it is off the scale.
+    fn target(&self, item: ItemIndex, rating: f32) -> Result<FoldInRating, RecommendError> {
+        self.check_rating(rating)?;
+        let target = self.objective.target(rating);
+        Ok(FoldInRating { item, target })
+    }
+
+    fn item_rows(&self) -> Result<ItemRows<'_>, RecommendError> {
+        Ok(self.model.item_rows()?)
+    }
+
+    /// A scorer over the candidates. On the cpu: opening a GPU costs more than the work for one user.
+    pub fn scorer<'a>(&'a self, candidates: &'a Candidates) -> Result<CpuScorer<'a>, RecommendError> {
+        let rows = candidates.rows(self.item_rows()?);
+        Ok(CpuScorer::from_rows(self.model.head(), rows, self.config.threads))
+    }
+
+    /// What a user has rated in any part, ascending.
+    fn seen(&self, user: UserIndex) -> Result<Vec<ItemIndex>, RecommendError> {
+        let mut seen = self.rows.user(user)?.items.to_vec();
+        seen.sort_unstable();
+        seen.dedup();
+        Ok(seen)
+    }
+
+    /// Ranks for known users, in their order. Panics if there is no such user.
+    pub fn rank_users(
+        &self,
+        scorer: &mut CpuScorer,
+        candidates: &Candidates,
+        users: &[UserIndex],
+        ask: Ask,
+    ) -> Result<Vec<Ranking>, RecommendError> {
+        let mut lists = Vec::with_capacity(users.len());
+        for &user in users {
+            let seen = if ask.include_seen { Vec::new() } else { self.seen(user)? };
+            lists.push((self.model.user(user)?, candidates.places(&seen)));
+        }
+        let queries: Vec<Query> = lists.iter().map(|(user, seen)| Query { user, seen }).collect();
+        let ranked = scorer.top_k(&queries, ask.top)?;
+        let counts = self.users.train_ratings()?;
+        let mut rankings = Vec::with_capacity(users.len());
+        for ((&user, (_, seen)), scored) in users.iter().zip(&lists).zip(ranked) {
+            let train_ratings = counts[user as usize];
+            let mut ranking = Ranking {
+                user: Some(self.users.id(user)?.to_string()),
+                basis: if train_ratings == 0 {
+                    Basis::ProductBias
+                } else {
+                    Basis::Trained
+                },
+                train_ratings,
+                ..self.ranking(candidates, scored, seen.len(), ask)?
+            };
+            if ask.why {
+                let rows = self.rows.user(user)?;
+                let trained = (0..rows.items.len()).filter(|&row| rows.parts[row] == Part::Train as u8);
+                let ratings: Vec<_> = trained.map(|row| (rows.items[row], rows.ratings[row])).collect();
+                self.explain(&mut ranking, &ratings)?;
+            }
+            rankings.push(ranking);
+        }
+        Ok(rankings)
+    }
+
+    /// Ranks for somebody who is known by some ratings only, who is folded in.
+    pub fn rank_rated(
+        &self,
+        candidates: &Candidates,
+        ratings: &[(ItemIndex, f32)],
+        ask: Ask,
+    ) -> Result<Ranking, RecommendError> {
+        let targets: Result<Vec<_>, _> = ratings
+            .iter()
+            .map(|&(item, rating)| self.target(item, rating))
+            .collect();
+        let folded = fold_in(self.item_rows()?, self.model.head(), &targets?);
+        let mut seen: Vec<ItemIndex> = ratings.iter().map(|&(item, _)| item).collect();
+        seen.sort_unstable();
+        let seen = if ask.include_seen {
+            Vec::new()
+        } else {
+            candidates.places(&seen)
+        };
+        let query = Query {
+            user: &folded.row,
+            seen: &seen,
+        };
+        let scored = self.scorer(candidates)?.top_k(&[query], ask.top)?.remove(0);
+        let mut ranking = Ranking {
+            basis: Basis::FoldedIn,
+            train_ratings: ratings.len() as u32,
+            ..self.ranking(candidates, scored, seen.len(), ask)?
+        };
+        if ask.why {
+            self.explain(&mut ranking, ratings)?;
+        }
+        Ok(ranking)
+    }
+
+    /// What the model predicts that somebody known by `ratings` alone would give to `items`, as scores in (0, 1).
+    pub fn predict_rated(&self, ratings: &[(ItemIndex, f32)], items: &[ItemIndex]) -> Result<Vec<f32>, RecommendError> {
+        let targets: Result<Vec<_>, _> = ratings
+            .iter()
+            .map(|&(item, rating)| self.target(item, rating))
+            .collect();
+        let folded = fold_in(self.item_rows()?, self.model.head(), &targets?);
+        self.predict(&folded.row, items)
+    }
+
+    /// What the model predicts for a known user, as scores in (0, 1). Panics if there is no such user.
+    pub fn predict_user(&self, user: UserIndex, items: &[ItemIndex]) -> Result<Vec<f32>, RecommendError> {
+        self.predict(&self.model.user(user)?, items)
+    }
+
+    fn predict(&self, row: &[f32], items: &[ItemIndex]) -> Result<Vec<f32>, RecommendError> {
+        let mut scorer = CpuScorer::from_rows(self.model.head(), self.item_rows()?, 1);
+        let logits = scorer.score_pairs(&vec![row; items.len()], items)?;
+        Ok(logits.into_iter().map(sigmoid).collect())
+    }
+
+    /// The rows of a ranking; who it is for is filled in by the caller.
+    fn ranking(
+        &self,
+        candidates: &Candidates,
+        scored: Vec<ScoredItem>,
+        seen: usize,
+        ask: Ask,
+    ) -> Result<Ranking, RecommendError> {
+        let counts = self.products.train_ratings()?;
+        let mut products = Vec::with_capacity(scored.len());
+        for (place, scored) in scored.into_iter().enumerate() {
+            let item = candidates.item(scored.item);
+            let score = sigmoid(scored.logit);
+            products.push(Recommendation {
+                rank: place + 1,
+                product: self.products.id(item)?.to_string(),
+                title: self.products.title(item)?.map(str::to_string),
+                score,
+                predicted_rating: self.objective.predicted_rating(score),
+                train_ratings: counts[item as usize],
+                why: None,
+            });
+        }
+        let all = candidates.len(self.products.len());
+        let shortfall = (products.len() < ask.top).then(|| match seen {
+            0 => format!("there are {all} products to choose from"),
+            _ => format!("of {all} products to choose from the user has rated {seen}"),
+        });
+        Ok(Ranking {
+            user: None,
+            basis: Basis::Trained,
+            train_ratings: 0,
+            seen,
+            candidates: all - seen,
+            products,
+            shortfall,
+            generated: self.generated,
+        })
+    }
+}

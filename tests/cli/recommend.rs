@@ -1,0 +1,504 @@
+//! `recommend` and `similar`: who may be asked for, what may be left out, every output form, and every wrong argument.
+
+use super::scene::{CONFIG, Scene};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+/// A scene with a trained run, and the ratings it was trained on.
+fn trained(name: &str) -> (Scene, Vec<[String; 3]>) {
+    let scene = Scene::new(name, CONFIG);
+    scene.succeed(&["train", "config.toml", "--device", "cpu"]);
+    let data = String::from_utf8(scene.read("data/generated-12000x1500x300-seed42.csv")).unwrap();
+    let fields = |line: &str| {
+        let mut fields = line.split(',').map(str::to_string);
+        std::array::from_fn(|_| fields.next().unwrap())
+    };
+    let rows = data.lines().map(fields).collect();
+    (scene, rows)
+}
+
+fn users(rows: &[[String; 3]]) -> Vec<String> {
+    let mut met = HashSet::new();
+    rows.iter()
+        .map(|row| row[0].clone())
+        .filter(|user| met.insert(user.clone()))
+        .collect()
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn products(ranking: &Value) -> Vec<String> {
+    let products = ranking["products"].as_array().unwrap();
+    products
+        .iter()
+        .map(|product| product["product"].as_str().unwrap().to_string())
+        .collect()
+}
+
+#[test]
+fn many_users_are_ranked_as_one_by_one_in_every_output_form() {
+    let (scene, rows) = trained("many");
+    let users = users(&rows);
+    std::fs::write(
+        scene.folder.join("users.txt"),
+        format!("{}\n\n{}\n", users[7], users[3]),
+    )
+    .unwrap();
+    let both = scene.succeed(&["recommend", "--user", &users[7], "--user", &users[3], "--json"]);
+    assert_eq!(scene.succeed(&["recommend", "--users", "users.txt", "--json"]), both);
+    let alone = scene.succeed(&["recommend", "--user", &users[3], "--json"]);
+    assert_eq!(both.lines().nth(1), alone.lines().next());
+
+    let all = json_lines(&scene.succeed(&["recommend", "--all", "--top", "3", "--json"]));
+    let order: Vec<&str> = all.iter().map(|ranking| ranking["user"].as_str().unwrap()).collect();
+    assert_eq!(order, users);
+    let three = scene.succeed(&["recommend", "--user", &users[7], "--top", "3", "--json"]);
+    assert_eq!(json_lines(&three)[0], all[7]);
+
+    let csv = scene.succeed(&["recommend", "--user", &users[7], "--csv"]);
+    let mut lines = csv.lines();
+    assert_eq!(
+        lines.next(),
+        Some("user,rank,product,title,score,predicted_rating,train_ratings,basis")
+    );
+    let first = &json_lines(&both)[0]["products"][0];
+    assert_eq!(
+        lines.next().unwrap(),
+        format!(
+            "{},1,{},,{},{},{},trained",
+            users[7],
+            first["product"].as_str().unwrap(),
+            first["score"],
+            first["predicted_rating"],
+            first["train_ratings"]
+        )
+    );
+    assert_eq!(lines.count(), 4);
+    let table = scene.succeed(&["recommend", "--users", "users.txt"]);
+    assert_eq!(table.matches("  rank  product").count(), 2, "{table}");
+}
+
+#[test]
+fn filters_leave_out_what_they_say_and_nothing_else() {
+    let (scene, rows) = trained("filters");
+    let user = &users(&rows)[0];
+    let ranked = |more: &[&str]| {
+        let arguments = [&["recommend", "--user", user, "--top", "1000", "--json"], more].concat();
+        json_lines(&scene.succeed(&arguments)).remove(0)
+    };
+    let whole = ranked(&[]);
+    let all = products(&whole);
+    assert!(
+        whole["shortfall"].as_str().unwrap().contains("the user has rated"),
+        "{}",
+        whole["shortfall"]
+    );
+
+    let often = ranked(&["--min-ratings", "40"]);
+    let wanted: Vec<String> = whole["products"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|product| product["train_ratings"].as_u64().unwrap() >= 40)
+        .map(|product| product["product"].as_str().unwrap().to_string())
+        .collect();
+    assert!(!wanted.is_empty() && wanted.len() < all.len());
+    assert_eq!(products(&often), wanted);
+
+    std::fs::write(
+        scene.folder.join("some.txt"),
+        format!("{}\n{}\nnot-there\n", all[20], all[4]),
+    )
+    .unwrap();
+    assert_eq!(
+        products(&ranked(&["--only", "some.txt"])),
+        [all[4].clone(), all[20].clone()]
+    );
+    let rest: Vec<String> = all
+        .iter()
+        .filter(|product| **product != all[4] && **product != all[20])
+        .cloned()
+        .collect();
+    assert_eq!(products(&ranked(&["--exclude", "some.txt"])), rest);
+    let ran = scene.run(&["recommend", "--user", user, "--only", "some.txt"]);
+    assert_eq!(ran.stderr, "1 of 3 products in some.txt are not in the run\n");
+    assert!(ran.stdout.contains("fewer than asked for: "), "{}", ran.stdout);
+
+    let own: HashSet<&str> = rows
+        .iter()
+        .filter(|row| row[0] == *user)
+        .map(|row| row[1].as_str())
+        .collect();
+    let with_seen = ranked(&["--include-seen"]);
+    assert_eq!(products(&with_seen).len(), all.len() + own.len());
+    assert_eq!(with_seen["seen"], 0);
+
+    // Nothing but what is rated already: no rows, and the reason.
+    std::fs::write(
+        scene.folder.join("own.txt"),
+        own.iter().copied().collect::<Vec<_>>().join("\n"),
+    )
+    .unwrap();
+    let none = ranked(&["--only", "own.txt"]);
+    assert!(products(&none).is_empty());
+    let reason = format!(
+        "of {} products to choose from the user has rated {}",
+        own.len(),
+        own.len()
+    );
+    assert_eq!(none["shortfall"], reason);
+}
+
+#[test]
+fn somebody_new_is_folded_in_and_nobody_gets_the_best_known() {
+    let (scene, rows) = trained("new");
+    let whole = json_lines(&scene.succeed(&["recommend", "--top", "300", "--json"])).remove(0);
+    assert_eq!(
+        (&whole["basis"], &whole["user"]),
+        (&"shrunken_mean".into(), &Value::Null)
+    );
+    // The mean of its training ratings, drawn to the mean of all; every product of the 300 stands there.
+    assert_eq!(products(&whole).len(), 300);
+    let predicted: Vec<f64> = whole["products"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|product| product["predicted_rating"].as_f64().unwrap())
+        .collect();
+    assert!(predicted.is_sorted_by(|a, b| a >= b) && predicted.iter().all(|rating| (1.0..=5.0).contains(rating)));
+    assert!(scene.succeed(&["recommend"]).contains("shrunken mean rating"));
+    assert!(
+        scene
+            .succeed(&["recommend", "--csv"])
+            .lines()
+            .nth(1)
+            .unwrap()
+            .ends_with(",shrunken_mean")
+    );
+
+    let (a, b) = (&rows[0][1], &rows.iter().find(|row| row[1] != rows[0][1]).unwrap()[1]);
+    let (likes, hates) = (format!("{a}=5"), format!("{b}=1"));
+    let folded = scene.succeed(&[
+        "recommend",
+        "--rated",
+        &likes,
+        "--rated",
+        &hates,
+        "--top",
+        "300",
+        "--why",
+        "--json",
+    ]);
+    let folded = json_lines(&folded).remove(0);
+    assert_eq!(
+        (&folded["basis"], &folded["train_ratings"]),
+        (&"folded_in".into(), &2.into())
+    );
+    let ranked = products(&folded);
+    assert!(ranked.len() == 298 && !ranked.contains(a) && !ranked.contains(b));
+    // At the fit the contributions are the logit: score and explanation say the same.
+    for product in folded["products"].as_array().unwrap() {
+        let why = &product["why"];
+        let logit = why["logit"].as_f64().unwrap();
+        let score = product["score"].as_f64().unwrap();
+        assert!((1.0 / (1.0 + (-logit).exp()) - score).abs() < 1e-5, "{product}");
+        let sum = why["all_ratings"].as_f64().unwrap() + why["product_itself"].as_f64().unwrap();
+        assert!((sum - logit).abs() < 1e-9, "{product}");
+    }
+    std::fs::write(scene.folder.join("mine.txt"), format!("{likes}\n {hates}\n")).unwrap();
+    let from_file = scene.succeed(&[
+        "recommend",
+        "--rated-file",
+        "mine.txt",
+        "--top",
+        "300",
+        "--why",
+        "--json",
+    ]);
+    assert_eq!(json_lines(&from_file)[0], folded);
+    assert!(
+        scene
+            .succeed(&["recommend", "--rated", &likes])
+            .contains("fitted to 1 given ratings")
+    );
+
+    // What a known user's recommendation comes from are products that they rated.
+    let user = &users(&rows)[0];
+    let own: HashSet<&str> = rows
+        .iter()
+        .filter(|row| row[0] == *user)
+        .map(|row| row[1].as_str())
+        .collect();
+    let why = json_lines(&scene.succeed(&["recommend", "--user", user, "--why", "--json"])).remove(0);
+    let mut reasons = 0;
+    for product in why["products"].as_array().unwrap() {
+        let because = product["why"]["because"].as_array().unwrap();
+        let contributions: Vec<f64> = because
+            .iter()
+            .map(|one| one["contribution"].as_f64().unwrap())
+            .collect();
+        assert!(contributions.is_sorted_by(|a, b| a >= b) && contributions.iter().all(|&one| one > 0.0));
+        assert!(because.iter().all(|one| own.contains(one["product"].as_str().unwrap())));
+        reasons += because.len();
+    }
+    assert!(reasons > 0);
+    assert!(
+        scene
+            .succeed(&["recommend", "--user", user, "--why"])
+            .contains("as fitted to the ratings")
+    );
+}
+
+#[test]
+fn similar_names_neighbours_by_cosine() {
+    let (scene, rows) = trained("similar");
+    let product = &rows[0][1];
+    let found = json_lines(&scene.succeed(&["similar", "--product", product, "--top", "400", "--json"])).remove(0);
+    let cosines: Vec<f64> = found["similar"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|other| other["cosine"].as_f64().unwrap())
+        .collect();
+    assert_eq!(cosines.len(), 299);
+    assert!(cosines.is_sorted_by(|a, b| a >= b) && cosines.iter().all(|cosine| cosine.abs() <= 1.0 + 1e-6));
+    assert!(
+        found["similar"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|other| other["id"] != *product)
+    );
+    // Likeness has no direction.
+    let other = found["similar"][0]["id"].as_str().unwrap();
+    let back = json_lines(&scene.succeed(&["similar", "--product", other, "--top", "400", "--json"])).remove(0);
+    let back = back["similar"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["id"] == *product)
+        .unwrap()["cosine"]
+        .clone();
+    assert_eq!(back, found["similar"][0]["cosine"]);
+    let user = &rows[0][0];
+    assert_eq!(
+        scene
+            .succeed(&["similar", "--user", user, "--top", "4"])
+            .lines()
+            .count(),
+        7
+    );
+}
+
+/// Runs, expects exit code 1 and nothing on stdout, and returns error and hint.
+fn fails(scene: &Scene, arguments: &[&str]) -> (String, String) {
+    let ran = scene.run(arguments);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(1), ""),
+        "{arguments:?}\n{}",
+        ran.stderr
+    );
+    let (error, hint) = ran
+        .stderr
+        .trim_end()
+        .split_once("\n\nhint: ")
+        .expect("an error and a hint");
+    (error.strip_prefix("error: ").unwrap().to_string(), hint.to_string())
+}
+
+#[test]
+fn every_wrong_argument_has_its_message_its_hint_and_its_exit_code() {
+    let (scene, rows) = trained("wrong");
+    let (user, product) = (&rows[0][0], &rows[0][1]);
+    let pair = |error: &str, hint: &str| (error.to_string(), hint.to_string());
+    // One letter off: the right one is named.
+    let mut typo = user.clone();
+    typo.pop();
+    typo.push('~');
+    let (error, hint) = fails(&scene, &["recommend", "--user", &typo]);
+    assert_eq!(error, format!("user `{typo}` is not in run `runs/small-1`"));
+    assert!(
+        hint.starts_with("did you mean `") && hint.contains(&format!("`{user}`")),
+        "{hint}"
+    );
+    let (error, hint) = fails(&scene, &["similar", "--product", "?"]);
+    assert_eq!(error, "product `?` is not in run `runs/small-1`");
+    assert!(hint.starts_with("ids are compared as text"), "{hint}");
+    std::fs::write(scene.folder.join("users.txt"), format!("{user}\n{typo}\n")).unwrap();
+    assert_eq!(
+        fails(&scene, &["recommend", "--users", "users.txt"]).0,
+        format!("user `{typo}` is not in run `runs/small-1` (users.txt:2)")
+    );
+    std::fs::write(scene.folder.join("empty.txt"), "\n").unwrap();
+    assert_eq!(
+        fails(&scene, &["recommend", "--users", "empty.txt"]),
+        pair("there is nobody in `empty.txt`", "one user id to a line")
+    );
+    let (error, hint) = fails(&scene, &["recommend", "--users", "absent.txt"]);
+    assert!(
+        error.starts_with("cannot read `absent.txt`: ") && hint == "check the path",
+        "{error}"
+    );
+
+    let rated = |text: &str| fails(&scene, &["recommend", "--rated", text]);
+    let malformed = "for example `--rated B00004ZCJE=5`; in a file one to a line";
+    assert_eq!(rated("five"), pair("`five` is not `product=rating`", malformed));
+    let text = format!("{product}=good");
+    assert_eq!(
+        rated(&text),
+        pair(&format!("`{text}` is not `product=rating`"), malformed)
+    );
+    for (rating, shown) in [("6", "6"), ("0.5", "0.5"), ("nan", "NaN")] {
+        let wanted = format!("the rating `{shown}` is off the scale of 1 to 5");
+        let hint = "ratings are on the scale that the run was trained on";
+        assert_eq!(rated(&format!("{product}={rating}")), pair(&wanted, hint));
+    }
+    assert_eq!(rated("nothing=5").0, "product `nothing` is not in run `runs/small-1`");
+    let text = format!("{product}=5");
+    assert_eq!(
+        fails(&scene, &["recommend", "--rated", &text, "--rated", &text]),
+        pair(&format!("product `{product}` is rated twice"), "name each product once")
+    );
+    std::fs::write(scene.folder.join("mine.txt"), format!("\n{product}=9\n")).unwrap();
+    assert_eq!(
+        fails(&scene, &["recommend", "--rated-file", "mine.txt"]).0,
+        "the rating `9` is off the scale of 1 to 5 (mine.txt:2)"
+    );
+
+    let loosen = "loosen `--min-ratings`, `--only` or `--exclude`";
+    assert_eq!(
+        fails(&scene, &["recommend", "--user", user, "--min-ratings", "100000"]),
+        pair(
+            "no product is left to choose from: of 300, 300 have fewer than 100000 ratings",
+            loosen
+        )
+    );
+    std::fs::write(scene.folder.join("none.txt"), "x\ny\n").unwrap();
+    let ran = scene.run(&["recommend", "--user", user, "--only", "none.txt"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    let nothing = "no product is left to choose from: of 300, 0 are in `none.txt`";
+    assert!(
+        ran.stderr.contains(nothing) && ran.stderr.contains(loosen),
+        "{}",
+        ran.stderr
+    );
+
+    std::fs::write(scene.folder.join("file"), "").unwrap();
+    let (error, hint) = fails(&scene, &["recommend", "--all", "--out", "file/out"]);
+    assert!(error.starts_with("cannot write `file/out`: "), "{error}");
+    assert_eq!(hint, "is the disk full, or the folder read-only?");
+    std::fs::create_dir(scene.folder.join("full")).unwrap();
+    std::fs::write(scene.folder.join("full/photo.jpg"), "x").unwrap();
+    assert_eq!(
+        fails(&scene, &["recommend", "--all", "--out", "full"]),
+        pair("folder `full` holds other files", "name a new or an empty folder")
+    );
+    for usage in [
+        &["recommend", "--user", user, "--top", "0"][..],
+        &["recommend", "--user", user, "--all"],
+        &["recommend", "--user", user, "--json", "--csv"],
+        &["recommend", "--rated", "x=1", "--out", "o"],
+        &["similar"],
+        &["similar", "--product", "x", "--top", "0"],
+    ] {
+        assert_eq!(scene.run(usage).code, Some(2), "{usage:?}");
+    }
+
+    // A run of another version, for every command that reads runs.
+    let manifest = scene.folder.join("runs/small-1/manifest.json");
+    let mut other: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    other["format_version"] = 999.into();
+    std::fs::write(&manifest, other.to_string()).unwrap();
+    for command in [&["recommend", "--user", user][..], &["similar", "--user", user]] {
+        let (error, hint) = fails(&scene, command);
+        assert!(
+            error.starts_with("run `runs/small-1` has format version 999, this dotcart reads "),
+            "{error}"
+        );
+        assert_eq!(hint, "use the dotcart that wrote it, or train again");
+    }
+}
+
+/// The files of a folder of recommendations by name.
+fn parts(scene: &Scene, folder: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let below = scene.folder.join(folder);
+    let files = scene.files(folder).into_iter();
+    files
+        .map(|(path, bytes)| (path.strip_prefix(&below).unwrap().to_path_buf(), bytes))
+        .collect()
+}
+
+#[test]
+fn a_folder_of_parts_is_continued_to_the_same_bytes() {
+    let (scene, rows) = trained("parts");
+    // Everything for everybody: 300 rows a user, 873 users a part.
+    let ask = |folder: &str| scene.run(&["recommend", "--all", "--top", "300", "--out", folder]);
+    let ran = ask("whole");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{}", ran.stderr);
+    let whole = parts(&scene, "whole");
+    let names: Vec<&str> = whole.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "part-00000.parquet",
+            "part-00001.parquet",
+            "request.json",
+            "summary.json"
+        ]
+    );
+    let count = users(&rows).len();
+    let pairs: HashSet<(&str, &str)> = rows.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
+    let wanted = 300 * count - pairs.len();
+    assert_eq!(
+        scene.json("whole/summary.json"),
+        serde_json::json!({ "users": count, "rows": wanted, "parts": 2 })
+    );
+
+    // As a kill leaves it: the first part whole, the second under its temporary name.
+    std::fs::create_dir(scene.folder.join("cut")).unwrap();
+    for name in ["request.json", "part-00000.parquet"] {
+        std::fs::copy(
+            scene.folder.join("whole").join(name),
+            scene.folder.join("cut").join(name),
+        )
+        .unwrap();
+    }
+    std::fs::write(scene.folder.join("cut/part-00001.parquet.partial"), "half").unwrap();
+    assert_eq!(ask("cut").code, Some(0));
+    assert!(parts(&scene, "cut") == whole, "continued to other bytes");
+    // Complete already: nothing changes. Another request does not mix with it.
+    assert_eq!(ask("cut").code, Some(0));
+    assert!(parts(&scene, "cut") == whole);
+    let (error, _) = fails(&scene, &["recommend", "--all", "--top", "5", "--out", "cut"]);
+    assert_eq!(error, "folder `cut` holds the recommendations of another request");
+    std::fs::write(scene.folder.join("cut/part-00001.parquet"), "no parquet").unwrap();
+    let ran = ask("cut");
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("part-00001.parquet` is damaged: "),
+        "{}",
+        ran.stderr
+    );
+
+    // What the parts hold is what the screen shows: the library that reads ratings reads them back.
+    let csv = scene.succeed(&["recommend", "--all", "--top", "300", "--csv"]);
+    assert_eq!(csv.lines().count(), wanted + 1);
+    let file = std::fs::File::open(scene.folder.join("whole/part-00000.parquet")).unwrap();
+    let reader = parquet::file::reader::SerializedFileReader::new(file).unwrap();
+    let mut lines = csv.lines().skip(1);
+    for row in parquet::file::reader::FileReader::get_row_iter(&reader, None).unwrap() {
+        let row = row.unwrap();
+        let cell = |number: usize| match row.get_column_iter().nth(number).unwrap().1 {
+            parquet::record::Field::Null => String::new(),
+            parquet::record::Field::Str(text) => text.clone(),
+            parquet::record::Field::Int(number) => number.to_string(),
+            parquet::record::Field::Float(number) => number.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let line: Vec<String> = (0..8).map(cell).collect();
+        assert_eq!(line.join(","), lines.next().unwrap());
+    }
+}
