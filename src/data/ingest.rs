@@ -174,7 +174,7 @@ struct Batch {
     times: Vec<i64>,
 }
 
-/// Rows in a batch; ids are at most [`MAX_ID_BYTES`] long, so u32 holds every end.
+/// Rows in a batch; ids are at most `MAX_ID_BYTES` long, so u32 holds every end.
 const BATCH_ROWS: usize = 8192;
 const BATCHES_AHEAD: usize = 4;
 

@@ -1,7 +1,7 @@
 //! Bulk: rankings for many users, part by part, in bounded memory.
 //!
 //! Users come in the order in which they were asked for and are ranked [`USERS_PER_BATCH`] at a time; what is in memory is one
-//! part, at most [`ROWS_PER_PART`] rows or one user's. Beside the parts lies `request.json`, written first: what was asked, of
+//! part, at most `ROWS_PER_PART` rows or one user's. Beside the parts lies `request.json`, written first: what was asked, of
 //! which run. The same request on the same folder goes on with the parts that are missing, so a run that was stopped or killed
 //! ends with the bytes of one that was not. `summary.json` is written last.
 

@@ -94,7 +94,7 @@ pub struct Recommendation {
     pub why: Option<Why>,
 }
 
-/// What a recommendation comes from, in logits; see [`explain`].
+/// What a recommendation comes from, in logits; see `explain`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Why {
     /// The user's rated products that pull this one up most, the strongest first.

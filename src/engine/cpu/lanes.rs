@@ -62,7 +62,7 @@ fn dot_avx2(a: &[f32], b: &[f32]) -> f32 {
     _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
 }
 
-/// Which products reach their bounds, run by [`InstructionSet::run`].
+/// Which products reach their bounds, run by `InstructionSet::run`.
 ///
 /// Puts into `hits` each (n, lane) where `products[n * lanes + lane] + biases[n]` is not below `bounds[lane]`, in order; a NaN
 /// is below nothing. `lanes = bounds.len()`; panics if there are not as many products for each bias.
@@ -110,7 +110,7 @@ fn collect(products: &[f32], bias: f32, bounds: &[f32], number: usize, hits: &mu
     }
 }
 
-/// The largest size of a weight of some items, run by [`InstructionSet::run`]; a NaN counts as the largest.
+/// The largest size of a weight of some items, run by `InstructionSet::run`; a NaN counts as the largest.
 ///
 /// Panics if an item is not there.
 pub struct LargestSize<'a> {

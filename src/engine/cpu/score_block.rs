@@ -15,7 +15,7 @@
 //! ```
 //!
 //! no item is passed over that a full sort by the fixed-order score would take. The answer is that of
-//! [`super::score_top_k()`], bit for bit, however queries and items are cut into blocks.
+//! `super::score_top_k()`, bit for bit, however queries and items are cut into blocks.
 //!
 //! Why this way round: queries are the lanes, packed by columns once, so that item rows are read where they lie, once for all
 //! queries of the block, and a lane compares against the threshold of its own query. A tile of products stays in a core's
