@@ -1,7 +1,7 @@
 //! Evaluate: a model against rows it has not seen, never one number alone.
 //!
 //! Rating side ([`ratings`]): predictions of held-out rows. Ranking side ([`rankings`]): the full catalogue for each user.
-//! Both beside what needs no model (`baselines`, and what each figure means stands in the result ([`definitions`]).
+//! Both beside what needs no model (`baselines`), and what each figure means stands in the result ([`definitions`]).
 
 pub mod baselines;
 pub mod definitions;
