@@ -5,12 +5,13 @@
     python3 scripts/peers/train.py --like electronics     7,824,482 ratings of 4,201,696 users and 476,002 products
 
 dotcart:  `bench train` on the cpu engine, and on the gpu engine with whatever adapter there is; planner included.
-Keras:    dense Adam by `fit`, compiled by XLA or not, whichever is faster here (keras_model.py).
+Keras:    dense Adam by `fit` (keras_model.py), as it comes, and compiled by XLA, which is faster and takes more memory.
 PyTorch:  `nn.Embedding(sparse=True)` with SparseAdam, which is a lazy Adam and so does less; shuffled tensors, no loader.
 
-dotcart writes the ratings (`bench train --write`), the peers read them. Each peer is one process that is set up once, takes
-a few steps to warm up, and then trains a round whenever its turn comes; medians count. At full size a dense step takes about
-a second, so a peer's round is bounded in time, never below four steps. Peers live in virtual environments outside the
+dotcart writes the ratings (`bench train --write`), the peers read them. Each peer is one process that is set up, takes a few
+steps to warm up, and then trains a round whenever its turn comes; medians count. At full size a dense step takes about a
+second, so a peer's round is bounded in time, never below four steps; and a peer takes up to 9 GB, so it is set up anew for
+each round and there is never more than one. Peers live in virtual environments outside the
 repository; PyTorch's package brings 6 GB of CUDA libraries along (`--peers keras` does without).
 """
 
@@ -27,7 +28,8 @@ import environment
 import keras_model
 
 TORCH = ["torch==2.15.0", "numpy==2.4.6"]
-PINNED = {"keras": ("keras-1", keras_model.PINNED), "torch": ("torch-1", TORCH)}
+KERAS = ("keras-1", keras_model.PINNED)
+PINNED = {"keras": KERAS, "keras-xla": KERAS, "torch": ("torch-1", TORCH)}
 SHAPES = {"1m": (100_000, 20_000), "electronics": (4_201_696, 476_002)}
 GOALS = {"1m": {"cpu": 12, "gpu": 2}, "electronics": {"cpu": 300, "gpu": 50}}
 DIM = 64
@@ -73,20 +75,14 @@ def keras_peer(arguments, data):
     # Where a step takes a second, handing over one at a time costs nothing.
     together = 16 if arguments.like == "1m" else 1
 
-    def trainer(jit):
-        model = keras_model.compiled(*SHAPES[arguments.like], DIM, LEARNING_RATE, seed=1)
-        model.jit_compile = jit
-        model.steps_per_execution = together
-        return lambda users, products, targets: model.fit(
-            [users, products], targets, batch_size=data.batch, epochs=1, verbose=0
-        )
+    model = keras_model.compiled(*SHAPES[arguments.like], DIM, LEARNING_RATE, seed=1)
+    model.steps_per_execution = together
+    model.jit_compile = arguments.serve == "keras-xla"
 
-    def trial(jit):
-        train = trainer(jit)
-        train(*data.draw(together))
-        return seconds_of(train, data.draw(2 * together))
+    def train(users, products, targets):
+        model.fit([users, products], targets, batch_size=data.batch, epochs=1, verbose=0)
 
-    serve(trainer(min([False, True], key=trial)), data, arguments.seconds, together)
+    serve(train, data, arguments.seconds, together)
 
 
 def torch_peer(arguments, data):
@@ -165,7 +161,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.serve:
         data = Data(arguments.data, arguments.batch)
-        return {"keras": keras_peer, "torch": torch_peer}[arguments.serve](arguments, data)
+        return (torch_peer if arguments.serve == "torch" else keras_peer)(arguments, data)
 
     binary = environment.dotcart(arguments.binary)
     interpreters = {name: environment.python(*PINNED[name]) for name in arguments.peers}
@@ -173,7 +169,17 @@ def main():
     results, names, memory = {}, {}, {}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([*bench, "--write", folder], check=True)
-        peers = {name: Peer(name, path, folder, arguments) for name, path in interpreters.items() if path}
+        started = {}
+
+        def peer_round(name):
+            if name not in started:
+                started[name] = Peer(name, interpreters[name], folder, arguments)
+            rate = started[name].round()
+            memory[name] = started[name].peak_bytes()
+            if arguments.like == "electronics":
+                started.pop(name).close()
+            return rate
+
         for _ in range(arguments.rounds):
             for device in arguments.devices:
                 options = ["--device", device, "--batch", str(arguments.batch), "--dim", str(DIM)]
@@ -184,11 +190,11 @@ def main():
                 results.setdefault(key, []).append(report["samples_per_second"])
                 names[key] = report["device"]
                 memory[key] = max(memory.get(key, 0), report["peak_bytes"] or 0)
-            for name, peer in peers.items():
-                results.setdefault(name, []).append(peer.round())
-        for name, peer in peers.items():
-            names[name] = " ".join(PINNED[name][1])
-            memory[name] = peer.peak_bytes()
+            for name, path in interpreters.items():
+                if path:
+                    results.setdefault(name, []).append(peer_round(name))
+                    names[name] = " ".join(PINNED[name][1])
+        for peer in started.values():
             peer.close()
 
     users, products = SHAPES[arguments.like]
@@ -197,13 +203,12 @@ def main():
         f"median of {arguments.rounds} rounds of {arguments.seconds} s"
     )
     medians = {name: statistics.median(rounds) for name, rounds in results.items()}
-    keras = medians.get("keras")
-    print(f"{'':12} {'samples/s':>12} {'x Keras':>8} {'goal':>5} {'peak GB':>8}   rounds")
+    print(f"{'':12} {'samples/s':>12} {'x Keras':>8} {'goal':>5} {'x XLA':>8} {'peak GB':>8}   rounds")
     for name, median in medians.items():
-        ratio = f"{median / keras:.1f}" if keras else "-"
+        keras, xla = (f"{median / medians[peer]:.1f}" if peer in medians else "-" for peer in ["keras", "keras-xla"])
         goal = GOALS[arguments.like].get(name.removeprefix("dotcart "), "") if name.startswith("dotcart") else ""
         rounds = ", ".join(f"{rate:,.0f}" for rate in results[name])
-        print(f"{name:12} {median:12,.0f} {ratio:>8} {goal:>5} {memory[name] / 1e9:8.2f}   {rounds}   ({names[name]})")
+        print(f"{name:12} {median:12,.0f} {keras:>8} {goal:>5} {xla:>8} {memory[name] / 1e9:8.2f}   {rounds}   ({names[name]})")
 
 
 if __name__ == "__main__":
