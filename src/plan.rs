@@ -9,8 +9,12 @@
 //! A row with more than [`PIECE`] samples (a bestseller) is cut into pieces that are summed on their own and added up in a
 //! second level: `pieces` holds `(begin, end)` into `samples`, `first_piece[R]` where a row's pieces begin, or [`NO_PIECE`].
 //!
+//! Where rows have a prior, `pulls[R, 2]` says how strongly a step draws a row's bias and its embedding to zero, see
+//! [`EpochPrior`].
+//!
 //! All of it stands in one array of 32-bit words, several steps together, so that it travels to a device in one upload.
 
+use crate::config::Prior;
 use crate::model::Side;
 use std::ops::Range;
 
@@ -18,6 +22,8 @@ use std::ops::Range;
 pub const PIECE: usize = 32;
 /// `first_piece` of a row that is not cut.
 pub const NO_PIECE: u32 = u32::MAX;
+/// Where pulls begin in a plan that has none.
+pub const NO_PULLS: u32 = u32::MAX;
 
 /// Where the parts of one side stand in the words of a chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +34,8 @@ pub struct SideLayout {
     pub slots: Range<usize>,
     pub first_piece: Range<usize>,
     pub pieces: Range<usize>,
+    /// Empty without a prior.
+    pub pulls: Range<usize>,
 }
 
 impl SideLayout {
@@ -39,6 +47,15 @@ impl SideLayout {
     /// Pieces of cut rows.
     pub fn piece_count(&self) -> usize {
         self.pieces.len() / 2
+    }
+
+    /// Where the pulls begin, or [`NO_PULLS`].
+    pub fn pulls_at(&self) -> u32 {
+        if self.pulls.is_empty() {
+            NO_PULLS
+        } else {
+            self.pulls.start as u32
+        }
     }
 }
 
@@ -82,6 +99,16 @@ pub struct Sample {
     pub weight: f32,
 }
 
+impl Sample {
+    /// Its row in the table of a side.
+    pub fn row(&self, side: Side) -> u32 {
+        match side {
+            Side::User => self.user,
+            Side::Item => self.item,
+        }
+    }
+}
+
 /// The parts of one side of a step, as slices.
 #[derive(Clone, Copy, Debug)]
 pub struct SidePlan<'a> {
@@ -91,6 +118,53 @@ pub struct SidePlan<'a> {
     pub slots: &'a [u32],
     pub first_piece: &'a [u32],
     pub pieces: &'a [u32],
+    /// `(bias, embedding)` of each row, bits of f32; empty without a prior.
+    pub pulls: &'a [u32],
+}
+
+impl SidePlan<'_> {
+    /// How strongly the step draws the bias and the embedding of a slot's row to zero.
+    #[inline(always)]
+    pub fn pull(&self, slot: usize) -> [f32; 2] {
+        match self.pulls.as_chunks().0.get(slot) {
+            Some(&[bias, embedding]) => [f32::from_bits(bias), f32::from_bits(embedding)],
+            None => [0.0; 2],
+        }
+    }
+}
+
+/// A Gaussian prior on each row, spread over an epoch: rows with few samples are drawn to zero as strongly as those with
+/// many, so that rare ones stay close to it.
+///
+/// ```text
+/// loss of an epoch = sum over samples of cross-entropy + sum over rows of (bias_strength bias^2 + embedding_strength |embedding|^2)
+/// pull of a step   = 2 strength / batch * (the row's samples in the batch) / (its samples in the epoch)
+/// ```
+#[derive(Clone, Debug)]
+pub struct EpochPrior {
+    prior: Prior,
+    /// Samples of each row in the epoch, users and items.
+    counts: [Vec<u32>; 2],
+}
+
+impl EpochPrior {
+    /// The prior over the samples of an epoch.
+    pub fn new(prior: Prior, samples: &[Sample]) -> Self {
+        let counts = Side::BOTH.map(|side| {
+            let rows = samples.iter().map(|sample| sample.row(side) as usize);
+            let mut counts = vec![0; rows.clone().max().map_or(0, |last| last + 1)];
+            rows.for_each(|row| counts[row] += 1);
+            counts
+        });
+        Self { prior, counts }
+    }
+
+    /// Bits of the pulls on bias and embedding of a row. Panics if the row has no samples in the epoch.
+    fn pull(&self, side: Side, row: u32, in_batch: u32, batch: usize) -> [u32; 2] {
+        let in_epoch = self.counts[side as usize][row as usize];
+        let share = 2.0 * f64::from(in_batch) / f64::from(in_epoch) / batch as f64;
+        [self.prior.bias, self.prior.embedding].map(|strength| ((strength * share) as f32).to_bits())
+    }
 }
 
 impl PlanChunk {
@@ -98,24 +172,30 @@ impl PlanChunk {
     ///
     /// Panics if the batch is empty or the chunk outgrows u32 offsets.
     pub fn push(&mut self, step: u32, batch: &[Sample]) {
+        self.push_with_prior(step, batch, None);
+    }
+
+    /// The same with what a prior adds. Panics if it does not count a row of the batch.
+    pub fn push_with_prior(&mut self, step: u32, batch: &[Sample], prior: Option<&EpochPrior>) {
         let mut order = keys(batch.iter().map(|sample| sample.user));
         sort_by_row(&mut order);
-        self.push_in_order(step, batch, |number| order[number] as u32 as usize);
+        self.push_in_order(step, batch, |number| order[number] as u32 as usize, prior);
     }
 
     /// Appends the plan of one step whose `number`-th sample is `batch[at(number)]`.
-    fn push_in_order(&mut self, step: u32, batch: &[Sample], at: impl Fn(usize) -> usize) {
+    fn push_in_order(&mut self, step: u32, batch: &[Sample], at: impl Fn(usize) -> usize, prior: Option<&EpochPrior>) {
         assert!(!batch.is_empty(), "PlanChunk: step {step} has no samples");
         let samples = || (0..batch.len()).map(|number| &batch[at(number)]);
         let targets = self.extend(samples().map(|sample| sample.target.to_bits()));
         let weights = self.extend(samples().map(|sample| sample.weight.to_bits()));
         let sides = Side::BOTH.map(|side| {
-            let mut order = keys(samples().map(|sample| match side {
-                Side::User => sample.user,
-                Side::Item => sample.item,
-            }));
+            let mut order = keys(samples().map(|sample| sample.row(side)));
             sort_by_row(&mut order);
-            self.push_side(&order)
+            let mut layout = self.push_side(&order);
+            if let Some(prior) = prior {
+                layout.pulls = self.push_pulls(&layout, side, batch.len(), prior);
+            }
+            layout
         });
         self.steps.push(StepLayout {
             step,
@@ -184,7 +264,19 @@ impl PlanChunk {
             slots,
             first_piece,
             pieces,
+            pulls: 0..0,
         }
+    }
+
+    /// Appends the pulls on the rows of a side.
+    fn push_pulls(&mut self, layout: &SideLayout, side: Side, batch: usize, prior: &EpochPrior) -> Range<usize> {
+        let first = self.words.len();
+        for slot in 0..layout.row_count() {
+            let starts = &self.words[layout.starts.clone()];
+            let (in_batch, row) = (starts[slot + 1] - starts[slot], self.words[layout.rows.start + slot]);
+            self.words.extend(prior.pull(side, row, in_batch, batch));
+        }
+        first..self.words.len()
     }
 
     fn extend(&mut self, words: impl Iterator<Item = u32>) -> Range<usize> {
@@ -204,6 +296,7 @@ impl PlanChunk {
             slots: part(&layout.slots),
             first_piece: part(&layout.first_piece),
             pieces: part(&layout.pieces),
+            pulls: part(&layout.pulls),
         }
     }
 
@@ -280,7 +373,7 @@ pub fn pair_plans<'a>(users: &'a [u32], items: &'a [u32]) -> impl Iterator<Item 
             });
             let mut chunk = PlanChunk::default();
             // Logits come back in the order of the pairs.
-            chunk.push_in_order(1, &pairs.collect::<Vec<_>>(), |number| number);
+            chunk.push_in_order(1, &pairs.collect::<Vec<_>>(), |number| number, None);
             chunk
         })
 }
@@ -313,7 +406,7 @@ mod tests {
             prop_assert!(chunk.side(step, Side::User).samples.iter().copied().eq(0..batch.len() as u32));
             for side in Side::BOTH {
                 let plan = chunk.side(step, side);
-                let key = |number: usize| match side { Side::User => batch[number].user, Side::Item => batch[number].item };
+                let key = |number: usize| batch[number].row(side);
                 prop_assert!(plan.rows.windows(2).all(|pair| pair[0] < pair[1]));
                 let mut seen = vec![0; batch.len()];
                 let mut pieces = Vec::new();
@@ -337,6 +430,35 @@ mod tests {
                 }
                 prop_assert!(seen.iter().all(|&count| count == 1));
                 prop_assert_eq!(plan.pieces, pieces.concat());
+                prop_assert_eq!(plan.pull(0), [0.0; 2]);
+            }
+        }
+
+        #[test]
+        fn the_pulls_of_an_epoch_add_up_to_the_prior_of_each_row(
+            pairs in prop::collection::vec((0u32..9, prop::sample::select(vec![0u32, 1, 2, 77])), 1..90),
+            batch_size in 1usize..40,
+        ) {
+            let samples: Vec<_> = pairs.iter().map(|&(user, item)| sample(user, item)).collect();
+            let prior = EpochPrior::new(Prior { bias: 0.5, embedding: 3.0 }, &samples);
+            let mut chunk = PlanChunk::default();
+            for (step, batch) in (1..).zip(samples.chunks(batch_size)) {
+                chunk.push_with_prior(step, batch, Some(&prior));
+            }
+            for side in Side::BOTH {
+                let mut sums = std::collections::BTreeMap::new();
+                for step in &chunk.steps {
+                    let plan = chunk.side(step, side);
+                    for (slot, &row) in plan.rows.iter().enumerate() {
+                        let sum = sums.entry(row).or_insert([0.0f32; 2]);
+                        let pull = plan.pull(slot);
+                        sum[0] += pull[0] * step.batch() as f32;
+                        sum[1] += pull[1] * step.batch() as f32;
+                    }
+                }
+                // Twice the strengths, whatever the row's number of samples.
+                prop_assert!(sums.values().all(|[bias, embedding]| (bias - 1.0).abs() < 1e-5 && (embedding - 6.0).abs() < 1e-5));
+                prop_assert_eq!(sums.len(), samples.iter().map(|sample| sample.row(side)).collect::<std::collections::BTreeSet<_>>().len());
             }
         }
     }
