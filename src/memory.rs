@@ -21,7 +21,7 @@ use crate::config::{Config, OptimizerChoice};
 use crate::device::{Adapter, AdapterKind};
 use crate::format::{count, mebibytes};
 use crate::model::ModelShape;
-use crate::plan::PAIRS_PER_PLAN;
+use crate::plan::{PAIRS_PER_PLAN, SAMPLES_PER_CHUNK};
 use crate::system_memory::{Room, room};
 use serde::Serialize;
 
@@ -81,7 +81,6 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     let scored = PAIRS_PER_PLAN.min(size.valid.max(size.test));
     let widest = batch.max(scored);
     // Chunks are filled with steps up to so many samples; one is trained, two wait, one is made, one is given back.
-    const SAMPLES_PER_CHUNK: usize = 1 << 16;
     const CHUNKS: usize = 5;
     const WORDS_PER_SAMPLE: usize = 12;
     let chunk = batch.max(SAMPLES_PER_CHUNK.min(size.samples)) * WORDS_PER_SAMPLE * WORD;

@@ -16,6 +16,8 @@ use std::ops::Range;
 
 /// Samples that one team of lanes sums in a go.
 pub const PIECE: usize = 32;
+/// Samples that travel to a device together; small batches are sent many at a time.
+pub const SAMPLES_PER_CHUNK: usize = 1 << 16;
 /// `first_piece` of a row that is not cut.
 pub const NO_PIECE: u32 = u32::MAX;
 
