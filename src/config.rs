@@ -242,6 +242,7 @@ pub struct TrainConfig {
     pub target: Target,
     /// Weight of the squared length of the rows of a batch, a mean over its samples.
     pub l2: f64,
+    pub prior: Prior,
     pub early_stopping: EarlyStopping,
     /// Checkpoint every so many steps, beside the one at each epoch's end; 0 = epochs only. Never changes a result.
     pub checkpoint_steps: usize,
@@ -308,6 +309,29 @@ pub enum Target {
     Scaled,
     /// 1 if rating >= `evaluate.relevant_from`, else 0.
     Binary,
+}
+
+/// Strengths of a Gaussian prior on each row, counted once an epoch however many ratings the row has; 0 = none.
+///
+/// With a prior the head's scale stays 1: a scale that grows while the rows shrink would undo it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prior {
+    /// Of the biases.
+    pub bias: f64,
+    /// Of the embeddings.
+    pub embedding: f64,
+}
+
+impl Prior {
+    pub const NONE: Self = Self {
+        bias: 0.0,
+        embedding: 0.0,
+    };
+
+    /// Whether it does anything.
+    pub fn is_set(&self) -> bool {
+        *self != Self::NONE
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -437,6 +461,7 @@ impl Default for Config {
                 clip: 0.0,
                 target: Target::Scaled,
                 l2: 0.0,
+                prior: Prior::NONE,
                 early_stopping: EarlyStopping {
                     metric: StoppingMetric::ValidLoss,
                     patience: 2,
@@ -712,6 +737,18 @@ impl Config {
                 "a number between 0 and 1",
             ))
             .or(wanted(train.l2 >= 0.0 && train.l2.is_finite(), "train.l2", &train.l2, "a number of at least 0"))
+            .or(wanted(
+                train.prior.bias >= 0.0 && train.prior.bias.is_finite(),
+                "train.prior.bias",
+                &train.prior.bias,
+                "a number of at least 0",
+            ))
+            .or(wanted(
+                train.prior.embedding >= 0.0 && train.prior.embedding.is_finite(),
+                "train.prior.embedding",
+                &train.prior.embedding,
+                "a number of at least 0",
+            ))
             .or(wanted(
                 self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,
                 "evaluate.relevant_from",

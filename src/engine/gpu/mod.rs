@@ -28,7 +28,7 @@ use crate::config::{MAX_DIM, OptimizerChoice};
 use crate::launch::KernelSpec;
 use crate::model::{ROW_HEADER, record_len};
 use crate::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
-use crate::plan::{NO_PIECE, PIECE};
+use crate::plan::{NO_PIECE, NO_PULLS, PIECE};
 use crate::shader::Constant;
 use teams::Teams;
 
@@ -78,6 +78,7 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     ];
     let words = [
         ("NO_PIECE", NO_PIECE),
+        ("NO_PULLS", NO_PULLS),
         ("NO_ITEM", score_top_k::NO_ITEM),
         ("NO_KEY", score_top_k::NO_KEY),
         ("STATUS_BAD_ROW", STATUS_BAD_ROW),
