@@ -235,8 +235,7 @@ pub struct TrainConfig {
     pub learning_rate_curve: LearningRateCurve,
     /// The learning rate rises from nothing over so many steps.
     pub warmup_steps: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reduce_on_plateau: Option<ReduceOnPlateau>,
+    pub reduce_on_plateau: ReduceOnPlateau,
     pub optimizer: OptimizerChoice,
     /// Gradients of single weights are clamped to `[-clip, clip]`; 0 = not at all.
     pub clip: f64,
@@ -295,11 +294,10 @@ pub enum LearningRateCurve {
 
 /// Lowers the learning rate when an epoch's figure of `early_stopping.metric` was no better than the best.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ReduceOnPlateau {
     /// What the learning rate is multiplied with, in (0, 1).
     pub factor: f64,
-    /// Epochs without a better figure before it.
+    /// Epochs without a better figure before it; 0 = never.
     pub patience: usize,
 }
 
@@ -455,7 +453,10 @@ impl Default for Config {
                 learning_rate: 1e-3,
                 learning_rate_curve: LearningRateCurve::Constant,
                 warmup_steps: 0,
-                reduce_on_plateau: None,
+                reduce_on_plateau: ReduceOnPlateau {
+                    factor: 0.5,
+                    patience: 0,
+                },
                 optimizer: OptimizerChoice::Adam,
                 clip: 0.0,
                 target: Target::Scaled,
@@ -741,15 +742,12 @@ impl Config {
                 "a number above 0",
             ))
             .or(wanted(train.clip >= 0.0 && train.clip.is_finite(), "train.clip", &train.clip, "a number of at least 0"))
-            .or(train.reduce_on_plateau.and_then(|reduce| {
-                wanted(
-                    reduce.factor > 0.0 && reduce.factor < 1.0,
-                    "train.reduce_on_plateau.factor",
-                    &reduce.factor,
-                    "a number between 0 and 1",
-                )
-                .or(wanted(reduce.patience > 0, "train.reduce_on_plateau.patience", &reduce.patience, "at least 1"))
-            }))
+            .or(wanted(
+                train.reduce_on_plateau.factor > 0.0 && train.reduce_on_plateau.factor < 1.0,
+                "train.reduce_on_plateau.factor",
+                &train.reduce_on_plateau.factor,
+                "a number between 0 and 1",
+            ))
             .or(wanted(train.l2 >= 0.0 && train.l2.is_finite(), "train.l2", &train.l2, "a number of at least 0"))
             .or(wanted(
                 train.prior.bias >= 0.0 && train.prior.bias.is_finite(),

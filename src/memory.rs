@@ -22,7 +22,7 @@ use crate::config::{Config, OptimizerChoice};
 use crate::device::{Adapter, AdapterKind};
 use crate::format::{count, mebibytes};
 use crate::model::ModelShape;
-use crate::plan::PAIRS_PER_PLAN;
+use crate::plan::{PAIRS_PER_PLAN, SAMPLES_PER_CHUNK};
 use crate::system_memory::{Room, room};
 use serde::Serialize;
 
@@ -82,7 +82,6 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     let scored = PAIRS_PER_PLAN.min(size.valid.max(size.test));
     let widest = batch.max(scored);
     // Chunks are filled with steps up to so many samples; one is trained, two wait, one is made, one is given back.
-    const SAMPLES_PER_CHUNK: usize = 1 << 16;
     const CHUNKS: usize = 5;
     let has_prior = config.train.prior.is_set();
     let words_per_sample = if has_prior { 16 } else { 12 };

@@ -20,6 +20,8 @@ use std::ops::Range;
 
 /// Samples that one team of lanes sums in a go.
 pub const PIECE: usize = 32;
+/// Samples that travel to a device together; small batches are sent many at a time.
+pub const SAMPLES_PER_CHUNK: usize = 1 << 16;
 /// `first_piece` of a row that is not cut.
 pub const NO_PIECE: u32 = u32::MAX;
 /// Where pulls begin in a plan that has none.
@@ -179,21 +181,24 @@ impl PlanChunk {
     pub fn push_with_prior(&mut self, step: u32, batch: &[Sample], prior: Option<&EpochPrior>) {
         let mut order = keys(batch.iter().map(|sample| sample.user));
         sort_by_row(&mut order);
-        self.push_in_order(step, batch, |number| order[number] as u32 as usize, prior);
+        let in_order: Vec<Sample> = order.iter().map(|&key| batch[key as u32 as usize]).collect();
+        for (number, key) in order.iter_mut().enumerate() {
+            *key = *key >> 32 << 32 | number as u64;
+        }
+        self.push_numbered(step, &in_order, &order, prior);
     }
 
-    /// Appends the plan of one step whose `number`-th sample is `batch[at(number)]`.
-    fn push_in_order(&mut self, step: u32, batch: &[Sample], at: impl Fn(usize) -> usize, prior: Option<&EpochPrior>) {
-        assert!(!batch.is_empty(), "PlanChunk: step {step} has no samples");
-        let samples = || (0..batch.len()).map(|number| &batch[at(number)]);
-        let targets = self.extend(samples().map(|sample| sample.target.to_bits()));
-        let weights = self.extend(samples().map(|sample| sample.weight.to_bits()));
-        let sides = Side::BOTH.map(|side| {
-            let mut order = keys(samples().map(|sample| sample.row(side)));
-            sort_by_row(&mut order);
-            let mut layout = self.push_side(&order);
+    /// Appends the plan of one step whose samples keep their numbers; `users` holds their keys, sorted.
+    fn push_numbered(&mut self, step: u32, samples: &[Sample], users: &[u64], prior: Option<&EpochPrior>) {
+        assert!(!samples.is_empty(), "PlanChunk: step {step} has no samples");
+        let targets = self.extend(samples.iter().map(|sample| sample.target.to_bits()));
+        let weights = self.extend(samples.iter().map(|sample| sample.weight.to_bits()));
+        let mut items = keys(samples.iter().map(|sample| sample.item));
+        sort_by_row(&mut items);
+        let sides = [(Side::User, users), (Side::Item, items.as_slice())].map(|(side, order)| {
+            let mut layout = self.push_side(order);
             if let Some(prior) = prior {
-                layout.pulls = self.push_pulls(&layout, side, batch.len(), prior);
+                layout.pulls = self.push_pulls(&layout, side, samples.len(), prior);
             }
             layout
         });
@@ -323,24 +328,33 @@ fn keys(rows: impl Iterator<Item = u32>) -> Vec<u64> {
         .collect()
 }
 
-/// Bits of a row number that one pass of [`sort_by_row`] looks at: its counts fit the nearest cache.
+/// Bits of a row number that one pass of [`sort_by_row`] looks at, at the most: its counts fit the nearest cache.
 const RADIX_BITS: u32 = 11;
 
 /// Sorts keys by row; equal rows stay in order, so ascending sample numbers stay ascending.
 ///
-/// A radix sort from the lowest digit: a batch is sorted twice a step, and comparing costs three times as much.
+/// A radix sort from the lowest digit: comparing costs three times as much.
 fn sort_by_row(keys: &mut Vec<u64>) {
     let highest = keys.iter().map(|key| key >> 32).max().unwrap_or(0);
+    let bits = u64::BITS - highest.leading_zeros();
+    let passes = bits.div_ceil(RADIX_BITS);
+    if passes == 0 {
+        return;
+    }
+    // Digits of equal length: of 17 bits, two passes with 512 counts each.
+    let digit_bits = bits.div_ceil(passes);
+    let mask = (1 << digit_bits) - 1;
     let mut spare = vec![0; keys.len()];
-    let mut shift = 32;
-    while highest >> (shift - 32) > 0 {
-        let digit = |key: u64| (key >> shift) as usize & ((1 << RADIX_BITS) - 1);
-        let mut places = [0u32; 1 << RADIX_BITS];
+    let mut places = [0u32; 1 << RADIX_BITS];
+    for pass in 0..passes {
+        let digit = |key: u64| (key >> (32 + pass * digit_bits)) as usize & mask;
+        let places = &mut places[..=mask];
+        places.fill(0);
         for &key in keys.iter() {
             places[digit(key)] += 1;
         }
         let mut place = 0;
-        for count in &mut places {
+        for count in places.iter_mut() {
             place += std::mem::replace(count, place);
         }
         for &key in keys.iter() {
@@ -349,12 +363,11 @@ fn sort_by_row(keys: &mut Vec<u64>) {
             *place += 1;
         }
         std::mem::swap(keys, &mut spare);
-        shift += RADIX_BITS;
     }
 }
 
-/// Pairs that are scored with one plan.
-pub const PAIRS_PER_PLAN: usize = 1 << 16;
+/// Pairs that are scored with one plan: of 512 weights each their rows take 65 MiB, and a device may bind no more than 128.
+pub const PAIRS_PER_PLAN: usize = 1 << 15;
 
 /// One-step plans of pairs to be scored, [`PAIRS_PER_PLAN`] at a time; their targets and weights are zero.
 ///
@@ -372,8 +385,10 @@ pub fn pair_plans<'a>(users: &'a [u32], items: &'a [u32]) -> impl Iterator<Item 
                 weight: 0.0,
             });
             let mut chunk = PlanChunk::default();
+            let mut order = keys(users.iter().copied());
+            sort_by_row(&mut order);
             // Logits come back in the order of the pairs.
-            chunk.push_in_order(1, &pairs.collect::<Vec<_>>(), |number| number, None);
+            chunk.push_numbered(1, &pairs.collect::<Vec<_>>(), &order, None);
             chunk
         })
 }

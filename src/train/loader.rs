@@ -8,7 +8,7 @@ use crate::config::Prior;
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
 use crate::engine::objective::Objective;
-use crate::plan::{EpochPrior, PlanChunk, Sample};
+use crate::plan::{EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
@@ -16,8 +16,6 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
-/// Samples that travel to a device together; small batches are sent many at a time.
-const SAMPLES_PER_CHUNK: usize = 1 << 16;
 /// Steps of a chunk at the most.
 const MAX_STEPS_PER_CHUNK: usize = 64;
 /// Chunks that may wait for the engine.

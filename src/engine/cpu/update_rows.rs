@@ -11,11 +11,10 @@
 //! records `[page rows, record]`. Long rows are summed piece by piece, as the shaders do in two levels.
 //! Twin of `shaders/update_rows.wgsl`.
 
-use super::gather_rows::record_len;
 use super::prefetch::{ROWS_AHEAD, prefetch};
 use super::sum_pieces::{add_samples, sum_piece};
 use crate::config::MAX_DIM;
-use crate::model::ROW_HEADER;
+use crate::model::{ROW_HEADER, record_len};
 use crate::optimizer::{RowStep, Schedule, step_row};
 use crate::plan::{NO_PIECE, PIECE, SidePlan};
 use std::ops::Range;
@@ -50,7 +49,7 @@ pub fn update_rows(
 ) {
     let factor_len = settled.len() / slots.len();
     let dim = factor_len - ROW_HEADER;
-    let record_len = record_len(schedule, dim);
+    let record_len = record_len(schedule.optimizer(), dim);
     let l2_share = 2.0 * gradients.l2 / plan.slots.len() as f32;
     let (mut sum, mut piece_sum) = ([0.0; ROW_HEADER + MAX_DIM], [0.0; ROW_HEADER + MAX_DIM]);
     let (sum, piece_sum) = (&mut sum[..factor_len], &mut piece_sum[..factor_len]);
