@@ -92,7 +92,7 @@ pub struct SweepArguments {
     /// Trials to train at once, if the memory allows
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: u16,
-    /// Folder of the sweep [default: runs/<name>-sweep]; where one was begun it goes on
+    /// Folder of the sweep [default: runs/NAME-sweep]; where one was begun it goes on
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// One JSON object a trial instead of a table

@@ -72,10 +72,9 @@ fn a_grid_is_ranked_and_its_best_config_trains_to_the_same_figures() {
 
     scene.succeed(&["train", "runs/small-sweep/best.toml"]);
     let metrics = String::from_utf8(scene.read("runs/small-1/metrics.jsonl")).unwrap();
-    let events = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut events = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let of_best = events
-        .filter(|event| event["event"] == "validated" && event["epoch"] == best["best_epoch"])
-        .next_back()
+        .rfind(|event| event["event"] == "validated" && event["epoch"] == best["best_epoch"])
         .unwrap();
     assert_eq!(of_best["metrics"], best["valid"]);
 }
