@@ -515,9 +515,9 @@ fn scores_are_close() {
     }
 }
 
-/// At dim 512 the rows of a plan's worth of pairs are more than software Vulkan binds.
+/// At dim 512 the rows of 65,536 pairs are more than software Vulkan binds.
 #[test]
-fn pairs_of_long_rows_are_cut_to_what_the_device_binds() {
+fn pairs_of_long_rows_fit_what_the_device_binds() {
     let Some(gpu) = gpu() else { return };
     let model = model(10, 3, 5, 512);
     let users: Vec<_> = (0..70_000).map(|pair| model.user(pair % 3)).collect();

@@ -230,9 +230,7 @@ impl Scorer for GpuScorer<'_> {
             .upload("head", vec![scale, 0.0, 0.0, 0.0, bias, 0.0, 0.0, 0.0])?;
         let status = self.gpu.upload("status", vec![0u32])?;
         let mut logits = Vec::with_capacity(users.len());
-        let row_bytes = size_of::<f32>() * self.model.shape.factor_len();
-        let pairs = PAIRS_PER_PLAN.min(self.gpu.adapter().max_buffer_bytes as usize / row_bytes);
-        for (users, items) in users.chunks(pairs).zip(items.chunks(pairs)) {
+        for (users, items) in users.chunks(PAIRS_PER_PLAN).zip(items.chunks(PAIRS_PER_PLAN)) {
             let samples = users.len() as u32;
             let out = self.gpu.empty("logits", users.len())?;
             // Both rows of a pair are packed at its number, so one list of slots serves both sides.
