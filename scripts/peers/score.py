@@ -1,11 +1,11 @@
 """Top-k of an inner product, every user against every product: dotcart beside faiss, implicit and numpy, in one run.
 
-    python3 scripts/peers/score.py [--dotcart target/release/dotcart] [--items 476002] [--users 256] [--folder DIR]
+    python3 scripts/peers/score.py [--binary target/release/dotcart] [--items 476002] [--users 256] [--devices cpu gpu]
 
-Makes its own virtual environment in the folder (pinned below), lets `dotcart bench score --write` write the matrices, and gives
-every program the same. Each is measured in turn, the whole several times over, and the fastest round of each counts: others
-may be at work on the machine. The peers' answers are checked: the scores of the products found, summed anew in f64, must be
-those of a full sort. (dotcart's are, by its own tests.)
+Peers live in a virtual environment outside the repository, made on the first run (pinned below). `dotcart bench score --write`
+writes the matrices, and every program gets the same. Each is measured in turn, the whole several times over, and the fastest
+round of each counts: others may be at work on the machine. The peers' answers are checked: the scores of the products found,
+summed anew in f64, must be those of a full sort. (dotcart's are, by its own tests.)
 """
 
 import argparse
@@ -13,30 +13,25 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import environment
+
 PINNED = ["numpy==2.4.6", "scipy==1.17.1", "faiss-cpu==1.15.1", "implicit==0.7.3", "threadpoolctl==3.8.0"]
-
-
-def in_environment(folder):
-    """Runs this very script again, in a virtual environment that has the peers."""
-    python = folder / "venv" / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PINNED], check=True)
-    os.execv(python, [str(python), *sys.argv, "--inside"])
+# What we want of each engine for many users at once: times as many users a second as faiss and as implicit.
+GOALS = {"cpu": "3, 1.3", "gpu": "0.25"}
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dotcart", default="target/release/dotcart")
+    parser.add_argument("--binary", help="dotcart [default: built by cargo]")
     parser.add_argument("--items", type=int, default=476_002)
     parser.add_argument("--users", type=int, default=256)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path("target/peers/score"))
-    parser.add_argument("--gpu", action="store_true", help="measure dotcart's gpu engine as well")
+    parser.add_argument("--devices", nargs="+", choices=["cpu", "gpu"], default=["cpu", "gpu"])
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -54,17 +49,22 @@ def fastest(work, rounds=2):
 
 def main():
     arguments = parse()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     if not arguments.inside:
-        in_environment(arguments.folder)
+        python = environment.python("score-1", PINNED) or sys.exit("the peers cannot be installed here")
+        binary = str(environment.dotcart(arguments.binary))
+        os.execv(python, [str(python), *sys.argv, "--binary", binary, "--inside"])
+    with tempfile.TemporaryDirectory() as folder:
+        measure(arguments, Path(folder))
+
+
+def measure(arguments, matrices):
     import faiss
     import implicit.cpu.topk
     import numpy
     from threadpoolctl import threadpool_limits
 
     shape = ["--items", str(arguments.items), "--dim", str(arguments.dim)]
-    bench = [arguments.dotcart, "bench", "score", *shape]
-    matrices = arguments.folder / "matrices"
+    bench = [arguments.binary, "bench", "score", *shape]
     subprocess.run([*bench, "--users", str(arguments.users), "--write", str(matrices)], check=True)
     users = numpy.fromfile(matrices / "users.f32", dtype=numpy.float32).reshape(-1, arguments.dim)
     items = numpy.fromfile(matrices / "items.f32", dtype=numpy.float32).reshape(-1, arguments.dim)
@@ -103,27 +103,37 @@ def main():
 
     peers = {"faiss": with_faiss, "implicit": with_implicit, "numpy": with_numpy}
     print(f"{arguments.items:,} products, dim {arguments.dim}, {threads} threads; milliseconds of the fastest round")
-    print("users     k   dotcart     faiss  implicit     numpy   faster than: faiss  implicit  numpy   users/s")
+    print("users     k  engine   dotcart     faiss  implicit     numpy   times as fast: faiss  implicit  numpy   users/s  goal")
     for count, k in [(1, 10), (1, 100), (arguments.users, 10), (arguments.users, 100)]:
+        # One user is always ranked for on the cpu.
+        devices = [device for device in arguments.devices if device == "cpu" or count > 1]
         seconds = {}
+
+        def note(name, taken):
+            seconds[name] = min(seconds.get(name, float("inf")), taken)
+
         for _ in range(arguments.rounds):
-            seconds["dotcart"] = min(seconds.get("dotcart", float("inf")), with_dotcart("cpu", count, k))
+            for device in devices:
+                note(device, with_dotcart(device, count, k))
             for name, peer in peers.items():
-                if name == "numpy" and seconds.get("numpy"):
+                if name == "numpy" and name in seconds:
                     continue
                 taken, found = peer(count, k)
-                seconds[name] = min(seconds.get(name, float("inf")), taken)
+                note(name, taken)
                 few = slice(0, min(count, 4))
                 exact = users[few].astype(numpy.float64) @ items.T.astype(numpy.float64)
                 wanted = -numpy.sort(-exact, axis=1)[:, :k]
                 received = numpy.take_along_axis(exact, numpy.asarray(found[few], dtype=numpy.int64), axis=1)
                 assert numpy.allclose(received, wanted, atol=1e-6), f"{name} ranks wrongly"
-        ratios = [seconds[name] / seconds["dotcart"] for name in peers]
-        cells = "".join(f"{1e3 * seconds[name]:10.1f}" for name in ("dotcart", *peers))
-        print(f"{count:5} {k:5}{cells}   {ratios[0]:17.2f} {ratios[1]:9.2f} {ratios[2]:6.1f} {count / seconds['dotcart']:9,.0f}", flush=True)
-        if arguments.gpu and count > 1:
-            taken = with_dotcart("gpu", count, k)
-            print(f"      gpu engine {1e3 * taken:10.1f} ms, {seconds['faiss'] / taken:.2f} of faiss", flush=True)
+        for device in devices:
+            cells = "".join(f"{1e3 * seconds[name]:10.1f}" for name in (device, *peers))
+            ratios = [seconds[name] / seconds[device] for name in peers]
+            goal = GOALS[device] if count > 1 else ""
+            print(
+                f"{count:5} {k:5}  {device:6}{cells}   {ratios[0]:20.2f} {ratios[1]:9.2f} {ratios[2]:6.1f} "
+                f"{count / seconds[device]:9,.0f}  {goal}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 //! Scoring: users a second and products scored a second, for the engines' top-k on generated matrices.
 
 use crate::config::DeviceChoice;
-use crate::device::Gpu;
-use crate::engine::cpu::CpuScorer;
-use crate::engine::gpu::scorer::GpuScorer;
-use crate::engine::{EngineError, Query, ScoredItem, Scorer};
+use crate::device::adapter_of;
+use crate::engine::cpu::item_rows::ItemRows;
+use crate::engine::gpu::scorer::MAX_K;
+use crate::engine::{EngineError, Query, ScoredItem, Scorer, open_scorer};
 use crate::model::{Head, Model, ModelShape, ROW_HEADER, Side, start_weight};
 use serde::Serialize;
 use std::time::Instant;
@@ -64,10 +64,8 @@ pub fn random_model(seed: u64, shape: ModelShape) -> Model {
 ///
 /// Panics if the model has fewer users.
 pub fn measure(setup: &ScoreSetup, model: &Model, seconds: f64) -> Result<ScoreReport, EngineError> {
-    let mut scorer: Box<dyn Scorer> = match setup.device {
-        DeviceChoice::Gpu => Box::new(GpuScorer::new(Gpu::open(true)?, model)?),
-        DeviceChoice::Auto | DeviceChoice::Cpu => Box::new(CpuScorer::new(model, setup.threads)),
-    };
+    let rows = ItemRows::of_factors(&model.items, model.shape.dim);
+    let mut scorer = open_scorer(setup.device, model.head, rows, setup.threads)?;
     let mut rounds = Vec::new();
     let start = Instant::now();
     // The first round pays for what is made once, and is not counted.
@@ -80,9 +78,9 @@ pub fn measure(setup: &ScoreSetup, model: &Model, seconds: f64) -> Result<ScoreR
     rounds.sort_by(f64::total_cmp);
     let fastest = rounds[0];
     Ok(ScoreReport {
-        engine: match setup.device {
-            DeviceChoice::Gpu => "gpu",
-            DeviceChoice::Auto | DeviceChoice::Cpu => "cpu",
+        engine: match adapter_of(setup.device) {
+            Some(_) if setup.k <= MAX_K => "gpu",
+            _ => "cpu",
         },
         items: setup.items,
         dim: setup.dim,

@@ -235,6 +235,9 @@ pub struct RecommendArguments {
     /// Rows of CSV instead of a table
     #[arg(long, conflicts_with = "out")]
     pub csv: bool,
+    /// Engine to rank on [default: the run's, for more users than the cpu ranks at once; else cpu]
+    #[arg(long, conflicts_with_all = ["rated", "rated_file"])]
+    pub device: Option<DeviceChoice>,
     /// Parquet files in a folder instead of a table; continues what is there
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["rated", "rated_file"])]
     pub out: Option<PathBuf>,

@@ -4,6 +4,8 @@ use super::args::BenchScoreArguments;
 use super::output::Output;
 use super::{CommandResult, End};
 use crate::bench::score::{ScoreReport, ScoreSetup, measure, random_model};
+use crate::config::DeviceChoice;
+use crate::engine::gpu::scorer::MAX_K;
 use crate::format::count;
 use crate::model::{Model, ModelShape, ROW_HEADER};
 use crate::recommend::RecommendError;
@@ -86,7 +88,11 @@ fn points(setup: ScoreSetup) -> Vec<ScoreSetup> {
     all.extend_from_slice(&users[..2]);
     all.push(setup);
     all.extend_from_slice(&users[2..]);
-    all.extend(ks);
+    // What the cpu engine answers for the other is no figure of that one.
+    all.extend(
+        ks.into_iter()
+            .filter(|setup| setup.device == DeviceChoice::Cpu || setup.k <= MAX_K),
+    );
     all
 }
 

@@ -5,6 +5,7 @@ use super::output::Output;
 use super::progress::UserBar;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::RunDirectory;
+use crate::config::DeviceChoice;
 use crate::interaction::ItemIndex;
 use crate::pipeline::PipelineError;
 use crate::recommend::bulk::{BulkEnd, Users};
@@ -45,11 +46,12 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
         show(arguments, &ranking, output);
         return Ok(End::Done);
     };
+    let device = recommender.device(users.len(), arguments.device);
     if let Some(folder) = &arguments.out {
-        return write_parts(&recommender, &candidates, &users, ask, folder, output);
+        return write_parts(&recommender, &candidates, &users, ask, device, folder, output);
     }
     let mut is_first = true;
-    recommender.rank_all(&candidates, &users, ask, |rankings| {
+    recommender.rank_all(&candidates, &users, ask, device, |rankings| {
         for ranking in &rankings {
             if !std::mem::take(&mut is_first) && !arguments.json && !arguments.csv {
                 output.data("");
@@ -116,7 +118,11 @@ fn ratings(
         add(text)?;
     }
     if let Some(path) = path {
-        for (line, text) in lines(path)? {
+        let given = lines(path)?;
+        if given.is_empty() {
+            return Err(RecommendError::EmptyRatings(path.to_path_buf()));
+        }
+        for (line, text) in given {
             in_list(path, line, add(&text))?;
         }
     }
@@ -136,6 +142,7 @@ fn write_parts(
     candidates: &Candidates,
     users: &Users,
     ask: Ask,
+    device: DeviceChoice,
     folder: &Path,
     output: &mut Output,
 ) -> CommandResult {
@@ -150,7 +157,7 @@ fn write_parts(
     // Without a handler a signal ends the process, which loses no part either.
     let _ = ctrlc::set_handler(handler);
     let mut bar = UserBar::new(output);
-    let end = recommender.write_parts(candidates, users, ask, folder, &mut bar, &stop)?;
+    let end = recommender.write_parts(candidates, users, ask, device, folder, &mut bar, &stop)?;
     drop(bar);
     match end {
         BulkEnd::Complete(summary) => {

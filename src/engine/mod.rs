@@ -10,12 +10,15 @@ pub mod gpu;
 pub mod key;
 pub mod objective;
 
-use crate::config::OptimizerChoice;
-use crate::device::DeviceError;
+use crate::config::{DeviceChoice, OptimizerChoice};
+use crate::device::{DeviceError, Gpu};
 use crate::interaction::{ItemIndex, UserIndex};
 use crate::model::{Head, Model, ModelShape, Side};
 use crate::optimizer::{LearningRate, Schedule, read_out, settle_record};
 use crate::plan::PlanChunk;
+use cpu::CpuScorer;
+use cpu::item_rows::ItemRows;
+use gpu::scorer::GpuScorer;
 
 /// What an engine needs to begin.
 #[derive(Clone, Debug)]
@@ -163,6 +166,25 @@ pub trait Scorer {
 
     /// Logits of (factor row of a user, item) pairs. Panics if an item is not in the model.
     fn score_pairs(&mut self, users: &[&[f32]], items: &[ItemIndex]) -> Result<Vec<f32>, EngineError>;
+}
+
+/// A scorer over item rows on the engine that is asked for; `auto` takes a real GPU if there is one. `threads` of the cpu
+/// engine: 0 = one a core.
+pub fn open_scorer(
+    device: DeviceChoice,
+    head: Head,
+    rows: ItemRows<'_>,
+    threads: usize,
+) -> Result<Box<dyn Scorer + '_>, EngineError> {
+    let gpu = match device {
+        DeviceChoice::Cpu => None,
+        DeviceChoice::Gpu => Some(Gpu::open(true)?),
+        DeviceChoice::Auto => Gpu::open(false).ok(),
+    };
+    Ok(match gpu {
+        Some(gpu) => Box::new(GpuScorer::from_rows(gpu, head, rows)?),
+        None => Box::new(CpuScorer::from_rows(head, rows, threads)),
+    })
 }
 
 /// Rows that are read from an engine in one go: 16 MiB of records at dim 64.

@@ -10,6 +10,8 @@ use super::parts::{rows_of, write_part};
 use super::{Ask, Ranking, RecommendError, Recommender};
 use crate::artifact::run_directory::MANIFEST;
 use crate::artifact::tensor_file::{FileError, write_whole};
+use crate::config::DeviceChoice;
+use crate::device::adapter_of;
 use crate::interaction::UserIndex;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -95,6 +97,8 @@ struct Request {
     /// Digest of the candidates' indices, if not all products are.
     candidates: Option<String>,
     users_per_part: usize,
+    /// The cpu or an adapter: two engines round their sums differently.
+    engine: String,
 }
 
 impl Recommender {
@@ -104,12 +108,13 @@ impl Recommender {
         candidates: &Candidates,
         users: &Users,
         ask: Ask,
+        device: DeviceChoice,
         mut consume: impl FnMut(Vec<Ranking>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut scorer = self.scorer(candidates)?;
+        let mut scorer = self.scorer(candidates, device)?;
         for first in (0..users.len()).step_by(USERS_PER_BATCH) {
             let batch = users.range(first, users.len().min(first + USERS_PER_BATCH));
-            consume(self.rank_users(&mut scorer, candidates, &batch, ask)?)?;
+            consume(self.rank_users(scorer.as_mut(), candidates, &batch, ask)?)?;
         }
         Ok(())
     }
@@ -120,6 +125,7 @@ impl Recommender {
         candidates: &Candidates,
         users: &Users,
         ask: Ask,
+        device: DeviceChoice,
         folder: &Path,
         watch: &mut dyn Watch,
         stop: &AtomicBool,
@@ -139,9 +145,10 @@ impl Recommender {
             include_seen: ask.include_seen,
             candidates: candidates.items().map(|items| digest(bytemuck::cast_slice(items))),
             users_per_part,
+            engine: adapter_of(device).map_or_else(|| "cpu".to_string(), |adapter| adapter.to_string()),
         };
         begin(folder, &request)?;
-        let mut scorer = self.scorer(candidates)?;
+        let mut scorer = self.scorer(candidates, device)?;
         let (mut rows, mut skipped) = (0, 0);
         let parts = users.len().div_ceil(users_per_part);
         for part in 0..parts {
@@ -160,7 +167,7 @@ impl Recommender {
                     return Ok(BulkEnd::Stopped);
                 }
                 let batch = users.range(first, end.min(first + USERS_PER_BATCH));
-                rankings.extend(self.rank_users(&mut scorer, candidates, &batch, ask)?);
+                rankings.extend(self.rank_users(scorer.as_mut(), candidates, &batch, ask)?);
                 watch.at(first + batch.len(), skipped, users.len());
             }
             rows += rankings.iter().map(|ranking| ranking.products.len()).sum::<usize>();

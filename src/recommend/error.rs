@@ -39,6 +39,8 @@ pub enum RecommendError {
     NoCandidates { products: usize, reason: String },
     #[error("there is nobody in `{}`", .0.display())]
     EmptyList(PathBuf),
+    #[error("there is no rating in `{}`", .0.display())]
+    EmptyRatings(PathBuf),
     #[error("cannot read `{}`: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("cannot write `{}`: {source}", path.display())]
@@ -70,6 +72,7 @@ impl RecommendError {
             Self::RatedTwice(_) => "name each product once".to_string(),
             Self::NoCandidates { .. } => "loosen `--min-ratings`, `--only` or `--exclude`".to_string(),
             Self::EmptyList(_) => "one user id to a line".to_string(),
+            Self::EmptyRatings(_) => "one `product=rating` to a line, or leave `--rated-file` out".to_string(),
             Self::Read { .. } => "check the path".to_string(),
             Self::Write { .. } => "is the disk full, or the folder read-only?".to_string(),
             Self::Occupied(_) => "name a new or an empty folder".to_string(),

@@ -18,14 +18,15 @@ use crate::artifact::model_file::ModelFile;
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, MODEL, RunDirectory};
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::vocabulary_file::VocabularyFile;
-use crate::config::Config;
+use crate::config::{Config, DeviceChoice};
 use crate::data::report::DataReport;
 use crate::engine::cpu::CpuScorer;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::objective::{Objective, sigmoid};
-use crate::engine::{Query, ScoredItem, Scorer};
+use crate::engine::{Query, ScoredItem, Scorer, open_scorer};
 use crate::fold_in::{FoldInRating, fold_in};
 use crate::interaction::{ItemIndex, Part, UserIndex};
+use bulk::USERS_PER_BATCH;
 use filter::Candidates;
 use serde::Serialize;
 
@@ -234,10 +235,23 @@ impl Recommender {
         Ok(self.model.item_rows()?)
     }
 
-    /// A scorer over the candidates. On the cpu: opening a GPU costs more than the work for one user.
-    pub fn scorer<'a>(&'a self, candidates: &'a Candidates) -> Result<CpuScorer<'a>, RecommendError> {
+    /// The engine to rank for so many users on: as asked, else the run's, but the cpu for up to [`USERS_PER_BATCH`], since
+    /// opening a GPU costs more than the work.
+    pub fn device(&self, users: usize, asked: Option<DeviceChoice>) -> DeviceChoice {
+        asked.unwrap_or(match users > USERS_PER_BATCH {
+            true => self.config.device,
+            false => DeviceChoice::Cpu,
+        })
+    }
+
+    /// A scorer over the candidates.
+    pub fn scorer<'a>(
+        &'a self,
+        candidates: &'a Candidates,
+        device: DeviceChoice,
+    ) -> Result<Box<dyn Scorer + 'a>, RecommendError> {
         let rows = candidates.rows(self.item_rows()?);
-        Ok(CpuScorer::from_rows(self.model.head(), rows, self.config.threads))
+        Ok(open_scorer(device, self.model.head(), rows, self.config.threads)?)
     }
 
     /// What a user has rated in any part, ascending.
@@ -251,7 +265,7 @@ impl Recommender {
     /// Ranks for known users, in their order. Panics if there is no such user.
     pub fn rank_users(
         &self,
-        scorer: &mut CpuScorer,
+        scorer: &mut dyn Scorer,
         candidates: &Candidates,
         users: &[UserIndex],
         ask: Ask,
@@ -311,7 +325,8 @@ impl Recommender {
             user: &folded.row,
             seen: &seen,
         };
-        let scored = self.scorer(candidates)?.top_k(&[query], ask.top)?.remove(0);
+        let mut scorer = self.scorer(candidates, DeviceChoice::Cpu)?;
+        let scored = scorer.top_k(&[query], ask.top)?.remove(0);
         let mut ranking = Ranking {
             basis: Basis::FoldedIn,
             train_ratings: ratings.len() as u32,

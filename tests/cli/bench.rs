@@ -1,5 +1,6 @@
 //! Benchmarks run on any machine and say what they measured; their figures are nobody's promise.
 
+use super::gpu::gpu;
 use super::scene::Scene;
 
 const SMALL: [&str; 14] = [
@@ -87,4 +88,46 @@ fn a_dim_that_no_kernel_takes_is_a_usage_error() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn scoring_is_measured_at_several_sizes_on_either_engine() {
+    let scene = Scene::new("bench-score", "");
+    let sweep = |device: &str, more: &[&str]| {
+        let small = ["--items", "2000", "--dim", "8", "--users", "32", "--seconds", "0"];
+        scene.succeed(&[&["bench", "score", "--sweep", "--device", device][..], &small, more].concat())
+    };
+    let points = |out: &str| -> Vec<[u64; 3]> {
+        let of_line = |line: &str| {
+            let report: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(report["users_per_second"].as_f64().unwrap() > 0.0, "{line}");
+            ["items", "users", "k"].map(|key| report[key].as_u64().unwrap())
+        };
+        out.lines().map(of_line).collect()
+    };
+    let mut wanted = vec![
+        [500, 32, 10],
+        [1000, 32, 10],
+        [2000, 128, 10],
+        [2000, 64, 10],
+        [2000, 32, 10],
+    ];
+    wanted.extend([
+        [2000, 8, 10],
+        [2000, 2, 10],
+        [2000, 1, 10],
+        [2000, 32, 1],
+        [2000, 32, 100],
+        [2000, 32, 1000],
+    ]);
+    if gpu().is_some() {
+        let out = sweep("gpu", &["--json"]);
+        assert_eq!(points(&out), wanted);
+        assert!(out.lines().all(|line| line.contains("\"engine\":\"gpu\"")), "{out}");
+    }
+    wanted.push([2000, 32, 10_000]);
+    let out = sweep("cpu", &["--json"]);
+    assert_eq!(points(&out), wanted);
+    assert!(out.lines().all(|line| line.contains("\"engine\":\"cpu\"")), "{out}");
+    assert_eq!(sweep("cpu", &[]).lines().count(), 1 + wanted.len());
 }

@@ -1,5 +1,6 @@
 //! `recommend` and `similar`: who may be asked for, what may be left out, every output form, and every wrong argument.
 
+use super::gpu::gpu;
 use super::scene::{CONFIG, Scene};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -338,11 +339,20 @@ fn every_wrong_argument_has_its_message_its_hint_and_its_exit_code() {
         fails(&scene, &["recommend", "--users", "empty.txt"]),
         pair("there is nobody in `empty.txt`", "one user id to a line")
     );
-    let (error, hint) = fails(&scene, &["recommend", "--users", "absent.txt"]);
-    assert!(
-        error.starts_with("cannot read `absent.txt`: ") && hint == "check the path",
-        "{error}"
+    assert_eq!(
+        fails(&scene, &["recommend", "--rated-file", "empty.txt"]),
+        pair(
+            "there is no rating in `empty.txt`",
+            "one `product=rating` to a line, or leave `--rated-file` out"
+        )
     );
+    for option in ["--users", "--rated-file", "--only", "--exclude"] {
+        let (error, hint) = fails(&scene, &["recommend", option, "absent.txt"]);
+        assert!(
+            error.starts_with("cannot read `absent.txt`: ") && hint == "check the path",
+            "{option}: {error}"
+        );
+    }
 
     let rated = |text: &str| fails(&scene, &["recommend", "--rated", text]);
     let malformed = "for example `--rated B00004ZCJE=5`; in a file one to a line";
@@ -377,6 +387,13 @@ fn every_wrong_argument_has_its_message_its_hint_and_its_exit_code() {
             loosen
         )
     );
+    assert_eq!(
+        fails(&scene, &["recommend", "--user", user, "--only", "empty.txt"]),
+        pair(
+            "no product is left to choose from: of 300, 0 are in `empty.txt`",
+            loosen
+        )
+    );
     std::fs::write(scene.folder.join("none.txt"), "x\ny\n").unwrap();
     let ran = scene.run(&["recommend", "--user", user, "--only", "none.txt"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
@@ -398,14 +415,23 @@ fn every_wrong_argument_has_its_message_its_hint_and_its_exit_code() {
         pair("folder `full` holds other files", "name a new or an empty folder")
     );
     for usage in [
-        &["recommend", "--user", user, "--top", "0"][..],
-        &["recommend", "--user", user, "--all"],
+        &["recommend", "--user", user, "--all"][..],
         &["recommend", "--user", user, "--json", "--csv"],
         &["recommend", "--rated", "x=1", "--out", "o"],
         &["similar"],
-        &["similar", "--product", "x", "--top", "0"],
+        &["recommend", "--rated", "x=1", "--device", "cpu"],
     ] {
         assert_eq!(scene.run(usage).code, Some(2), "{usage:?}");
+    }
+    for none in [["recommend", "--user"], ["similar", "--product"]] {
+        let ran = scene.run(&[none[0], none[1], "x", "--top", "0"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+        assert!(
+            ran.stderr
+                .starts_with("error: invalid value '0' for '--top <TOP>': 0 is not in 1..=4294967295\n"),
+            "{}",
+            ran.stderr
+        );
     }
 
     // A run of another version, for every command that reads runs.
@@ -501,4 +527,40 @@ fn a_folder_of_parts_is_continued_to_the_same_bytes() {
         let line: Vec<String> = (0..8).map(cell).collect();
         assert_eq!(line.join(","), lines.next().unwrap());
     }
+}
+
+#[test]
+fn a_device_ranks_everybody_as_the_cpu_does() {
+    if gpu().is_none() {
+        return;
+    }
+    let (scene, rows) = trained("device");
+    let ask = |device: &str| scene.succeed(&["recommend", "--all", "--device", device, "--csv"]);
+    let (on_gpu, on_cpu) = (ask("gpu"), ask("cpu"));
+    assert_eq!(on_gpu.lines().count(), 1 + 5 * users(&rows).len());
+    let mut same = 0;
+    for (received, expected) in on_gpu.lines().zip(on_cpu.lines()).skip(1) {
+        let [received, expected] = [received, expected].map(|line| line.split(',').collect::<Vec<_>>());
+        assert_eq!(received[..2], expected[..2], "user and rank");
+        let [score, wanted] = [received[4], expected[4]].map(|score| score.parse::<f32>().unwrap());
+        assert!((score - wanted).abs() < 1e-6, "{received:?} and {expected:?}");
+        same += usize::from(received[2] == expected[2]);
+    }
+    // Two products may change places where rounding decides; here and there, no more.
+    assert!(
+        same * 1000 > 999 * 5 * users(&rows).len(),
+        "{same} products are the same"
+    );
+    assert_eq!(ask("gpu"), on_gpu, "other bytes the second time");
+
+    // Parts of one engine are not continued on the other.
+    let parts = |device: &str| scene.run(&["recommend", "--all", "--device", device, "--out", "parts"]);
+    assert_eq!(parts("gpu").code, Some(0));
+    assert_eq!(scene.json("parts/summary.json")["users"], users(&rows).len());
+    let ran = parts("cpu");
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("holds the recommendations of another request"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -75,15 +75,19 @@ fn queries<'a>(model: &'a Model, seen: &'a [Vec<u32>]) -> Vec<Query<'a>> {
         .collect()
 }
 
+fn rows_of(model: &Model) -> ItemRows<'_> {
+    ItemRows::of_factors(&model.items, model.shape.dim)
+}
+
 fn read_words(gpu: Gpu, buffer: &Buffer) -> Vec<u32> {
     gpu.read(&[buffer]).wait_one("a test").unwrap()
 }
 
 /// What the kernels bind: users, seen, items, biases.
-fn inputs(gpu: Gpu, queries: &[Query], items: &[f32], dim: usize) -> [Buffer; 4] {
-    let (weights, biases) = lay_out_items(items, dim);
+fn inputs(gpu: Gpu, queries: &[Query], rows: ItemRows) -> [Buffer; 4] {
+    let (weights, biases) = lay_out_items(rows, 0..rows.len());
     [
-        upload(gpu, &lay_out_users(queries, dim)),
+        upload(gpu, &lay_out_users(queries, rows.dim())),
         upload(gpu, &lay_out_seen(queries)),
         upload(gpu, &weights),
         upload(gpu, &biases),
@@ -134,7 +138,7 @@ fn tile_best_equals_its_twin() {
             .zip(&shifted)
             .map(|(query, seen)| Query { seen, ..*query })
             .collect();
-        let [on_users, on_seen, weights, biases] = inputs(gpu, &on_device, &model.items, dim);
+        let [on_users, on_seen, weights, biases] = inputs(gpu, &on_device, rows_of(&model));
         TileBest::new(dim).launch(gpu, &on_users, &on_seen, &weights, &biases, &keys, &params);
         let words = read_words(gpu, &keys);
         let rows = ItemRows::of_factors(&factor_rows, dim);
@@ -171,7 +175,7 @@ fn tile_scores_equal_their_twin() {
         let chosen: Vec<u32> = of_query.iter().flat_map(|&tile| [NO_KEY + 1, tile]).collect();
         let chosen = upload(gpu, &chosen.repeat(users));
         let keys = garbage(gpu, users * slots * TILE);
-        let [on_users, on_seen, weights, biases] = inputs(gpu, &queries, &model.items, dim);
+        let [on_users, on_seen, weights, biases] = inputs(gpu, &queries, rows_of(&model));
         let params = tile_scores::Params {
             queries: users as u32,
             slots: slots as u32,
@@ -180,7 +184,7 @@ fn tile_scores_equal_their_twin() {
         };
         TileScores::new(dim).launch(gpu, &on_users, &on_seen, &weights, &biases, &chosen, &keys, &params);
         let words = read_words(gpu, &keys);
-        let rows = ItemRows::of_factors(&model.items, dim);
+        let rows = rows_of(&model);
         for (number, received) in words.chunks_exact(TILE).enumerate() {
             let (query, slot) = (number / slots, number % slots);
             let mut expected = match slot {
@@ -255,8 +259,8 @@ fn spare_workgroups_change_nothing() {
     let model = model(6, users, items, dim);
     let seen = vec![Vec::new(); users];
     let queries = queries(&model, &seen);
-    let [on_users, on_seen, weights, biases] = inputs(gpu, &queries, &model.items, dim);
-    let rows = ItemRows::of_factors(&model.items, dim);
+    let [on_users, on_seen, weights, biases] = inputs(gpu, &queries, rows_of(&model));
+    let rows = rows_of(&model);
     let tiles = items.div_ceil(TILE);
 
     let keys = garbage(gpu, users * tiles + 64);
@@ -318,7 +322,7 @@ fn rankings_equal_the_cpu_engines() {
                 seen: &seen[user],
             })
             .collect();
-        let mut on_gpu = GpuScorer::with_pages(gpu, &model, page_blocks).unwrap();
+        let mut on_gpu = GpuScorer::with_pages(gpu, model.head, rows_of(&model), page_blocks).unwrap();
         let mut on_cpu = CpuScorer::new(&model, 1);
         for k in [0, 1, 10, 255, 256, 257, MAX_K, MAX_K + 1, items, items + 1] {
             let received = on_gpu.top_k(&queries, k).unwrap();
@@ -348,14 +352,14 @@ fn many_batches_are_as_one() {
 #[test]
 fn rankings_go_past_65_535_workgroups() {
     let Some(gpu) = gpu() else { return };
-    let (users, items, k) = (1024, 262_400usize, 65);
+    let (users, items, k) = (512, 524_544usize, 129);
     assert!(users / QUERIES * items.div_ceil(BLOCK) > 65_535 && users * k > 65_535);
     let model = model(8, users, items, 4);
     let seen = vec![Vec::new(); users];
     let queries = queries(&model, &seen);
     let received = GpuScorer::new(gpu, &model).unwrap().top_k(&queries, k).unwrap();
     let expected = CpuScorer::new(&model, 0).top_k(&queries, k).unwrap();
-    assert_same_rankings("262,400 items", &received, &expected);
+    assert_same_rankings("524,544 items", &received, &expected);
 }
 
 /// What weights are like.
@@ -407,7 +411,7 @@ fn device_keys(gpu: Gpu, model: &Model, queries: &[Query]) -> Vec<Vec<u32>> {
     let chosen: Vec<u32> = (0..tiles as u32).flat_map(|tile| [NO_KEY + 1, tile]).collect();
     let chosen = upload(gpu, &chosen.repeat(queries.len()));
     let keys = garbage(gpu, queries.len() * tiles * TILE);
-    let [users, seen, weights, biases] = inputs(gpu, queries, &model.items, dim);
+    let [users, seen, weights, biases] = inputs(gpu, queries, rows_of(model));
     let params = tile_scores::Params {
         queries: queries.len() as u32,
         slots: tiles as u32,
@@ -442,7 +446,7 @@ proptest! {
             .map(|_| (0..items as u32).filter(|_| rng.random_bool(seen_share)).collect())
             .collect();
         let queries = queries(&model, &seen);
-        let mut scorer = GpuScorer::with_pages(gpu, &model, page_blocks).unwrap();
+        let mut scorer = GpuScorer::with_pages(gpu, model.head, rows_of(&model), page_blocks).unwrap();
         let rankings = scorer.top_k(&queries, k).unwrap();
 
         prop_assert_eq!(rankings.len(), users);

@@ -18,10 +18,11 @@ use super::tile_best::{self, BLOCK, QUERIES, TILE, TileBest, lay_out_items, lay_
 use super::tile_scores::{self, TileScores};
 use crate::device::{Buffer, DeviceError, Gpu, Pending};
 use crate::engine::cpu::CpuScorer;
+use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::key::{NO_KEY, score_of};
 use crate::engine::{EngineError, Query, ScoredItem, Scorer};
 use crate::interaction::ItemIndex;
-use crate::model::{Head, Model};
+use crate::model::{Head, Model, ROW_HEADER};
 use crate::plan::PAIRS_PER_PLAN;
 
 /// The largest `k` that the kernels serve. Beyond it, where a ranking is most of a sort, the cpu engine answers.
@@ -29,16 +30,17 @@ pub const MAX_K: usize = 1024;
 
 /// Bytes of keys that a batch of queries may leave in one buffer.
 const KEY_BYTES: usize = 64 << 20;
-/// A batch is at most this many queries, so that their results and the work between two reads stay small.
-const MAX_QUERIES: usize = 1024;
+/// A batch is at most this many queries, so that the host takes one apart while the device works on the next.
+const MAX_QUERIES: usize = 512;
 
 /// Words of a chosen key with its position.
 const CHOSEN_WORDS: usize = 2;
 
-/// Ranking on a graphics device over a model in memory.
+/// Ranking on a graphics device over a model in memory or in a memory map.
 pub struct GpuScorer<'a> {
     gpu: Gpu,
-    model: &'a Model,
+    head: Head,
+    rows: ItemRows<'a>,
     pages: Vec<ItemPage>,
     tile_best: TileBest,
     select_top_k: SelectTopK,
@@ -59,29 +61,36 @@ impl<'a> GpuScorer<'a> {
     ///
     /// Panics unless the model's `dim` is a multiple of 4 from 4 to [`crate::config::MAX_DIM`].
     pub fn new(gpu: Gpu, model: &'a Model) -> Result<Self, EngineError> {
-        let bytes_per_block = size_of::<f32>() * model.shape.dim * BLOCK;
-        let limit = gpu.adapter().max_buffer_bytes as usize;
-        Self::with_pages(gpu, model, limit / bytes_per_block)
+        Self::from_rows(gpu, model.head, ItemRows::of_factors(&model.items, model.shape.dim))
     }
 
-    /// As [`GpuScorer::new`], with pages of `page_blocks` times [`BLOCK`] items.
-    pub fn with_pages(gpu: Gpu, model: &'a Model, page_blocks: usize) -> Result<Self, EngineError> {
-        let dim = model.shape.dim;
+    /// A scorer over item rows that stand elsewhere, for example in a memory map. Panics as [`GpuScorer::new`] does.
+    pub fn from_rows(gpu: Gpu, head: Head, rows: ItemRows<'a>) -> Result<Self, EngineError> {
+        let bytes_per_block = size_of::<f32>() * rows.dim() * BLOCK;
+        let limit = gpu.adapter().max_buffer_bytes as usize;
+        Self::with_pages(gpu, head, rows, limit / bytes_per_block)
+    }
+
+    /// As [`GpuScorer::from_rows`], with pages of `page_blocks` times [`BLOCK`] items.
+    pub fn with_pages(gpu: Gpu, head: Head, rows: ItemRows<'a>, page_blocks: usize) -> Result<Self, EngineError> {
+        let dim = rows.dim();
         let page_items = page_blocks.max(1) * BLOCK;
-        let page = |(number, rows): (usize, &[f32])| {
-            let (weights, biases) = lay_out_items(rows, dim);
+        let page = |first: usize| {
+            let items = first..rows.len().min(first + page_items);
+            let (weights, biases) = lay_out_items(rows, items.clone());
             Ok(ItemPage {
                 weights: gpu.upload("item rows", weights)?,
                 biases: gpu.upload("item biases", biases)?,
-                first_tile: number * page_items / TILE,
-                items: rows.len() / model.shape.factor_len(),
+                first_tile: first / TILE,
+                items: items.len(),
             })
         };
-        let rows = model.items.chunks(page_items * model.shape.factor_len());
+        let pages = (0..rows.len()).step_by(page_items).map(page);
         Ok(Self {
             gpu,
-            model,
-            pages: rows.enumerate().map(page).collect::<Result<_, DeviceError>>()?,
+            head,
+            rows,
+            pages: pages.collect::<Result<_, DeviceError>>()?,
             tile_best: TileBest::new(dim),
             select_top_k: SelectTopK::new(dim),
             tile_scores: TileScores::new(dim),
@@ -90,7 +99,7 @@ impl<'a> GpuScorer<'a> {
     }
 
     fn tiles(&self) -> usize {
-        self.model.shape.items.div_ceil(TILE)
+        self.rows.len().div_ceil(TILE)
     }
 
     /// Queries of a batch: as many as their keys allow, whole groups.
@@ -104,7 +113,7 @@ impl<'a> GpuScorer<'a> {
     /// of them, of all items of these tiles.
     fn queue_batch(&self, queries: &[Query], k: usize) -> Result<Pending, EngineError> {
         let gpu = self.gpu;
-        let users = gpu.upload("users", lay_out_users(queries, self.model.shape.dim))?;
+        let users = gpu.upload("users", lay_out_users(queries, self.rows.dim()))?;
         let seen = gpu.upload("seen items", lay_out_seen(queries))?;
         let count = queries.len();
         let (tiles, slots) = (self.tiles(), k.min(self.tiles()));
@@ -185,7 +194,7 @@ impl<'a> GpuScorer<'a> {
             }
             Ok(ScoredItem {
                 item,
-                logit: self.model.head.logit(score + query.user[0]),
+                logit: self.head.logit(score + query.user[0]),
             })
         };
         best.into_iter().map(scored).collect()
@@ -194,9 +203,9 @@ impl<'a> GpuScorer<'a> {
 
 impl Scorer for GpuScorer<'_> {
     fn top_k(&mut self, queries: &[Query], k: usize) -> Result<Vec<Vec<ScoredItem>>, EngineError> {
-        let k = k.min(self.model.shape.items);
+        let k = k.min(self.rows.len());
         if k > MAX_K {
-            return CpuScorer::new(self.model, 0).top_k(queries, k);
+            return CpuScorer::from_rows(self.head, self.rows, 0).top_k(queries, k);
         }
         if k == 0 {
             return Ok(vec![Vec::new(); queries.len()]);
@@ -204,7 +213,7 @@ impl Scorer for GpuScorer<'_> {
         for query in queries {
             assert_eq!(
                 query.user.len(),
-                self.model.shape.factor_len(),
+                ROW_HEADER + self.rows.dim(),
                 "GpuScorer: a query's row does not fit the model"
             );
         }
@@ -224,7 +233,7 @@ impl Scorer for GpuScorer<'_> {
 
     fn score_pairs(&mut self, users: &[&[f32]], items: &[ItemIndex]) -> Result<Vec<f32>, EngineError> {
         assert_eq!(users.len(), items.len(), "GpuScorer: users and items differ in length");
-        let Head { scale, bias } = self.model.head;
+        let Head { scale, bias } = self.head;
         let head = self
             .gpu
             .upload("head", vec![scale, 0.0, 0.0, 0.0, bias, 0.0, 0.0, 0.0])?;
@@ -234,12 +243,11 @@ impl Scorer for GpuScorer<'_> {
             let samples = users.len() as u32;
             let out = self.gpu.empty("logits", users.len())?;
             // Both rows of a pair are packed at its number, so one list of slots serves both sides.
-            let item_rows = items.iter().flat_map(|&item| self.model.item(item)).copied();
             self.pair_logits.launch(
                 self.gpu,
                 &self.gpu.upload("slots of pairs", (0..samples).collect())?,
                 &self.gpu.upload("users of pairs", users.concat())?,
-                &self.gpu.upload("items of pairs", item_rows.collect())?,
+                &self.gpu.upload("items of pairs", self.rows.factors(items))?,
                 &head,
                 &out,
                 &status,

@@ -14,8 +14,10 @@
 use super::constants;
 use crate::device::{Buffer, Gpu};
 use crate::engine::Query;
+use crate::engine::cpu::item_rows::ItemRows;
 use crate::launch::{Kernel, KernelSpec, input, output, params};
 use crate::model::ROW_HEADER;
+use std::ops::Range;
 
 /// Items of a tile: of each query's `k` best tiles all items are scored again, so smaller tiles mean less work there and more
 /// keys to choose from.
@@ -79,22 +81,17 @@ impl TileBest {
     }
 }
 
-/// Factor rows of items in the kernel's order: weights `[blocks, dim / 4, BLOCK]` of four, biases `[blocks, BLOCK]`; the last
-/// block is filled up with zeros.
-pub fn lay_out_items(rows: &[f32], dim: usize) -> (Vec<f32>, Vec<f32>) {
-    let length = ROW_HEADER + dim;
-    let blocks = (rows.len() / length).div_ceil(BLOCK);
-    let mut weights = vec![0.0; blocks * dim * BLOCK];
+/// Some items in the kernel's order: weights `[blocks, dim / 4, BLOCK]` of four, biases `[blocks, BLOCK]`; the last block is
+/// filled up with zeros. Panics if an item is not there.
+pub fn lay_out_items(rows: ItemRows, items: Range<usize>) -> (Vec<f32>, Vec<f32>) {
+    let blocks = items.len().div_ceil(BLOCK);
+    let mut weights = vec![0.0; blocks * rows.dim() * BLOCK];
     let mut biases = vec![0.0; blocks * BLOCK];
-    let blocks = weights
-        .chunks_exact_mut(dim * BLOCK)
-        .zip(biases.chunks_exact_mut(BLOCK));
-    for (rows, (weights, biases)) in rows.chunks(BLOCK * length).zip(blocks) {
-        for (number, row) in rows.chunks_exact(length).enumerate() {
-            biases[number] = row[0];
-            for (column, four) in row[ROW_HEADER..].chunks_exact(4).enumerate() {
-                weights[(column * BLOCK + number) * 4..][..4].copy_from_slice(four);
-            }
+    for (place, item) in items.enumerate() {
+        biases[place] = rows.bias(item);
+        let block = &mut weights[place / BLOCK * rows.dim() * BLOCK..];
+        for (column, four) in rows.weights(item).chunks_exact(4).enumerate() {
+            block[(column * BLOCK + place % BLOCK) * 4..][..4].copy_from_slice(four);
         }
     }
     (weights, biases)
