@@ -43,8 +43,19 @@ pub struct KernelSpec {
     pub name: &'static str,
     pub bindings: &'static [Binding],
     pub params: Layout,
-    /// Threads of a workgroup.
-    pub workgroup: u32,
+    /// The constant of its prelude that says how many threads a workgroup has.
+    pub workgroup: &'static str,
+}
+
+impl KernelSpec {
+    /// Threads of a workgroup in a shader with that prelude. Panics if no constant says it.
+    pub fn threads(&self, constants: &[Constant]) -> u32 {
+        let threads = constants.iter().find_map(|constant| match *constant {
+            Constant::U32(name, value) if name == self.workgroup => Some(value),
+            _ => None,
+        });
+        threads.unwrap_or_else(|| panic!("{}: no constant is called `{}`", self.name, self.workgroup))
+    }
 }
 
 /// Declares a kernel's `Params`: plain words in the order of the WGSL struct of that name, with their layout.
@@ -69,17 +80,20 @@ pub(crate) use params;
 #[derive(Clone, Debug)]
 pub struct Kernel {
     spec: &'static KernelSpec,
+    /// Threads of a workgroup.
+    workgroup: u32,
     text: Arc<str>,
     digest: u64,
 }
 
 impl Kernel {
-    /// Composes the kernel's shader.
+    /// Composes the kernel's shader. Panics if no constant says how many threads a workgroup has.
     pub fn new(spec: &'static KernelSpec, constants: &[Constant]) -> Self {
         let text = compose(spec.name, constants);
         let digest = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
         Self {
             spec,
+            workgroup: spec.threads(constants),
             text: text.into(),
             digest,
         }
@@ -135,7 +149,7 @@ impl Gpu {
         let arguments = KernelArguments::new()
             .with_buffers(buffers.iter().map(|buffer| buffer.handle.clone().binding()).collect())
             .with_info(MetadataBindingInfo::custom(words));
-        let source = SourceKernel::new(kernel.clone(), CubeDim::new_1d(kernel.spec.workgroup));
+        let source = SourceKernel::new(kernel.clone(), CubeDim::new_1d(kernel.workgroup));
         self.queue(|client| client.launch(Box::new(source), CubeCount::Static(x, y, 1), arguments));
         self.pace();
     }

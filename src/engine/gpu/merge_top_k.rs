@@ -11,7 +11,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     name: "merge_top_k",
     bindings: &[input("lists"), output("merged")],
     params: Params::LAYOUT,
-    workgroup: WORKGROUP as u32,
+    workgroup: "WORKGROUP",
 };
 
 params! {

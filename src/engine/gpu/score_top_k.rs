@@ -24,7 +24,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("lists"),
     ],
     params: Params::LAYOUT,
-    workgroup: TILE as u32,
+    workgroup: "TILE",
 };
 
 params! {

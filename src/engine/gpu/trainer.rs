@@ -162,6 +162,7 @@ impl GpuTrainer {
             scratch: Scratch::new(gpu)?,
             in_flight: VecDeque::new(),
         };
+        gpu.prefer_huge_pages();
         trainer.write_start_records(setup.seed);
         Ok(trainer)
     }
