@@ -43,18 +43,21 @@ pub struct KernelSpec {
     pub name: &'static str,
     pub bindings: &'static [Binding],
     pub params: Layout,
-    /// The constant of its prelude that says how many threads a workgroup has.
-    pub workgroup: &'static str,
+    /// Threads of a workgroup; `None` where the constant `TEAM_THREADS` of its prelude says it.
+    pub workgroup: Option<u32>,
 }
 
 impl KernelSpec {
     /// Threads of a workgroup in a shader with that prelude. Panics if no constant says it.
     pub fn threads(&self, constants: &[Constant]) -> u32 {
-        let threads = constants.iter().find_map(|constant| match *constant {
-            Constant::U32(name, value) if name == self.workgroup => Some(value),
-            _ => None,
-        });
-        threads.unwrap_or_else(|| panic!("{}: no constant is called `{}`", self.name, self.workgroup))
+        let of_teams = || {
+            constants.iter().find_map(|constant| match *constant {
+                Constant::U32("TEAM_THREADS", value) => Some(value),
+                _ => None,
+            })
+        };
+        let threads = self.workgroup.or_else(of_teams);
+        threads.unwrap_or_else(|| panic!("{}: no constant `TEAM_THREADS`", self.name))
     }
 }
 
@@ -87,7 +90,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Composes the kernel's shader. Panics if no constant says how many threads a workgroup has.
+    /// Composes the kernel's shader. Panics as [`KernelSpec::threads`] does.
     pub fn new(spec: &'static KernelSpec, constants: &[Constant]) -> Self {
         let text = compose(spec.name, constants);
         let digest = xxhash_rust::xxh3::xxh3_64(text.as_bytes());

@@ -9,11 +9,12 @@ use std::fmt::Write;
 /// The kernels by name, one file each.
 pub const SHADERS: &[(&str, &str)] = &[
     ("gather_rows", include_str!("../shaders/gather_rows.wgsl")),
-    ("merge_top_k", include_str!("../shaders/merge_top_k.wgsl")),
     ("pair_forward", include_str!("../shaders/pair_forward.wgsl")),
     ("pair_logits", include_str!("../shaders/pair_logits.wgsl")),
-    ("score_top_k", include_str!("../shaders/score_top_k.wgsl")),
+    ("select_top_k", include_str!("../shaders/select_top_k.wgsl")),
     ("sum_pieces", include_str!("../shaders/sum_pieces.wgsl")),
+    ("tile_best", include_str!("../shaders/tile_best.wgsl")),
+    ("tile_scores", include_str!("../shaders/tile_scores.wgsl")),
     ("update_head", include_str!("../shaders/update_head.wgsl")),
     ("update_rows", include_str!("../shaders/update_rows.wgsl")),
 ];
@@ -28,6 +29,7 @@ pub const COMMON: &[(&str, &str)] = &[
     ("dispatch", include_str!("../shaders/common/dispatch.wgsl")),
     ("gradient_sum", include_str!("../shaders/common/gradient_sum.wgsl")),
     ("objective", include_str!("../shaders/common/objective.wgsl")),
+    ("seen", include_str!("../shaders/common/seen.wgsl")),
     ("sgd", include_str!("../shaders/common/sgd.wgsl")),
     ("status", include_str!("../shaders/common/status.wgsl")),
 ];

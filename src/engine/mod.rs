@@ -7,6 +7,7 @@
 
 pub mod cpu;
 pub mod gpu;
+pub mod key;
 pub mod objective;
 
 use crate::config::OptimizerChoice;

@@ -1,7 +1,6 @@
 //! Merge top-k: the best of several item ranges into the best of all.
 //!
 //! Ranked by score, ties by lower index, as in `super::score_top_k()`; the ranges may come in any order.
-//! Twin of `shaders/merge_top_k.wgsl`.
 
 use super::score_top_k::{Best, Candidate};
 

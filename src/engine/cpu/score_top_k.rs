@@ -6,8 +6,8 @@
 //!
 //! Ranked by score, ties by lower index: exactly the first k of a full sort. A seen item is left out by a flag, never by an
 //! infinity. Shapes: user `[4 + dim]`.
-//! Twin of `shaders/score_top_k.wgsl`, and what one user is served with: the table is read once, straight. Many users are
-//! served by [`super::score_block`], with the same result.
+//! What one user is served with: the table is read once, straight. Many users are served by [`super::score_block`], with the
+//! same result.
 
 use super::item_rows::ItemRows;
 use super::lanes::score_rows;

@@ -4,6 +4,7 @@
 //! A threshold only ever rises, and only what cannot be in the result is left out by it: the result does not depend on which
 //! task was first.
 
+use crate::engine::key::{key_of, score_of};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A threshold for each query.
@@ -23,8 +24,7 @@ impl Thresholds {
     /// A score below which nothing can be among the best. Panics if there is no such query.
     #[inline]
     pub fn get(&self, query: usize) -> f32 {
-        let key = self.0[query].load(Ordering::Relaxed);
-        f32::from_bits(if key >> 31 == 1 { key & 0x7FFF_FFFF } else { !key })
+        score_of(self.0[query].load(Ordering::Relaxed))
     }
 
     /// Raises a threshold; a lower one changes nothing. Panics on a NaN or if there is no such query.
@@ -33,12 +33,6 @@ impl Thresholds {
         assert!(!score.is_nan(), "Thresholds: NaN is no threshold");
         self.0[query].fetch_max(key_of(score), Ordering::Relaxed);
     }
-}
-
-/// A u32 in the order of the scores.
-fn key_of(score: f32) -> u32 {
-    let bits = score.to_bits();
-    if bits >> 31 == 1 { !bits } else { bits | 0x8000_0000 }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("status"),
     ],
     params: Params::LAYOUT,
-    workgroup: "THREADS",
+    workgroup: None,
 };
 
 params! {

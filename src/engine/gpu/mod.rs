@@ -12,19 +12,21 @@
 //! would change its state. Each launcher's file says what its kernel moves in bytes.
 
 pub mod gather_rows;
-pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;
-pub mod score_top_k;
 pub mod scorer;
+pub mod select_top_k;
 pub mod sum_pieces;
 pub mod table;
 pub mod teams;
+pub mod tile_best;
+pub mod tile_scores;
 pub mod trainer;
 pub mod update_head;
 pub mod update_rows;
 
 use crate::config::{MAX_DIM, OptimizerChoice};
+use crate::engine::key::NO_KEY;
 use crate::launch::KernelSpec;
 use crate::model::{ROW_HEADER, record_len};
 use crate::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
@@ -48,13 +50,14 @@ pub const STATUS_BAD_SAMPLE: u32 = 4;
 pub const STATUS_BAD_STEP: u32 = 8;
 
 /// All kernels.
-pub const SPECS: [&KernelSpec; 8] = [
+pub const SPECS: [&KernelSpec; 9] = [
     &gather_rows::SPEC,
-    &merge_top_k::SPEC,
     &pair_forward::SPEC,
     &pair_logits::SPEC,
-    &score_top_k::SPEC,
+    &select_top_k::SPEC,
     &sum_pieces::SPEC,
+    &tile_best::SPEC,
+    &tile_scores::SPEC,
     &update_head::SPEC,
     &update_rows::SPEC,
 ];
@@ -72,15 +75,15 @@ pub fn constants(dim: usize) -> Vec<Constant> {
         ("FACTOR4", (ROW_HEADER + dim) / 4),
         ("WORKGROUP", WORKGROUP),
         ("PIECE", PIECE),
-        ("TILE", score_top_k::TILE),
-        ("QUERIES", score_top_k::QUERIES),
-        ("FAN_IN", merge_top_k::FAN_IN),
+        ("TILE", tile_best::TILE),
+        ("BLOCK", tile_best::BLOCK),
+        ("QUERIES", tile_best::QUERIES),
     ];
     let words = [
         ("NO_PIECE", NO_PIECE),
         ("NO_PULLS", NO_PULLS),
-        ("NO_ITEM", score_top_k::NO_ITEM),
-        ("NO_KEY", score_top_k::NO_KEY),
+        ("NO_PLACE", select_top_k::NO_PLACE),
+        ("NO_KEY", NO_KEY),
         ("STATUS_BAD_ROW", STATUS_BAD_ROW),
         ("STATUS_BAD_SLOT", STATUS_BAD_SLOT),
         ("STATUS_BAD_SAMPLE", STATUS_BAD_SAMPLE),

@@ -1,16 +1,24 @@
 //! Ranking on the device.
 //!
-//! `score_top_k` leaves each query's best of every tile of items, `merge_top_k` merges them, [`FAN_IN`] lists at a time, until
-//! one list a query is left: the scores are never stored. Items are in pages, as tables are; each page leaves a list, and
-//! these are merged last. Queries go in batches, so that the lists of one fit a bounded buffer; the device works on a batch
-//! while the host takes the one before apart.
+//! `tile_best` leaves the best key of every tile of items for each query: all scores, and none of them stored. `select_top_k`
+//! takes each query's `k` best tiles, `tile_scores` scores their items again, and `select_top_k` takes the `k` best of them.
+//!
+//! Nothing is lost by it: let an item be in a tile that was not taken. Then `k` tiles come before its own, each by a higher key,
+//! or by the same one and a lower number; so the best item of each comes before this item, and it is not among the `k` best.
+//! Both passes add in one order of explicit fused multiplications, so that a score is the same both times. Ties go to the
+//! lower position, and positions are in the order of the items.
+//!
+//! Items are in pages, as tables are. Queries go in batches, so that the keys of one fit a bounded buffer; the device works on
+//! a batch while the host takes the one before apart.
 
-use super::merge_top_k::{self, FAN_IN, MergeTopK};
 use super::pair_logits::{self, PairLogits};
-use super::score_top_k::{self, NO_KEY, QUERIES, ScoreTopK, TILE, lay_out, score_of};
+use super::select_top_k::{self, SelectTopK};
 use super::teams::Teams;
+use super::tile_best::{self, BLOCK, QUERIES, TILE, TileBest, lay_out_items, lay_out_seen, lay_out_users};
+use super::tile_scores::{self, TileScores};
 use crate::device::{Buffer, DeviceError, Gpu, Pending};
 use crate::engine::cpu::CpuScorer;
+use crate::engine::key::{NO_KEY, score_of};
 use crate::engine::{EngineError, Query, ScoredItem, Scorer};
 use crate::interaction::ItemIndex;
 use crate::model::{Head, Model};
@@ -19,35 +27,31 @@ use crate::plan::PAIRS_PER_PLAN;
 /// The largest `k` that the kernels serve. Beyond it, where a ranking is most of a sort, the cpu engine answers.
 pub const MAX_K: usize = 1024;
 
-/// Bytes of candidate lists that a batch of queries may leave.
-const LIST_BYTES: usize = 64 << 20;
+/// Bytes of keys that a batch of queries may leave in one buffer.
+const KEY_BYTES: usize = 64 << 20;
 /// A batch is at most this many queries, so that their results and the work between two reads stay small.
 const MAX_QUERIES: usize = 1024;
 
-const CANDIDATE_WORDS: usize = 2;
+/// Words of a chosen key with its position.
+const CHOSEN_WORDS: usize = 2;
 
 /// Ranking on a graphics device over a model in memory.
 pub struct GpuScorer<'a> {
     gpu: Gpu,
     model: &'a Model,
     pages: Vec<ItemPage>,
-    score_top_k: ScoreTopK,
-    merge_top_k: MergeTopK,
+    tile_best: TileBest,
+    select_top_k: SelectTopK,
+    tile_scores: TileScores,
     pair_logits: PairLogits,
 }
 
-/// Items of a range in the order that `score_top_k` wants.
+/// Items of a range in the order that the kernels want.
 struct ItemPage {
     weights: Buffer,
     biases: Buffer,
-    first: usize,
+    first_tile: usize,
     items: usize,
-}
-
-impl ItemPage {
-    fn tiles(&self) -> usize {
-        self.items.div_ceil(TILE)
-    }
 }
 
 impl<'a> GpuScorer<'a> {
@@ -55,22 +59,21 @@ impl<'a> GpuScorer<'a> {
     ///
     /// Panics unless the model's `dim` is a multiple of 4 from 4 to [`crate::config::MAX_DIM`].
     pub fn new(gpu: Gpu, model: &'a Model) -> Result<Self, EngineError> {
-        // Eight queries' lists of a page have to fit a buffer as well, even if all of its items stand in them.
-        let bytes_per_item = size_of::<f32>() * model.shape.dim.max(QUERIES * CANDIDATE_WORDS);
+        let bytes_per_block = size_of::<f32>() * model.shape.dim * BLOCK;
         let limit = gpu.adapter().max_buffer_bytes as usize;
-        Self::with_pages(gpu, model, limit / bytes_per_item / TILE)
+        Self::with_pages(gpu, model, limit / bytes_per_block)
     }
 
-    /// As [`GpuScorer::new`], with pages of `page_tiles` times [`TILE`] items.
-    pub fn with_pages(gpu: Gpu, model: &'a Model, page_tiles: usize) -> Result<Self, EngineError> {
+    /// As [`GpuScorer::new`], with pages of `page_blocks` times [`BLOCK`] items.
+    pub fn with_pages(gpu: Gpu, model: &'a Model, page_blocks: usize) -> Result<Self, EngineError> {
         let dim = model.shape.dim;
-        let page_items = page_tiles.max(1) * TILE;
+        let page_items = page_blocks.max(1) * BLOCK;
         let page = |(number, rows): (usize, &[f32])| {
-            let (weights, biases) = lay_out(rows, dim);
+            let (weights, biases) = lay_out_items(rows, dim);
             Ok(ItemPage {
                 weights: gpu.upload("item rows", weights)?,
                 biases: gpu.upload("item biases", biases)?,
-                first: number * page_items,
+                first_tile: number * page_items / TILE,
                 items: rows.len() / model.shape.factor_len(),
             })
         };
@@ -79,93 +82,114 @@ impl<'a> GpuScorer<'a> {
             gpu,
             model,
             pages: rows.enumerate().map(page).collect::<Result<_, DeviceError>>()?,
-            score_top_k: ScoreTopK::new(dim),
-            merge_top_k: MergeTopK::new(dim),
+            tile_best: TileBest::new(dim),
+            select_top_k: SelectTopK::new(dim),
+            tile_scores: TileScores::new(dim),
             pair_logits: PairLogits::new(Teams::new(gpu.adapter().kind, dim)),
         })
     }
 
-    /// Queries of a batch: as many as the lists of the largest page allow, whole groups.
+    fn tiles(&self) -> usize {
+        self.model.shape.items.div_ceil(TILE)
+    }
+
+    /// Queries of a batch: as many as their keys allow, whole groups.
     fn batch(&self, k: usize) -> usize {
-        let tiles = self.pages.iter().map(ItemPage::tiles).max().unwrap_or(1);
-        let limit = LIST_BYTES.min(self.gpu.adapter().max_buffer_bytes as usize);
-        let per_query = tiles * k.min(TILE) * CANDIDATE_WORDS * size_of::<u32>();
+        let limit = KEY_BYTES.min(self.gpu.adapter().max_buffer_bytes as usize);
+        let per_query = self.tiles().max(k * TILE) * size_of::<u32>();
         (limit / per_query / QUERIES * QUERIES).clamp(QUERIES, MAX_QUERIES)
     }
 
-    /// Queues the ranking of a batch; what arrives is `[queries, k]` of (key, item).
+    /// Queues the ranking of a batch; what arrives are each query's chosen (key, tile), and its chosen (key, position), `k`
+    /// of them, of all items of these tiles.
     fn queue_batch(&self, queries: &[Query], k: usize) -> Result<Pending, EngineError> {
         let gpu = self.gpu;
-        let rows = queries.iter().flat_map(|query| query.user).copied().collect();
-        let users = gpu.upload("user rows", rows)?;
-        let seen = gpu.upload("seen items", seen_words(queries))?;
-        let page_lists = gpu.empty("lists", queries.len() * self.pages.len() * k * CANDIDATE_WORDS)?;
-        for (number, page) in self.pages.iter().enumerate() {
-            let mut count = page.tiles();
-            let mut length = k.min(TILE);
-            let mut lists = gpu.empty("lists", queries.len() * count * length * CANDIDATE_WORDS)?;
-            let params = score_top_k::Params {
-                queries: queries.len() as u32,
-                tiles: count as u32,
-                first_item: page.first as u32,
+        let users = gpu.upload("users", lay_out_users(queries, self.model.shape.dim))?;
+        let seen = gpu.upload("seen items", lay_out_seen(queries))?;
+        let count = queries.len();
+        let (tiles, slots) = (self.tiles(), k.min(self.tiles()));
+
+        let best = gpu.empty("keys of tiles", count * tiles)?;
+        for page in &self.pages {
+            let params = tile_best::Params {
+                queries: count as u32,
+                blocks: page.items.div_ceil(BLOCK) as u32,
                 items: page.items as u32,
-                list_len: length as u32,
+                first_tile: page.first_tile as u32,
+                tiles: tiles as u32,
             };
-            self.score_top_k
-                .launch(gpu, &users, &seen, &page.weights, &page.biases, &lists, &params);
-            while count > FAN_IN {
-                let params = merge_top_k::Params::level(queries.len(), count, length, k);
-                (count, length) = (params.groups as usize, params.merged_len as usize);
-                let merged = gpu.empty("lists", queries.len() * count * length * CANDIDATE_WORDS)?;
-                self.merge_top_k.launch(gpu, &lists, &merged, &params);
-                lists = merged;
-            }
-            let params = merge_top_k::Params::last(queries.len(), count, length, self.pages.len(), number, k);
-            self.merge_top_k.launch(gpu, &lists, &page_lists, &params);
+            self.tile_best
+                .launch(gpu, &users, &seen, &page.weights, &page.biases, &best, &params);
         }
-        let mut lists = page_lists;
-        let mut count = self.pages.len();
-        while count > 1 {
-            let params = merge_top_k::Params::level(queries.len(), count, k, k);
-            count = params.groups as usize;
-            let merged = gpu.empty("lists", queries.len() * count * k * CANDIDATE_WORDS)?;
-            self.merge_top_k.launch(gpu, &lists, &merged, &params);
-            lists = merged;
+        let chosen_tiles = self.select(count, &best, tiles, slots)?;
+
+        let scores = gpu.empty("keys of items", count * slots * TILE)?;
+        for page in &self.pages {
+            let params = tile_scores::Params {
+                queries: count as u32,
+                slots: slots as u32,
+                items: page.items as u32,
+                first_tile: page.first_tile as u32,
+            };
+            let (weights, biases) = (&page.weights, &page.biases);
+            self.tile_scores
+                .launch(gpu, &users, &seen, weights, biases, &chosen_tiles, &scores, &params);
         }
-        Ok(gpu.read(&[&lists]))
+        let chosen = self.select(count, &scores, slots * TILE, k)?;
+        Ok(gpu.read(&[&chosen_tiles, &chosen]))
+    }
+
+    /// Queues the choice of each query's `k` best of `count` keys.
+    fn select(&self, queries: usize, keys: &Buffer, count: usize, k: usize) -> Result<Buffer, EngineError> {
+        let chosen = self.gpu.empty("chosen", queries * k * CHOSEN_WORDS)?;
+        let params = select_top_k::Params {
+            queries: queries as u32,
+            count: count as u32,
+            k: k as u32,
+        };
+        self.select_top_k.launch(self.gpu, keys, &chosen, &params);
+        Ok(chosen)
     }
 
     /// Waits for a batch and takes it apart.
     fn rankings(&self, queries: &[Query], k: usize, batch: Pending) -> Result<Vec<Vec<ScoredItem>>, EngineError> {
-        let words = batch.wait_one::<u32>("ranking")?;
-        let lists = words.chunks_exact(k * CANDIDATE_WORDS).zip(queries);
-        let ranking = |(list, query): (&[u32], &Query)| {
-            let candidates = list.as_chunks::<CANDIDATE_WORDS>().0.iter();
-            candidates
-                .take_while(|[key, _]| *key != NO_KEY)
-                .map(|&[key, item]| ScoredItem {
-                    item,
-                    logit: self.model.head.logit(score_of(key) + query.user[0]),
-                })
-                .collect()
+        let words = batch.wait::<u32>("ranking")?;
+        let [tiles, chosen] = &words[..] else {
+            unreachable!("two buffers are read")
         };
-        Ok(lists.map(ranking).collect())
+        let slots = k.min(self.tiles());
+        let tiles = tiles.chunks_exact(slots * CHOSEN_WORDS);
+        let chosen = chosen.chunks_exact(k * CHOSEN_WORDS);
+        let rankings = queries.iter().zip(tiles.zip(chosen));
+        let rankings = rankings.map(|(query, (tiles, chosen))| self.ranking(query, tiles, chosen));
+        rankings.collect()
     }
-}
 
-/// Where each query's seen items begin, `[queries + 1]`, then the items: positions in this very array.
-fn seen_words(queries: &[Query]) -> Vec<u32> {
-    let mut words = Vec::with_capacity(queries.len() + 1 + queries.iter().map(|query| query.seen.len()).sum::<usize>());
-    let mut start = queries.len() as u32 + 1;
-    words.push(start);
-    for query in queries {
-        start += query.seen.len() as u32;
-        words.push(start);
+    /// A query's ranking from its chosen (key, tile) and (key, position).
+    fn ranking(&self, query: &Query, tiles: &[u32], chosen: &[u32]) -> Result<Vec<ScoredItem>, EngineError> {
+        let (tiles, _) = tiles.as_chunks::<CHOSEN_WORDS>();
+        let (chosen, _) = chosen.as_chunks::<CHOSEN_WORDS>();
+        let found = chosen.iter().take_while(|[key, _]| *key != NO_KEY);
+        let mut best: Vec<(u32, ItemIndex)> = found
+            .map(|&[key, position]| {
+                let [_, tile] = tiles[position as usize / TILE];
+                (key, tile * TILE as u32 + position % TILE as u32)
+            })
+            .collect();
+        // They come in the order of the items, and a stable sort leaves ties in it.
+        best.sort_by_key(|&(key, _)| std::cmp::Reverse(key));
+        let scored = |(key, item)| {
+            let score = score_of(key);
+            if !score.is_finite() {
+                return Err(EngineError::NotFinite { item });
+            }
+            Ok(ScoredItem {
+                item,
+                logit: self.model.head.logit(score + query.user[0]),
+            })
+        };
+        best.into_iter().map(scored).collect()
     }
-    for query in queries {
-        words.extend_from_slice(query.seen);
-    }
-    words
 }
 
 impl Scorer for GpuScorer<'_> {

@@ -17,7 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("status"),
     ],
     params: Params::LAYOUT,
-    workgroup: "THREADS",
+    workgroup: None,
 };
 
 params! {

@@ -81,7 +81,7 @@ impl Teams {
     /// What the shaders' preludes say of it.
     pub fn constants(self) -> Vec<Constant> {
         let counts = [
-            ("THREADS", self.threads),
+            ("TEAM_THREADS", self.threads),
             ("LANES", self.lanes),
             ("TEAMS", self.per_workgroup()),
             ("LANE_COLUMNS", self.columns()),

@@ -3,7 +3,7 @@
 //! Bytes: reads 16 for each group of `pair_forward`; nothing else counts.
 
 use super::teams::Teams;
-use super::training_constants;
+use super::{WORKGROUP, training_constants};
 use crate::config::OptimizerChoice;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
@@ -12,7 +12,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     name: "update_head",
     bindings: &[input("partials"), output("head"), output("statistics")],
     params: Params::LAYOUT,
-    workgroup: "WORKGROUP",
+    workgroup: Some(WORKGROUP as u32),
 };
 
 params! {
