@@ -224,6 +224,26 @@ impl Gpu {
         }
     }
 
+    /// Runs `work` and returns for how many seconds the device was busy with what it queued, by the device's own clock where
+    /// it has one. Waits for it. Fails if that is nothing.
+    pub fn time<E: From<DeviceError>>(&self, work: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
+        let failed = |message: String| DeviceError::Failed {
+            doing: "timing a stage",
+            message,
+        };
+        let window = self.queue(|client| client.profile_start());
+        let window = window.map_err(|error| failed(error.to_string()))?;
+        if let Err(error) = work() {
+            self.queue(|client| client.profile_abandon(window));
+            return Err(error);
+        }
+        let duration = self.queue(|client| client.profile_end(window));
+        let duration = duration.map_err(|error| failed(error.to_string()))?;
+        let ticks = read_sync(duration.resolve());
+        let ticks = ticks.ok_or_else(|| failed("the device said nothing".to_owned()))?;
+        Ok(ticks.duration().as_secs_f64())
+    }
+
     /// Fails if `words` do not fit one buffer; `what` names them.
     pub fn check_fits(&self, what: &'static str, words: usize) -> Result<(), DeviceError> {
         let needed = words as u64 * WORD as u64;
