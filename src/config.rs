@@ -528,6 +528,17 @@ impl ConfigError {
 pub struct Assignment {
     pub key: String,
     pub value: Value,
+    /// Where it comes from, as errors name it.
+    flag: &'static str,
+}
+
+/// A value as it is typed: TOML or, failing that, a bare string.
+pub fn parse_value(text: &str) -> Value {
+    format!("value = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.trim().to_string()))
 }
 
 impl Assignment {
@@ -539,15 +550,16 @@ impl Assignment {
         if key.is_empty() || key.split('.').any(str::is_empty) {
             return Err(error());
         }
-        let value = format!("value = {value}")
-            .parse::<Table>()
-            .ok()
-            .and_then(|mut table| table.remove("value"))
-            .unwrap_or_else(|| Value::String(value.trim().to_string()));
-        Ok(Self {
+        Ok(Self::by("--set", key, parse_value(value)))
+    }
+
+    /// The same from another flag.
+    pub fn by(flag: &'static str, key: &str, value: Value) -> Self {
+        Self {
             key: key.to_string(),
             value,
-        })
+            flag,
+        }
     }
 
     /// Whether it sets `data.path`, alone or with the whole of `data`.
@@ -892,7 +904,7 @@ impl Places<'_> {
         let covers =
             |set: &str| key == set || key.starts_with(&format!("{set}.")) || set.starts_with(&format!("{key}."));
         if let Some(set) = self.assignments.iter().rev().find(|set| covers(&set.key)) {
-            return format!("--set {}={}", set.key, set.value.to_string().trim());
+            return format!("{} {}={}", set.flag, set.key, set.value.to_string().trim());
         }
         let mut table = toml::de::DeTable::parse(self.text).ok().map(|table| table.into_inner());
         let mut offset = None;

@@ -23,9 +23,9 @@
 //! ```text
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
-//! 7  pipeline  inspect  compare  report/   the flow above        dashboard/  state, view, terminal, plain
+//! 7  pipeline  inspect  compare  trials  report/   the flow above        dashboard/  state, view, terminal, plain
 //!    bench/          pure measuring
-//! 6  train/          burn-train's learner around an engine
+//! 6  train/          burn-train's learner around an engine       sweep/  what trials vary, and what came of them
 //! 5  recommend/  fold_in     evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
@@ -72,5 +72,7 @@ pub mod random;
 pub mod recommend;
 pub mod report;
 pub mod shader;
+pub mod sweep;
 pub mod system_memory;
 pub mod train;
+pub mod trials;

@@ -32,6 +32,7 @@ use crate::memory::{self, MemoryError, MemoryNeed, TrainingSize};
 use crate::model::{Head, ModelShape};
 use crate::optimizer::{LearningRate, MAX_STEPS};
 use crate::recommend::RecommendError;
+use crate::sweep::SweepError;
 use crate::train::checkpoint;
 use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};
 use crate::train::learner::Factorisation;
@@ -73,6 +74,8 @@ pub enum PipelineError {
     #[error(transparent)]
     Recommend(#[from] RecommendError),
     #[error(transparent)]
+    Sweep(#[from] SweepError),
+    #[error(transparent)]
     ExportSplits(#[from] ExportSplitsError),
     #[error("there is no oversampling to do without: no rating class of `{0}` grows")]
     NothingToAblate(PathBuf),
@@ -107,6 +110,7 @@ impl PipelineError {
             }
             Self::Recommend(error) => error.hint(),
             Self::ExportSplits(error) => error.hint(),
+            Self::Sweep(error) => error.hint(),
             Self::NothingToAblate(_) => {
                 "set `oversample.factors`, for example `--set 'oversample.factors={\"1\"=2.0}'`".to_string()
             }
@@ -199,7 +203,7 @@ pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) ->
         report,
     } = ingest(&path, generated, &config.data, progress)?;
     let split = Split::new(&interactions, &config.split, config.seed)?;
-    let prepared = prepare(config, report, interactions, split)?;
+    let prepared = prepare(config, report, Arc::new(interactions), split)?;
     Ok(Loaded {
         users,
         items,
@@ -281,15 +285,25 @@ pub fn reopen(run: &RunDirectory, config: &Config) -> Result<Prepared, PipelineE
     }
     let report: DataReport = run.read_json(DATA_REPORT)?;
     let (interactions, parts) = run.interactions(report.users, report.items)?.read()?;
-    let prepared = prepare(config, report, interactions, Split::from_parts(parts))?;
+    let prepared = prepare(config, report, Arc::new(interactions), Split::from_parts(parts))?;
     check_memory(config, &prepared)?;
     Ok(prepared)
+}
+
+/// The same rows once more, split and oversampled as `config` says.
+pub fn resplit(
+    config: &Config,
+    report: DataReport,
+    interactions: Arc<Interactions>,
+) -> Result<Prepared, PipelineError> {
+    let split = Split::new(&interactions, &config.split, config.seed)?;
+    prepare(config, report, interactions, split)
 }
 
 fn prepare(
     config: &Config,
     report: DataReport,
-    interactions: Interactions,
+    interactions: Arc<Interactions>,
     split: Split,
 ) -> Result<Prepared, PipelineError> {
     let table = oversample(split.train(), &interactions.ratings, &config.oversample, config.seed)?;
@@ -301,7 +315,7 @@ fn prepare(
     Ok(Prepared {
         classes: classes.collect(),
         report,
-        interactions: Arc::new(interactions),
+        interactions,
         split,
         table,
     })

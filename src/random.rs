@@ -19,6 +19,8 @@ pub enum Purpose {
     RankedUsers = 6,
     /// One stream a user.
     SampledNegatives = 7,
+    /// One stream a trial.
+    Sweep = 8,
 }
 
 /// The `number`-th stream of a purpose.

@@ -141,6 +141,20 @@ impl RunDirectory {
         }
     }
 
+    /// A folder that is no run, made if it is not there.
+    pub fn bare(path: &Path) -> Result<Self, RunError> {
+        std::fs::create_dir_all(path).map_err(FileError::write(path))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// A folder for what a training keeps on its way, and no more.
+    pub fn scratch(path: &Path) -> Result<Self, RunError> {
+        Self::bare(&path.join("checkpoint"))?;
+        Self::bare(path)
+    }
+
     /// Finds a run by path or by name in [`RUNS`]; without either, the newest complete one.
     pub fn find(run: Option<&str>) -> Result<Self, RunError> {
         let Some(run) = run else {

@@ -16,6 +16,8 @@ pub struct Arguments {
 pub enum Command {
     /// Train a model and judge it on held-out ratings
     Train(TrainArguments),
+    /// Train one config with many settings, and say which is best on the validation split
+    Sweep(SweepArguments),
     /// Judge a trained model on its test split again
     Evaluate(EvaluateArguments),
     /// Show runs side by side: figures, what differs in their configs, and what each rating class got
@@ -69,6 +71,33 @@ pub struct TrainArguments {
     /// Train without a part of the config as well, on the same split, and show what that part bought and cost
     #[arg(long, value_name = "WHAT", conflicts_with = "resume")]
     pub ablate: Option<Ablation>,
+}
+
+#[derive(Debug, Args)]
+pub struct SweepArguments {
+    /// Experiment file, for example configs/electronics_164k.toml
+    pub config: PathBuf,
+    /// Key to vary: a list, train.l2=0.01,0.1, or with --trials also a range, train.l2=0.001..1; may be repeated
+    #[arg(long = "over", value_name = "KEY=VALUES", required = true)]
+    pub over: Vec<String>,
+    /// Draw so many trials at random [default: all combinations]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub trials: Option<u32>,
+    /// Override a key of the file for all trials, for example --set train.epochs=30
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Engine to train on
+    #[arg(long)]
+    pub device: Option<DeviceChoice>,
+    /// Trials to train at once, if the memory allows
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
+    /// Folder of the sweep [default: runs/NAME-sweep]; where one was begun it goes on
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// One JSON object a trial instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What a second training does without.

@@ -14,6 +14,7 @@ mod progress;
 mod recommend;
 mod report;
 mod similar;
+mod sweep;
 mod train;
 
 use crate::pipeline::PipelineError;
@@ -44,6 +45,7 @@ pub fn run() -> ExitCode {
     // The panic has spoken already, through its hook; what is left is the exit code of a fault of ours.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output),
+        Command::Sweep(arguments) => sweep::run(&arguments, &mut output),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Compare(arguments) => compare::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),

@@ -4,6 +4,7 @@ pub mod bench;
 mod comparison;
 mod evaluation;
 mod ranking;
+pub mod sweep;
 
 use crate::calendar::date_of;
 use crate::config::Duplicates;

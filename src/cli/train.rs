@@ -227,7 +227,7 @@ const BY_SIGNAL: &str = "signal";
 const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// The first signal stops in order, a later one at once.
-fn stop_on_signals(interrupter: &Interrupter) {
+pub(super) fn stop_on_signals(interrupter: &Interrupter) {
     let interrupter = interrupter.clone();
     let mut first = None;
     let handler = move || {
@@ -302,7 +302,7 @@ impl Observer for MetricsLog {
 }
 
 /// How this process was called, so that a proposed line works when pasted.
-fn command_name() -> String {
+pub(super) fn command_name() -> String {
     match (std::env::var_os("CARGO"), cfg!(debug_assertions)) {
         (Some(_), true) => "cargo run --".to_string(),
         (Some(_), false) => "cargo run --release --".to_string(),
@@ -321,7 +321,7 @@ fn busiest_user(run: &RunDirectory) -> Result<String, PipelineError> {
 }
 
 /// Quoted if a shell would split or expand it.
-fn shell_word(text: &str) -> String {
+pub(super) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {
         text.to_string()

@@ -13,4 +13,5 @@ mod real_data;
 mod recommend;
 mod same_bytes;
 mod scene;
+mod sweep;
 mod terminal;
