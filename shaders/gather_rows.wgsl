@@ -27,7 +27,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> status: atomic<u32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(TEAM_THREADS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -47,7 +47,8 @@ fn main(
     }
     let record = (row - params.first_row) * RECORD4;
     let factor = slot * FACTOR4;
-    let last = u32(records[record].w);
+    let header = records[record];
+    let last = u32(header.w);
     if (last > params.now) {
         report(STATUS_BAD_STEP);
         return;
@@ -59,7 +60,6 @@ fn main(
             compact[factor + column] = keep * records[record + column];
         }
         if (lane == 0u) {
-            let header = records[record];
             compact[factor] = vec4<f32>(keep * header.x, header.yzw);
         }
         return;
@@ -72,7 +72,6 @@ fn main(
         compact[factor + column] = settle(missed, weight, m, v);
     }
     if (lane == 0u) {
-        let header = records[record];
         let bias = settle(missed, vec4<f32>(header.x), vec4<f32>(header.y), vec4<f32>(header.z)).x;
         compact[factor] = vec4<f32>(bias, header.yzw);
     }

@@ -35,7 +35,7 @@ struct Params {
 
 var<workgroup> sums: array<vec4<f32>, TEAMS>;
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(TEAM_THREADS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,

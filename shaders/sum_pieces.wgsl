@@ -26,7 +26,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> status: atomic<u32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(TEAM_THREADS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,

@@ -48,7 +48,7 @@ struct Params {
 @group(0) @binding(7) var<uniform> params: Params;
 
 // Each lane's sum of squares, where a team needs those of all its lanes.
-var<workgroup> squares: array<f32, WORKGROUP>;
+var<workgroup> squares: array<f32, TEAM_THREADS>;
 
 // A row's samples, and its pieces if it has some.
 struct Span {
@@ -230,7 +230,7 @@ fn find_row(offset: u32) -> Row {
     return row;
 }
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(TEAM_THREADS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,

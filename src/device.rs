@@ -12,6 +12,7 @@
 //! Errors: no adapter, a request beyond the adapter's limits, a failure that the device reports when it is read.
 
 use crate::config::DeviceChoice;
+use crate::system_memory::prefer_huge_pages;
 use burn::backend::wgpu::{MemoryConfiguration, Wgpu, WgpuSetup, wgpu};
 use burn::cubecl::client::Client;
 use burn::cubecl::server::{Handle, ServerError};
@@ -169,11 +170,16 @@ struct Open {
     client: Client,
     stream: StreamId,
     launches: AtomicUsize,
+    /// Bytes written since the device was last waited for.
+    staged: AtomicUsize,
 }
 
 /// Calls that cubecl hands to its device thread in one go. A caller who finds no room for another spins for it, for
 /// milliseconds, on a core that a software driver could use.
 const CALLS_AT_ONCE: usize = 32;
+/// Bytes that may be written before the caller waits for the device: until a submission ends they lie in a buffer of wgpu's
+/// as well, and as long as nothing is launched there is none.
+const STAGED_AT_ONCE: usize = 64 << 20;
 /// Launches after which the caller sleeps until the device thread has taken them over.
 const LAUNCHES_AT_ONCE: usize = CALLS_AT_ONCE - 8;
 
@@ -218,6 +224,26 @@ impl Gpu {
         }
     }
 
+    /// Runs `work` and returns for how many seconds the device was busy with what it queued, by the device's own clock where
+    /// it has one. Waits for it. Fails if that is nothing.
+    pub fn time<E: From<DeviceError>>(&self, work: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
+        let failed = |message: String| DeviceError::Failed {
+            doing: "timing a stage",
+            message,
+        };
+        let window = self.queue(|client| client.profile_start());
+        let window = window.map_err(|error| failed(error.to_string()))?;
+        if let Err(error) = work() {
+            self.queue(|client| client.profile_abandon(window));
+            return Err(error);
+        }
+        let duration = self.queue(|client| client.profile_end(window));
+        let duration = duration.map_err(|error| failed(error.to_string()))?;
+        let ticks = read_sync(duration.resolve());
+        let ticks = ticks.ok_or_else(|| failed("the device said nothing".to_owned()))?;
+        Ok(ticks.duration().as_secs_f64())
+    }
+
     /// Fails if `words` do not fit one buffer; `what` names them.
     pub fn check_fits(&self, what: &'static str, words: usize) -> Result<(), DeviceError> {
         let needed = words as u64 * WORD as u64;
@@ -252,11 +278,30 @@ impl Gpu {
         Ok(Buffer { handle, words })
     }
 
-    /// Replaces what `buffer` (or the part that it is) holds. Panics if the lengths differ.
+    /// Replaces what `buffer` (or the part that it is) holds; waits now and then, so that a table can be written in a row.
+    ///
+    /// Panics if the lengths differ.
     pub fn write<T: Word>(&self, buffer: &Buffer, data: Vec<T>) {
         assert_eq!(buffer.words, data.len(), "Gpu::write: buffer and data differ in length");
-        if !data.is_empty() {
-            self.queue(|client| client.write(&buffer.handle, Bytes::from_elems(data)));
+        if data.is_empty() {
+            return;
+        }
+        let bytes = data.len() * WORD;
+        self.queue(|client| client.write(&buffer.handle, Bytes::from_elems(data)));
+        if self.0.staged.fetch_add(bytes, Ordering::Relaxed) + bytes > STAGED_AT_ONCE {
+            self.0.staged.store(0, Ordering::Relaxed);
+            // Of all calls only a read submits what was written. A failure stays with the buffer.
+            drop(self.read(&[&buffer.part(0..1)]));
+        }
+    }
+
+    /// Asks the system to put buffers that were made and not yet written into huge pages, on a software adapter: there they
+    /// are memory of this process, and a table's rows are anywhere in them.
+    pub fn prefer_huge_pages(&self) {
+        if self.0.adapter.kind == AdapterKind::Software {
+            // They exist once the device thread has caught up; a failure stays with them.
+            let _ = self.queue(|client| client.flush());
+            prefer_huge_pages();
         }
     }
 
@@ -396,5 +441,6 @@ fn open(summary: &Adapter, adapter: &wgpu::Adapter) -> Result<Open, DeviceError>
         client: probe.client,
         stream: StreamId::allocate(),
         launches: AtomicUsize::new(0),
+        staged: AtomicUsize::new(0),
     })
 }

@@ -43,8 +43,22 @@ pub struct KernelSpec {
     pub name: &'static str,
     pub bindings: &'static [Binding],
     pub params: Layout,
-    /// Threads of a workgroup.
-    pub workgroup: u32,
+    /// Threads of a workgroup; `None` where the constant `TEAM_THREADS` of its prelude says it.
+    pub workgroup: Option<u32>,
+}
+
+impl KernelSpec {
+    /// Threads of a workgroup in a shader with that prelude. Panics if no constant says it.
+    pub fn threads(&self, constants: &[Constant]) -> u32 {
+        let of_teams = || {
+            constants.iter().find_map(|constant| match *constant {
+                Constant::U32("TEAM_THREADS", value) => Some(value),
+                _ => None,
+            })
+        };
+        let threads = self.workgroup.or_else(of_teams);
+        threads.unwrap_or_else(|| panic!("{}: no constant `TEAM_THREADS`", self.name))
+    }
 }
 
 /// Declares a kernel's `Params`: plain words in the order of the WGSL struct of that name, with their layout.
@@ -69,17 +83,20 @@ pub(crate) use params;
 #[derive(Clone, Debug)]
 pub struct Kernel {
     spec: &'static KernelSpec,
+    /// Threads of a workgroup.
+    workgroup: u32,
     text: Arc<str>,
     digest: u64,
 }
 
 impl Kernel {
-    /// Composes the kernel's shader.
+    /// Composes the kernel's shader. Panics as [`KernelSpec::threads`] does.
     pub fn new(spec: &'static KernelSpec, constants: &[Constant]) -> Self {
         let text = compose(spec.name, constants);
         let digest = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
         Self {
             spec,
+            workgroup: spec.threads(constants),
             text: text.into(),
             digest,
         }
@@ -135,7 +152,7 @@ impl Gpu {
         let arguments = KernelArguments::new()
             .with_buffers(buffers.iter().map(|buffer| buffer.handle.clone().binding()).collect())
             .with_info(MetadataBindingInfo::custom(words));
-        let source = SourceKernel::new(kernel.clone(), CubeDim::new_1d(kernel.spec.workgroup));
+        let source = SourceKernel::new(kernel.clone(), CubeDim::new_1d(kernel.workgroup));
         self.queue(|client| client.launch(Box::new(source), CubeCount::Static(x, y, 1), arguments));
         self.pace();
     }

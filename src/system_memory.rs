@@ -14,6 +14,42 @@ pub fn peak_resident_bytes() -> Option<u64> {
     kibibytes("/proc/self/status", "VmHWM:")
 }
 
+/// Has [`peak_resident_bytes`] count from now on, where the system allows it.
+pub fn forget_peak() {
+    // Linux takes this number for it; see proc(5). Where it does not, the peak stays that of the whole process.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Asks the system to put the large blocks of this process into huge pages as they are written, those that a library took
+/// for us among them; nothing happens where it has none to give.
+#[cfg(target_os = "linux")]
+pub fn prefer_huge_pages() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    for block in maps.lines().filter_map(large_block) {
+        // SAFETY: the contents stay as they are; a block that is gone by now makes the call fail, another in its place is
+        // memory of ours as well.
+        unsafe { libc::madvise(block.start as *mut libc::c_void, block.len(), libc::MADV_HUGEPAGE) };
+    }
+}
+
+/// Where the system knows no huge pages, or gives them unasked.
+#[cfg(not(target_os = "linux"))]
+pub fn prefer_huge_pages() {}
+
+/// The addresses of a line of `/proc/self/maps` that tells of a block above a thread's stack, which is 8 MiB, backed by no
+/// file.
+#[cfg(target_os = "linux")]
+fn large_block(line: &str) -> Option<std::ops::Range<usize>> {
+    const STACK: usize = 8 << 20;
+    let mut parts = line.split_whitespace();
+    let (start, end) = parts.next()?.split_once('-')?;
+    let rights = parts.next()?;
+    // What follows the offset, the device and the number of the file is its name.
+    let has_name = parts.nth(3).is_some();
+    let block = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
+    (rights == "rw-p" && !has_name && block.len() > STACK).then_some(block)
+}
+
 /// What this process can have, all in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -125,6 +161,44 @@ mod tests {
         assert_eq!((value_of(text, "VmHWM:"), value_of(text, "VmRSS:")), (Some(7), None));
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn large_blocks_are_writable_private_and_of_no_file() {
+        let block = large_block("7f0000000000-7f0001000000 rw-p 00000000 00:00 0 ");
+        assert_eq!(block, Some(0x7f00_0000_0000..0x7f00_0100_0000));
+        for line in [
+            "7f0000000000-7f0001000000 r--p 00000000 00:00 0",
+            "7f0000000000-7f0001000000 rw-s 00000000 00:01 5 /memfd:x",
+            "7f0000000000-7f0001000000 rw-p 00000000 08:01 5 /usr/lib/libx.so",
+            "7f0000000000-7f0001000000 rw-p 00000000 00:00 0 [stack]",
+            "7f0000000000-7f0000800000 rw-p 00000000 00:00 0",
+            "",
+        ] {
+            assert_eq!(large_block(line), None, "{line}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_block_that_is_asked_for_gets_the_mark_and_keeps_its_words() {
+        let block = vec![7u8; 24 << 20];
+        prefer_huge_pages();
+        let address = block.as_ptr() as usize;
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut inside = false;
+        let flags = maps.lines().find(|line| {
+            if let Some(range) = large_block(line) {
+                inside = range.contains(&address);
+            }
+            inside && line.starts_with("VmFlags:")
+        });
+        let flags = flags.expect("the block stands in the list");
+        // A kernel built without huge pages knows no such mark.
+        let known = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
+        assert_eq!(flags.split_whitespace().any(|flag| flag == "hg"), known, "{flags}");
+        assert!(block.iter().all(|&byte| byte == 7));
+    }
+
     #[test]
     fn a_group_leaves_its_limit_less_its_use_without_files() {
         let folder = std::env::temp_dir().join(format!("dotcart-group-{}", std::process::id()));
@@ -154,5 +228,8 @@ mod tests {
         assert!(peak_resident_bytes().unwrap() >= HELD as u64);
         assert!(room().unwrap().bytes >= HELD as u64);
         drop(held);
+        let before = peak_resident_bytes().unwrap();
+        forget_peak();
+        assert!(peak_resident_bytes().unwrap() < before, "no other test holds as much");
     }
 }

@@ -2,7 +2,7 @@
 // The importing file binds `plan`, `users` and `items` (compact factor rows) and has `params.user_slots_at`,
 // `params.item_slots_at`, `params.user_rows`, `params.item_rows`, `params.samples`.
 
-var<workgroup> lane_sums: array<f32, WORKGROUP>;
+var<workgroup> lane_sums: array<f32, TEAM_THREADS>;
 
 struct Slots {
     user: u32,

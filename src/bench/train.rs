@@ -28,7 +28,7 @@ use crate::model::{ModelShape, Side};
 use crate::optimizer::MAX_STEPS;
 use crate::pipeline::{PipelineError, open_trainer, trainer_setup};
 use crate::plan::PlanChunk;
-use crate::system_memory::{peak_resident_bytes, resident_bytes};
+use crate::system_memory::{forget_peak, peak_resident_bytes, resident_bytes};
 use crate::train::loader::{PlanLoader, Position, TrainingSet};
 use burn::data::dataloader::DataLoader;
 use serde::Serialize;
@@ -59,13 +59,16 @@ pub struct TrainReport {
     /// Share of the time in which the engine had no plan to work on.
     pub waited_for_plan: f64,
     pub stages: Vec<Stage>,
+    /// Steps of their own that the stages were measured on, each stage waited for; 0 if they are those of the training.
+    pub stage_steps: usize,
     pub traffic: Traffic,
     pub machine: MachineRates,
     /// Derived bytes a second over the copy bandwidth; `None` on a card, whose memory is not the machine's.
     pub fraction_of_copy: Option<f64>,
     /// Touched rows a second over random records a second on all threads; `None` on a card.
     pub fraction_of_random_records: Option<f64>,
-    /// The most that the process ever had in memory, before the machine's rates were measured.
+    /// The most that the process had in memory since it began, or since the point of a sweep before this one, and before the
+    /// machine's rates were measured.
     pub peak_bytes: Option<u64>,
     /// Every whole minute of the training.
     pub minutes: Vec<Minute>,
@@ -137,6 +140,10 @@ pub fn measure(
     let mut clock = Clock::default();
     let mut touched = Touched::default();
     clock.run(trainer.as_mut(), &set, setup.steps, seconds, &mut touched, on_minute)?;
+    let mut stage_steps = 0;
+    if clock.stages.is_empty() {
+        (clock.stages, stage_steps) = stages_apart(trainer.as_mut(), &set, setup.steps)?;
+    }
 
     let peak_bytes = peak_resident_bytes();
     let device = trainer.device();
@@ -146,6 +153,7 @@ pub fn measure(
         threads => threads,
     };
     let machine = machine::measure(setup.record_len(), shape.users + shape.items, threads);
+    forget_peak();
     let traffic = touched.traffic(&shape, setup.record_len());
     let took = clock.training.as_secs_f64();
     let rate = clock.samples as f64 / took;
@@ -170,6 +178,7 @@ pub fn measure(
         planner_samples_per_second,
         waited_for_plan: clock.waiting.as_secs_f64() / took,
         stages: clock.stages,
+        stage_steps,
         traffic,
         machine,
         fraction_of_copy: fraction(rate * traffic.bytes_per_sample(), machine.copy_bytes_per_second),
@@ -197,6 +206,37 @@ fn plan_alone(set: &Arc<TrainingSet>) -> Result<f64, PipelineError> {
         chunk.map_err(|error| PipelineError::Burn(error.to_string()))?;
     }
     Ok(set.samples() as f64 / start.elapsed().as_secs_f64())
+}
+
+/// The stages of the next steps, of an engine that has to wait for each in order to tell, and how many steps these were.
+fn stages_apart(
+    trainer: &mut dyn Trainer,
+    set: &Arc<TrainingSet>,
+    planned: usize,
+) -> Result<(Vec<Stage>, usize), PipelineError> {
+    const STEPS: usize = 32;
+    let before = trainer.step() as usize;
+    let position = Position {
+        epoch: before / set.steps() + 1,
+        steps_done: before % set.steps(),
+    };
+    let loader = PlanLoader::new(Arc::clone(set), position);
+    trainer.time_stages();
+    while (trainer.step() as usize) < planned.min(before + STEPS) {
+        for chunk in loader.iter() {
+            trainer.train(chunk.map_err(|error| PipelineError::Burn(error.to_string()))?)?;
+            if trainer.step() as usize >= before + STEPS {
+                break;
+            }
+        }
+    }
+    trainer.finish()?;
+    let steps = trainer.step() as usize - before;
+    let stage = |(name, seconds)| Stage {
+        name,
+        milliseconds_per_step: 1e3 * seconds / steps as f64,
+    };
+    Ok((trainer.stages().into_iter().map(stage).collect(), steps))
 }
 
 /// Rows and words of the steps that were timed.

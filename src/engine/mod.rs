@@ -119,6 +119,9 @@ pub trait Trainer: Send {
         Vec::new()
     }
 
+    /// Has the stages of the steps from here on measured even if that costs time.
+    fn time_stages(&mut self) {}
+
     /// Takes the steps of a chunk and returns the statistics that have arrived meanwhile: it does not wait for a device.
     fn train(&mut self, chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError>;
 

@@ -3,7 +3,7 @@
 use crate::support::{OPTIMIZERS, both_teams};
 use dotcart::engine::gpu::{SPECS, training_constants};
 use dotcart::launch::{Binding, KernelSpec};
-use dotcart::shader::{COMMON, SHADERS, compose, validate};
+use dotcart::shader::{COMMON, Constant, SHADERS, compose, validate};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner, back, valid::ModuleInfo};
 use std::path::Path;
 
@@ -12,19 +12,23 @@ const DIMS: [usize; 8] = [4, 8, 16, 32, 64, 100, 128, 512];
 /// WebGPU's guaranteed workgroup memory; more would do on most adapters, but no kernel needs it.
 const WORKGROUP_BYTES: u32 = 16_384;
 
-fn for_each_module(check: impl Fn(&KernelSpec, &Module, &ModuleInfo)) {
+fn for_each_prelude(check: impl Fn(&KernelSpec, &[Constant], &Module, &ModuleInfo)) {
     for spec in SPECS {
         for (teams, optimizer) in DIMS
             .into_iter()
             .flat_map(both_teams)
             .flat_map(|teams| OPTIMIZERS.map(|optimizer| (teams, optimizer)))
         {
-            let text = compose(spec.name, &training_constants(teams, optimizer));
-            let (module, info) =
-                validate(&text).unwrap_or_else(|error| panic!("{}, {teams:?}, {optimizer:?}: {error}", spec.name));
-            check(spec, &module, &info);
+            let constants = training_constants(teams, optimizer);
+            let (module, info) = validate(&compose(spec.name, &constants))
+                .unwrap_or_else(|error| panic!("{}, {teams:?}, {optimizer:?}: {error}", spec.name));
+            check(spec, &constants, &module, &info);
         }
     }
+}
+
+fn for_each_module(check: impl Fn(&KernelSpec, &Module, &ModuleInfo)) {
+    for_each_prelude(|spec, _, module, info| check(spec, module, info));
 }
 
 #[test]
@@ -57,12 +61,12 @@ fn files_kernels_partners_and_twins_are_the_same_names() {
 
 #[test]
 fn each_has_one_entry_point_called_main_with_the_declared_workgroup() {
-    for_each_module(|spec, module, _| {
+    for_each_prelude(|spec, constants, module, _| {
         let [entry] = &module.entry_points[..] else {
             panic!("{}: {} entry points", spec.name, module.entry_points.len());
         };
         assert_eq!((entry.name.as_str(), entry.stage), ("main", ShaderStage::Compute));
-        assert_eq!(entry.workgroup_size, [spec.workgroup, 1, 1], "{}", spec.name);
+        assert_eq!(entry.workgroup_size, [spec.threads(constants), 1, 1], "{}", spec.name);
     });
 }
 

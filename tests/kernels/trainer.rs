@@ -2,14 +2,14 @@
 
 use crate::gpu::gpu;
 use crate::support::{OPTIMIZERS, assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
-use dotcart::config::OptimizerChoice;
+use dotcart::config::{MAX_DIM, OptimizerChoice};
 use dotcart::device::{AdapterKind, Gpu};
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
 use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
 use dotcart::model::Side;
-use dotcart::plan::PlanChunk;
+use dotcart::plan::{PAIRS_PER_PLAN, PlanChunk};
 use rand::RngExt;
 
 /// After some thirty steps of learning rate 1e-2 a weight has gone up to 0.3. Adam's step is a ratio, so a gradient that is
@@ -189,6 +189,47 @@ fn pairs_score_as_on_the_cpu_and_leave_the_state_alone() {
     assert_close_by("logits", &received, &expected, ATOL, RTOL);
     assert!(before == table(&mut on_gpu, Side::User), "scoring changed the state");
     assert!(on_gpu.score_pairs(&[], &[]).unwrap().is_empty());
+}
+
+#[test]
+fn a_validation_split_of_the_widest_rows_fits_any_device() {
+    let Some(gpu) = gpu() else { return };
+    // More pairs than are scored at once, each of a user of its own: no device has to bind more than 128 MiB.
+    let users = PAIRS_PER_PLAN + 100;
+    let setup = setup_for(users, 9, MAX_DIM, OptimizerChoice::Sgd);
+    let (mut on_gpu, mut on_cpu) = both(gpu, &setup, None);
+    let one_step = chunk(1, &batch(&mut rng(17), 2000, users as u32, 9, false));
+    train(&mut on_gpu, std::slice::from_ref(&one_step));
+    train(&mut on_cpu, &[one_step]);
+    let pairs: (Vec<u32>, Vec<u32>) = (0..users as u32).map(|user| (user, user % 9)).unzip();
+    let received = on_gpu.score_pairs(&pairs.0, &pairs.1).unwrap();
+    assert_close_by(
+        "logits",
+        &received,
+        &on_cpu.score_pairs(&pairs.0, &pairs.1).unwrap(),
+        ATOL,
+        RTOL,
+    );
+}
+
+#[test]
+fn stages_are_measured_when_asked_for_and_change_no_bit() {
+    let Some(gpu) = gpu() else { return };
+    let setup = setup(200, 50, 32);
+    let chunks = chunks(18, &setup, 0, 9);
+    let mut plain = GpuTrainer::new(gpu, &setup, Some(70)).unwrap();
+    let statistics = train(&mut plain, &chunks);
+    assert!(plain.stages().is_empty());
+    let mut timed = GpuTrainer::new(gpu, &setup, Some(70)).unwrap();
+    timed.time_stages();
+    assert!(timed.stages().iter().all(|(_, seconds)| *seconds == 0.0));
+    assert_eq!(train(&mut timed, &chunks), statistics);
+    for (name, seconds) in timed.stages() {
+        assert!(seconds > 0.0 && seconds < 60.0, "{name}: {seconds} s");
+    }
+    for side in Side::BOTH {
+        assert!(table(&mut plain, side) == table(&mut timed, side), "{}", side.name());
+    }
 }
 
 fn hand_over(from: &mut dyn Trainer, to: &mut dyn Trainer) {

@@ -44,6 +44,12 @@ pub fn train_page(report: &TrainReport) -> Vec<String> {
             stage.milliseconds_per_step,
         ));
     }
+    if report.stage_steps > 0 {
+        lines.push(format!(
+            "         each stage of {} steps of their own, waited for, by the device's clock",
+            report.stage_steps
+        ));
+    }
     lines.push(format!(
         "touched  {} users and {} products a step",
         rate(traffic.user_rows_per_step),

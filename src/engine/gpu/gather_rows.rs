@@ -4,7 +4,7 @@
 //! 16 + 4 dim. Where nothing was missed, and with every optimiser but Adam, m and v are not read: 4 dim instead of 12 dim.
 
 use super::teams::Teams;
-use super::{WORKGROUP, training_constants};
+use super::training_constants;
 use crate::config::OptimizerChoice;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
@@ -19,7 +19,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("status"),
     ],
     params: Params::LAYOUT,
-    workgroup: WORKGROUP as u32,
+    workgroup: None,
 };
 
 params! {

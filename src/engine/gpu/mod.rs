@@ -34,7 +34,7 @@ use crate::plan::{NO_PIECE, NO_PULLS, PIECE};
 use crate::shader::Constant;
 use teams::Teams;
 
-/// Threads of a workgroup, except where a kernel says otherwise.
+/// Threads of a workgroup, except where [`Teams`] or a kernel says otherwise.
 pub const WORKGROUP: usize = 128;
 /// Loop iterations that a thread may take: Mesa's software driver ends a shader there, without a word
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS`).

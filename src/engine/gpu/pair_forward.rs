@@ -3,7 +3,6 @@
 //! Bytes for each sample: reads 16 (slots, target, weight) and 2 (4 + 4 dim) of compact rows, writes 4, and 16 a group of
 //! samples. The compact rows of a batch are what `gather_rows` has just written: most of these reads are met by a cache.
 
-use super::WORKGROUP;
 use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
@@ -20,7 +19,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("status"),
     ],
     params: Params::LAYOUT,
-    workgroup: WORKGROUP as u32,
+    workgroup: None,
 };
 
 params! {

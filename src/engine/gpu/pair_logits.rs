@@ -2,7 +2,6 @@
 //!
 //! Bytes for each sample: reads 8 (slots) and 2 (4 + 4 dim) of compact rows, writes 4.
 
-use super::WORKGROUP;
 use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
@@ -18,7 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("status"),
     ],
     params: Params::LAYOUT,
-    workgroup: WORKGROUP as u32,
+    workgroup: None,
 };
 
 params! {

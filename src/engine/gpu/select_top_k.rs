@@ -17,7 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     name: "select_top_k",
     bindings: &[input("keys"), output("chosen")],
     params: Params::LAYOUT,
-    workgroup: THREADS as u32,
+    workgroup: Some(THREADS as u32),
 };
 
 params! {

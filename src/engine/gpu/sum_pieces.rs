@@ -3,7 +3,6 @@
 //! Bytes for each sample of a long row: reads 12 (number, slot, gradient) and 4 dim of a compact row; for each piece: reads 8,
 //! writes 16 + 4 dim. A team that needs several passes for its columns reads the 12 once a pass.
 
-use super::WORKGROUP;
 use super::teams::Teams;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
@@ -18,7 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("status"),
     ],
     params: Params::LAYOUT,
-    workgroup: WORKGROUP as u32,
+    workgroup: None,
 };
 
 params! {

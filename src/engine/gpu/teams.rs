@@ -6,13 +6,16 @@
 //!
 //! On a graphics card a team reads whole sectors of memory at once, and many threads hide the wait for them: up to 16 lanes.
 //! A software driver runs eight threads in one vector register and fetches each of their words on its own; what every lane
-//! of a team has to look up for itself (row, header, sample, slot) is then pure loss: one lane up to dim 64.
+//! of a team has to look up for itself (row, header, sample, slot) is then pure loss: one lane up to dim 64. It deals whole
+//! workgroups to the processor's cores, the same number to each, so a launch of few rows (a page) wants small ones.
 
-use super::WORKGROUP;
 use crate::config::MAX_DIM;
 use crate::device::AdapterKind;
 use crate::shader::Constant;
 
+/// Threads of a workgroup on a graphics card, and on a software driver: two of its registers.
+const CARD_THREADS: usize = 128;
+const SOFTWARE_THREADS: usize = 16;
 /// A team is at most this wide.
 const MAX_LANES: usize = 16;
 /// Words that one lane takes on a software driver.
@@ -25,6 +28,8 @@ const MAX_COLUMNS: usize = 4;
 pub struct Teams {
     dim: usize,
     lanes: usize,
+    /// Of a workgroup.
+    threads: usize,
 }
 
 impl Teams {
@@ -36,11 +41,11 @@ impl Teams {
             dim.is_multiple_of(4) && (4..=MAX_DIM).contains(&dim),
             "gpu: dim {dim} is not a multiple of 4 from 4 to {MAX_DIM}"
         );
-        let lanes = match kind {
-            AdapterKind::Software => dim.div_ceil(SOFTWARE_WORDS).next_power_of_two(),
-            _ => (dim / 4).next_power_of_two().min(MAX_LANES),
+        let (lanes, threads) = match kind {
+            AdapterKind::Software => (dim.div_ceil(SOFTWARE_WORDS).next_power_of_two(), SOFTWARE_THREADS),
+            _ => ((dim / 4).next_power_of_two().min(MAX_LANES), CARD_THREADS),
         };
-        Self { dim, lanes }
+        Self { dim, lanes, threads }
     }
 
     /// Weights of a row.
@@ -50,7 +55,7 @@ impl Teams {
 
     /// Rows or samples that a workgroup takes.
     pub fn per_workgroup(self) -> usize {
-        WORKGROUP / self.lanes
+        self.threads / self.lanes
     }
 
     /// Workgroups for `count` rows or samples.
@@ -76,6 +81,7 @@ impl Teams {
     /// What the shaders' preludes say of it.
     pub fn constants(self) -> Vec<Constant> {
         let counts = [
+            ("TEAM_THREADS", self.threads),
             ("LANES", self.lanes),
             ("TEAMS", self.per_workgroup()),
             ("LANE_COLUMNS", self.columns()),

@@ -38,7 +38,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     ],
     params: Params::LAYOUT,
     // Two items a thread.
-    workgroup: BLOCK as u32 / 2,
+    workgroup: Some(BLOCK as u32 / 2),
 };
 
 params! {

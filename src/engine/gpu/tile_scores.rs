@@ -19,7 +19,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("keys"),
     ],
     params: Params::LAYOUT,
-    workgroup: TILE as u32,
+    workgroup: Some(TILE as u32),
 };
 
 params! {

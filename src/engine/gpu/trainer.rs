@@ -51,6 +51,26 @@ pub struct GpuTrainer {
     status: Buffer,
     scratch: Scratch,
     in_flight: VecDeque<ChunkInFlight>,
+    /// Seconds of each of [`STAGES`], once they are asked for.
+    stages: Option<[f64; STAGES.len()]>,
+}
+
+/// What a step consists of, in the order of [`Stage`].
+const STAGES: [&str; 5] = [
+    "gather rows",
+    "loss and gradient of pairs",
+    "sum pieces of long rows",
+    "update rows",
+    "update head",
+];
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Gather,
+    Pairs,
+    Pieces,
+    Rows,
+    Head,
 }
 
 struct Kernels {
@@ -161,7 +181,9 @@ impl GpuTrainer {
             status: gpu.upload("status", vec![0u32])?,
             scratch: Scratch::new(gpu)?,
             in_flight: VecDeque::new(),
+            stages: None,
         };
+        gpu.prefer_huge_pages();
         trainer.write_start_records(setup.seed);
         Ok(trainer)
     }
@@ -185,6 +207,23 @@ impl GpuTrainer {
         }
     }
 
+    /// Queues a stage, and waits for it if stages are measured.
+    fn stage(
+        &mut self,
+        stage: Stage,
+        queue: impl FnOnce(&mut Self) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        if self.stages.is_none() {
+            return queue(self);
+        }
+        let gpu = self.gpu;
+        let seconds = gpu.time(|| queue(self))?;
+        if let Some(stages) = &mut self.stages {
+            stages[stage as usize] += seconds;
+        }
+        Ok(())
+    }
+
     /// Queues one step of a chunk whose words are in `plan`; its loss goes to `statistics[statistics_at]`.
     fn queue_step(
         &mut self,
@@ -196,8 +235,40 @@ impl GpuTrainer {
     ) -> Result<(), EngineError> {
         assert_eq!(step.step, self.step + 1, "GpuTrainer: steps come in order");
         let samples = step.batch();
-        self.queue_gather(chunk, step, plan, false)?;
+        self.stage(Stage::Gather, |trainer| trainer.queue_gather(chunk, step, plan, false))?;
+        self.stage(Stage::Pairs, |trainer| trainer.queue_pairs(step, plan))?;
+        for side in Side::BOTH {
+            if step.side(side).piece_count() > 0 {
+                self.stage(Stage::Pieces, |trainer| trainer.queue_pieces(step, side, plan))?;
+            }
+            self.stage(Stage::Rows, |trainer| {
+                trainer.queue_update(chunk, step, side, plan);
+                Ok(())
+            })?;
+        }
+        self.stage(Stage::Head, |trainer| {
+            trainer.kernels.update_head.launch(
+                trainer.gpu,
+                &trainer.scratch.partials,
+                &trainer.head,
+                statistics,
+                &update_head::Params {
+                    partials: trainer.kernels.pair_forward.partials(samples) as u32,
+                    statistics_at: statistics_at as u32,
+                    step_size: trainer.schedule.step_size(step.step),
+                    clip: trainer.schedule.clip(),
+                    holds_scale: u32::from(trainer.schedule.holds_scale()),
+                },
+            );
+            Ok(())
+        })?;
+        self.step = step.step;
+        Ok(())
+    }
 
+    /// Queues `pair_forward`.
+    fn queue_pairs(&mut self, step: &StepLayout, plan: &Buffer) -> Result<(), EngineError> {
+        let samples = step.batch();
         let partials = self.kernels.pair_forward.partials(samples);
         grow(self.gpu, &mut self.scratch.gradient, "gradient of a step", samples)?;
         grow(self.gpu, &mut self.scratch.partials, "sums of a step", 4 * partials)?;
@@ -223,23 +294,6 @@ impl GpuTrainer {
                 share: 1.0 / samples as f32,
             },
         );
-        for side in Side::BOTH {
-            self.queue_update(chunk, step, side, plan)?;
-        }
-        self.kernels.update_head.launch(
-            self.gpu,
-            &self.scratch.partials,
-            &self.head,
-            statistics,
-            &update_head::Params {
-                partials: partials as u32,
-                statistics_at: statistics_at as u32,
-                step_size: self.schedule.step_size(step.step),
-                clip: self.schedule.clip(),
-                holds_scale: u32::from(self.schedule.holds_scale()),
-            },
-        );
-        self.step = step.step;
         Ok(())
     }
 
@@ -300,14 +354,8 @@ impl GpuTrainer {
         Ok(())
     }
 
-    /// Queues `sum_pieces` and `update_rows` for one table.
-    fn queue_update(
-        &mut self,
-        chunk: &PlanChunk,
-        step: &StepLayout,
-        side: Side,
-        plan: &Buffer,
-    ) -> Result<(), EngineError> {
+    /// Queues `sum_pieces` for one table.
+    fn queue_pieces(&mut self, step: &StepLayout, side: Side, plan: &Buffer) -> Result<(), EngineError> {
         let layout = step.side(side);
         let other_layout = step.side(side.other());
         let samples = step.batch();
@@ -316,15 +364,12 @@ impl GpuTrainer {
         let words = pieces * self.shape.factor_len();
         grow(self.gpu, piece_sums, "piece sums of a step", words)?;
         let scratch = &self.scratch;
-        let piece_sums = &scratch.piece_sums[side as usize];
-        let other = &scratch.compact[side.other() as usize];
-        let settled = &scratch.compact[side as usize];
         self.kernels.sum_pieces.launch(
             self.gpu,
             plan,
             &scratch.gradient,
-            other,
-            piece_sums,
+            &scratch.compact[side.other() as usize],
+            &scratch.piece_sums[side as usize],
             &self.status,
             &sum_pieces::Params {
                 pieces_at: layout.pieces.start as u32,
@@ -335,6 +380,19 @@ impl GpuTrainer {
                 other_rows: other_layout.row_count() as u32,
             },
         );
+        Ok(())
+    }
+
+    /// Queues `update_rows` for one table.
+    fn queue_update(&self, chunk: &PlanChunk, step: &StepLayout, side: Side, plan: &Buffer) {
+        let layout = step.side(side);
+        let other_layout = step.side(side.other());
+        let samples = step.batch();
+        let pieces = layout.piece_count();
+        let scratch = &self.scratch;
+        let piece_sums = &scratch.piece_sums[side as usize];
+        let other = &scratch.compact[side.other() as usize];
+        let settled = &scratch.compact[side as usize];
         for page in self.tables[side as usize].touched(chunk.side(step, side).rows) {
             self.kernels.update_rows.launch(
                 self.gpu,
@@ -366,7 +424,6 @@ impl GpuTrainer {
                 },
             );
         }
-        Ok(())
     }
 
     /// Waits until at most `left` chunks are in flight and returns the statistics of the others.
@@ -398,6 +455,15 @@ impl Trainer for GpuTrainer {
         self.schedule_table = self.gpu.upload("schedule", schedule.table().as_flattened().to_vec())?;
         self.schedule = schedule;
         Ok(())
+    }
+
+    fn stages(&self) -> Vec<(&'static str, f64)> {
+        let seconds = self.stages.iter().flatten().copied();
+        STAGES.into_iter().zip(seconds).collect()
+    }
+
+    fn time_stages(&mut self) {
+        self.stages.get_or_insert_default();
     }
 
     fn train(&mut self, mut chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {

@@ -12,7 +12,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     name: "update_head",
     bindings: &[input("partials"), output("head"), output("statistics")],
     params: Params::LAYOUT,
-    workgroup: WORKGROUP as u32,
+    workgroup: Some(WORKGROUP as u32),
 };
 
 params! {

@@ -7,7 +7,7 @@
 //! the 12 of a sample once a pass.
 
 use super::teams::Teams;
-use super::{WORKGROUP, training_constants};
+use super::training_constants;
 use crate::config::OptimizerChoice;
 use crate::device::{Buffer, Gpu};
 use crate::launch::{Kernel, KernelSpec, input, output, params};
@@ -24,7 +24,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("status"),
     ],
     params: Params::LAYOUT,
-    workgroup: WORKGROUP as u32,
+    workgroup: None,
 };
 
 params! {
