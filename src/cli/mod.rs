@@ -13,8 +13,11 @@ mod output;
 mod progress;
 mod recommend;
 mod report;
+mod signals;
 mod similar;
 mod train;
+mod view;
+mod watch;
 
 use crate::pipeline::PipelineError;
 use args::{Arguments, BenchCommand, Command};
@@ -44,6 +47,7 @@ pub fn run() -> ExitCode {
     // The panic has spoken already, through its hook; what is left is the exit code of a fault of ours.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Compare(arguments) => compare::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),
