@@ -9,7 +9,7 @@
 //!   -> split        Split                               one byte a row: train, valid, test
 //!   -> oversample   SamplingTable                       row numbers, from the training split alone
 //!   -> plan         PlanChunk stream                    batches with sorted row segments, made ahead on a thread
-//!   -> train        TrainEvents -> dashboard | lines | metrics.jsonl
+//!   -> train        TrainEvents -> dashboard | lines | metrics.jsonl | TensorBoard
 //!   -> artifact     a run directory                     all that recommend, evaluate and resume need
 //!   -> calibrate    scale and bias, refitted on the validation split
 //!   -> evaluate     Evaluation
@@ -24,7 +24,7 @@
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
 //! 7  pipeline  inspect  compare  report/   the flow above        dashboard/  state, view, terminal, plain
-//!    bench/          pure measuring
+//!    bench/          pure measuring                tensorboard/  event files
 //! 6  train/          burn-train's learner around an engine
 //! 5  recommend/  fold_in     evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files
@@ -73,4 +73,5 @@ pub mod recommend;
 pub mod report;
 pub mod shader;
 pub mod system_memory;
+pub mod tensorboard;
 pub mod train;

@@ -71,6 +71,9 @@ pub struct TrainArguments {
     /// Print errors and the result alone
     #[arg(long, short, conflicts_with = "plain")]
     pub quiet: bool,
+    /// Write the training for TensorBoard too, in a folder of the run's name below this one
+    #[arg(long, value_name = "FOLDER")]
+    pub tensorboard: Option<PathBuf>,
     /// Continue an unfinished run from its last checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,

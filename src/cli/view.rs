@@ -7,6 +7,7 @@ use crate::artifact::tensor_file::FileError;
 use crate::dashboard::keys::{Role, StopKey, Wish};
 use crate::dashboard::plain::Plain;
 use crate::dashboard::terminal::Terminal;
+use crate::tensorboard::TensorBoard;
 use crate::train::event::{EventBus, Observer};
 use crate::train::event_log::EventLog;
 use crate::train::wishes::Wishes;
@@ -30,6 +31,11 @@ pub fn watched_bus(
     let bus = EventBus::default();
     let log = run.file(METRICS);
     bus.subscribe(Box::new(EventLog::append(&log).map_err(FileError::write(&log))?));
+    if let Some(folder) = &arguments.tensorboard {
+        let folder = folder.join(run.name());
+        let board = TensorBoard::create(&folder).map_err(FileError::write(&folder))?;
+        bus.subscribe(Box::new(board));
+    }
     if arguments.json {
         bus.subscribe(Box::new(EventLog::new(Box::new(std::io::stdout()))));
     } else if !arguments.quiet {
