@@ -3,6 +3,7 @@
 //     (loss, d_scale, d_bias, _) = sum over groups of partial
 //     scale, bias                = step with clip(d_scale), clip(d_bias);       statistics[statistics_at] = loss
 //
+// A scale that is held stays as it is, with its state.
 // Shapes: partials [partials] vec4; head [2] vec4: (scale, m, v, 0), (bias, m, v, 0), Adagrad's sums in the places of v; statistics [steps of the chunk].
 // One workgroup. Runs last: the rows are updated with the old scale.
 // Partner src/engine/gpu/update_head.rs, twin src/engine/cpu/update_head.rs.
@@ -16,6 +17,7 @@ struct Params {
     statistics_at: u32,
     step_size: f32,
     clip: f32,
+    holds_scale: u32,
 }
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4<f32>>;
@@ -51,7 +53,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         } else {
             after = adam_step(after, &m, &v, gradients, params.step_size);
         }
-        head[0] = vec4<f32>(after.x, m.x, v.x, 0.0);
+        if (params.holds_scale == 0u) {
+            head[0] = vec4<f32>(after.x, m.x, v.x, 0.0);
+        }
         head[1] = vec4<f32>(after.y, m.y, v.y, 0.0);
         statistics[params.statistics_at] = sums[0].x;
     }

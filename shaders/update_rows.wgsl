@@ -1,11 +1,11 @@
 // Update rows: gradient and the optimiser's step for the touched rows of one page of a table.
 //
 //     sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
-//     g       = clip(sum + l2_share n settled)                                n: the row's samples in the batch
+//     g       = clip(sum + (l2_share n + pull) settled)       n: the row's samples in the batch; pull: of its prior
 //     record  = step t of the optimiser with g, from the settled weights;  last_step = t      the bias likewise
 //               Adam's m and v decay first from last_step to the end of step t - 1
 //
-// Shapes: rows, first_piece [R], starts [R + 1], samples and other slots [samples] in `plan`; gradient [samples];
+// Shapes: rows, first_piece [R], pulls [R, 2] (bias, embedding; none without a prior), starts [R + 1], samples and other slots [samples] in `plan`; gradient [samples];
 // other [other_rows, FACTOR4]; settled [R, FACTOR4], from `gather_rows`: the rows at the end of step t - 1, with the rest of
 // the record's header in theirs; piece_sums [pieces, FACTOR4], records [page_rows, RECORD4] vec4.
 // Rows with pieces add their piece sums in order instead of walking their samples. A team of LANES threads takes a row.
@@ -35,6 +35,7 @@ struct Params {
     step_size: f32,
     clip: f32,
     l2_share: f32,
+    pulls_at: u32,
 }
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -64,7 +65,9 @@ struct Row {
     span: Span,
     // The step it was last touched at.
     last: u32,
-    l2: f32,
+    // How strongly bias and embedding are drawn to zero.
+    bias_decay: f32,
+    decay: f32,
     // Whether it exists: what does not is reported and left alone.
     valid: bool,
 }
@@ -93,12 +96,12 @@ fn sum_row(span: Span, first: u32) -> GradientSum {
 }
 
 // The clipped gradient of four weights.
-fn clipped(row: Row, sum: vec4<f32>, weight: vec4<f32>) -> vec4<f32> {
-    return clamp(sum + row.l2 * weight, vec4<f32>(-params.clip), vec4<f32>(params.clip));
+fn clipped(decay: f32, sum: vec4<f32>, weight: vec4<f32>) -> vec4<f32> {
+    return clamp(sum + decay * weight, vec4<f32>(-params.clip), vec4<f32>(params.clip));
 }
 
 fn column_squares(row: Row, column: u32, sum: vec4<f32>) -> vec4<f32> {
-    let gradient = clipped(row, sum, settled[row.factor + 1u + column]);
+    let gradient = clipped(row.decay, sum, settled[row.factor + 1u + column]);
     return gradient * gradient;
 }
 
@@ -150,7 +153,7 @@ fn decays(row: Row) -> vec2<f32> {
 fn update_column(row: Row, decay: vec2<f32>, step_size: f32, column: u32, sum: vec4<f32>) {
     let at = row.record + 1u + column;
     let weight = settled[row.factor + 1u + column];
-    let gradient = clipped(row, sum, weight);
+    let gradient = clipped(row.decay, sum, weight);
     if (OPTIMIZER == SGD || OPTIMIZER == ADAGRAD) {
         // Adagrad divides all columns by the same root: its step size has it in.
         records[at] = sgd_step(weight, gradient, step_size);
@@ -172,7 +175,7 @@ fn update_column(row: Row, decay: vec2<f32>, step_size: f32, column: u32, sum: v
 fn update_header(row: Row, decay: vec2<f32>, row_sum: f32, sum: f32) {
     let header = settled[row.factor];
     let bias = vec4<f32>(header.x);
-    let gradient = clipped(row, vec4<f32>(sum), bias);
+    let gradient = clipped(row.bias_decay, vec4<f32>(sum), bias);
     let step = f32(params.step);
     if (OPTIMIZER == SGD) {
         records[row.record] = vec4<f32>(sgd_step(bias, gradient, params.step_size).x, 0.0, 0.0, step);
@@ -190,7 +193,7 @@ fn update_header(row: Row, decay: vec2<f32>, row_sum: f32, sum: f32) {
 
 // What the plan says of a row; reports one that cannot be.
 fn find_row(offset: u32) -> Row {
-    var row = Row(0u, 0u, Span(0u, 0u, NO_PIECE, 0u), 0u, 0.0, false);
+    var row = Row(0u, 0u, Span(0u, 0u, NO_PIECE, 0u), 0u, 0.0, 0.0, false);
     if (offset >= params.slots) {
         return row;
     }
@@ -211,7 +214,12 @@ fn find_row(offset: u32) -> Row {
     let end = plan[params.starts_at + slot + 1u];
     let pieces = (end - begin + PIECE - 1u) / PIECE;
     row.span = Span(begin, end, plan[params.first_piece_at + slot], pieces);
-    row.l2 = params.l2_share * f32(end - begin);
+    row.decay = params.l2_share * f32(end - begin);
+    row.bias_decay = row.decay;
+    if (params.pulls_at != NO_PULLS) {
+        row.bias_decay += bitcast<f32>(plan[params.pulls_at + 2u * slot]);
+        row.decay += bitcast<f32>(plan[params.pulls_at + 2u * slot + 1u]);
+    }
     let in_range = begin <= end && end <= params.samples;
     let has_sums = row.span.first_piece == NO_PIECE
         || (row.span.first_piece < params.pieces && pieces <= params.pieces - row.span.first_piece);

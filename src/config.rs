@@ -235,14 +235,14 @@ pub struct TrainConfig {
     pub learning_rate_curve: LearningRateCurve,
     /// The learning rate rises from nothing over so many steps.
     pub warmup_steps: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reduce_on_plateau: Option<ReduceOnPlateau>,
+    pub reduce_on_plateau: ReduceOnPlateau,
     pub optimizer: OptimizerChoice,
     /// Gradients of single weights are clamped to `[-clip, clip]`; 0 = not at all.
     pub clip: f64,
     pub target: Target,
     /// Weight of the squared length of the rows of a batch, a mean over its samples.
     pub l2: f64,
+    pub prior: Prior,
     pub early_stopping: EarlyStopping,
     /// Checkpoint every so many steps, beside the one at each epoch's end; 0 = epochs only. Never changes a result.
     pub checkpoint_steps: usize,
@@ -294,11 +294,10 @@ pub enum LearningRateCurve {
 
 /// Lowers the learning rate when an epoch's figure of `early_stopping.metric` was no better than the best.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ReduceOnPlateau {
     /// What the learning rate is multiplied with, in (0, 1).
     pub factor: f64,
-    /// Epochs without a better figure before it.
+    /// Epochs without a better figure before it; 0 = never.
     pub patience: usize,
 }
 
@@ -310,6 +309,29 @@ pub enum Target {
     Scaled,
     /// 1 if rating >= `evaluate.relevant_from`, else 0.
     Binary,
+}
+
+/// Strengths of a Gaussian prior on each row, counted once an epoch however many ratings the row has; 0 = none.
+///
+/// With a prior the head's scale stays 1: a scale that grows while the rows shrink would undo it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prior {
+    /// Of the biases.
+    pub bias: f64,
+    /// Of the embeddings.
+    pub embedding: f64,
+}
+
+impl Prior {
+    pub const NONE: Self = Self {
+        bias: 0.0,
+        embedding: 0.0,
+    };
+
+    /// Whether it does anything.
+    pub fn is_set(&self) -> bool {
+        *self != Self::NONE
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -431,11 +453,15 @@ impl Default for Config {
                 learning_rate: 1e-3,
                 learning_rate_curve: LearningRateCurve::Constant,
                 warmup_steps: 0,
-                reduce_on_plateau: None,
+                reduce_on_plateau: ReduceOnPlateau {
+                    factor: 0.5,
+                    patience: 0,
+                },
                 optimizer: OptimizerChoice::Adam,
                 clip: 0.0,
                 target: Target::Scaled,
                 l2: 0.0,
+                prior: Prior::NONE,
                 early_stopping: EarlyStopping {
                     metric: StoppingMetric::ValidLoss,
                     patience: 2,
@@ -704,16 +730,25 @@ impl Config {
                 "a number above 0",
             ))
             .or(wanted(train.clip >= 0.0 && train.clip.is_finite(), "train.clip", &train.clip, "a number of at least 0"))
-            .or(train.reduce_on_plateau.and_then(|reduce| {
-                wanted(
-                    reduce.factor > 0.0 && reduce.factor < 1.0,
-                    "train.reduce_on_plateau.factor",
-                    &reduce.factor,
-                    "a number between 0 and 1",
-                )
-                .or(wanted(reduce.patience > 0, "train.reduce_on_plateau.patience", &reduce.patience, "at least 1"))
-            }))
+            .or(wanted(
+                train.reduce_on_plateau.factor > 0.0 && train.reduce_on_plateau.factor < 1.0,
+                "train.reduce_on_plateau.factor",
+                &train.reduce_on_plateau.factor,
+                "a number between 0 and 1",
+            ))
             .or(wanted(train.l2 >= 0.0 && train.l2.is_finite(), "train.l2", &train.l2, "a number of at least 0"))
+            .or(wanted(
+                train.prior.bias >= 0.0 && train.prior.bias.is_finite(),
+                "train.prior.bias",
+                &train.prior.bias,
+                "a number of at least 0",
+            ))
+            .or(wanted(
+                train.prior.embedding >= 0.0 && train.prior.embedding.is_finite(),
+                "train.prior.embedding",
+                &train.prior.embedding,
+                "a number of at least 0",
+            ))
             .or(wanted(
                 self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,
                 "evaluate.relevant_from",

@@ -6,6 +6,7 @@
 //!             + 8 train + 21 samples + 28 valid               sampling table; an epoch as it is drawn; scores of validation
 //! steps       (min(b, users) + min(b, items)) factor_bytes    compact rows, b = max(batch, pairs that are scored at once)
 //!             + 60 * 4 b + 16 * 2 planned                     planned steps on their way; two tables of step sizes
+//!             + 20 * 4 b + 4 (users + items)                  with a prior: its pulls on the rows; each row's samples
 //! evaluation  2 (users + items) factor_bytes + rows (12 + 8 + 1) + 40 test
 //!                                                             the model in its file and as it is judged, when all else is gone
 //! process     64 MiB, with a software adapter 256 MiB         the program, its threads, a driver's compiler
@@ -21,7 +22,7 @@ use crate::config::{Config, OptimizerChoice};
 use crate::device::{Adapter, AdapterKind};
 use crate::format::{count, mebibytes};
 use crate::model::ModelShape;
-use crate::plan::PAIRS_PER_PLAN;
+use crate::plan::{PAIRS_PER_PLAN, SAMPLES_PER_CHUNK};
 use crate::system_memory::{Room, room};
 use serde::Serialize;
 
@@ -81,10 +82,11 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     let scored = PAIRS_PER_PLAN.min(size.valid.max(size.test));
     let widest = batch.max(scored);
     // Chunks are filled with steps up to so many samples; one is trained, two wait, one is made, one is given back.
-    const SAMPLES_PER_CHUNK: usize = 1 << 16;
     const CHUNKS: usize = 5;
-    const WORDS_PER_SAMPLE: usize = 12;
-    let chunk = batch.max(SAMPLES_PER_CHUNK.min(size.samples)) * WORDS_PER_SAMPLE * WORD;
+    let has_prior = config.train.prior.is_set();
+    let words_per_sample = if has_prior { 16 } else { 12 };
+    let chunk = batch.max(SAMPLES_PER_CHUNK.min(size.samples)) * words_per_sample * WORD;
+    let counts = if has_prior { (size.users + size.items) * WORD } else { 0 };
     let compact = |rows: usize| widest.min(rows) * factor_bytes;
     let planned = size.samples.div_ceil(batch) * config.train.epochs;
     let row = 3 * WORD + 1 + if size.has_timestamps { size_of::<i64>() } else { 0 };
@@ -94,7 +96,7 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
         optimizer: config.train.optimizer,
         tables: ((size.users + size.items) * shape.record_len(config.train.optimizer) * WORD) as u64,
         ratings: (size.rows * row + 8 * size.train + 21 * size.samples + 28 * size.valid) as u64,
-        steps: (compact(size.users) + compact(size.items) + CHUNKS * chunk + 32 * planned) as u64,
+        steps: (compact(size.users) + compact(size.items) + CHUNKS * chunk + counts + 32 * planned) as u64,
         evaluation: (2 * (size.users + size.items) * factor_bytes + size.rows * row + 40 * size.test) as u64,
         process: if is_software { 256 << 20 } else { 64 << 20 },
         tables_on_card: adapter.is_some() && !is_software,

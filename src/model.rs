@@ -74,14 +74,20 @@ impl ModelShape {
 
     /// Words of a training record.
     pub fn record_len(&self, optimizer: OptimizerChoice) -> usize {
-        let tables = if optimizer.has_moments() { 3 } else { 1 };
-        ROW_HEADER + tables * self.dim
+        record_len(optimizer, self.dim)
     }
 
     /// Words of a factor row.
     pub fn factor_len(&self) -> usize {
         ROW_HEADER + self.dim
     }
+}
+
+/// Words of a training record of `dim` weights.
+#[inline(always)]
+pub fn record_len(optimizer: OptimizerChoice, dim: usize) -> usize {
+    let tables = if optimizer.has_moments() { 3 } else { 1 };
+    ROW_HEADER + tables * dim
 }
 
 /// The dense sigmoid head of one unit.

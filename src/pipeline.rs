@@ -323,6 +323,7 @@ pub fn trainer_setup(config: &Config, shape: ModelShape, steps: usize) -> Traine
         optimizer: config.train.optimizer,
         l2: config.train.l2 as f32,
         clip: config.train.clip as f32,
+        holds_scale: config.train.prior.is_set(),
     }
 }
 
@@ -363,6 +364,7 @@ pub fn train(
         table: prepared.table,
         objective,
         batch_size: config.train.batch_size,
+        prior: config.train.prior,
         seed: config.seed,
         pauses: vec![config.train.evaluate_steps, config.train.checkpoint_steps],
     });

@@ -9,15 +9,23 @@
 //! A row with more than [`PIECE`] samples (a bestseller) is cut into pieces that are summed on their own and added up in a
 //! second level: `pieces` holds `(begin, end)` into `samples`, `first_piece[R]` where a row's pieces begin, or [`NO_PIECE`].
 //!
+//! Where rows have a prior, `pulls[R, 2]` says how strongly a step draws a row's bias and its embedding to zero, see
+//! [`EpochPrior`].
+//!
 //! All of it stands in one array of 32-bit words, several steps together, so that it travels to a device in one upload.
 
+use crate::config::Prior;
 use crate::model::Side;
 use std::ops::Range;
 
 /// Samples that one team of lanes sums in a go.
 pub const PIECE: usize = 32;
+/// Samples that travel to a device together; small batches are sent many at a time.
+pub const SAMPLES_PER_CHUNK: usize = 1 << 16;
 /// `first_piece` of a row that is not cut.
 pub const NO_PIECE: u32 = u32::MAX;
+/// Where pulls begin in a plan that has none.
+pub const NO_PULLS: u32 = u32::MAX;
 
 /// Where the parts of one side stand in the words of a chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +36,8 @@ pub struct SideLayout {
     pub slots: Range<usize>,
     pub first_piece: Range<usize>,
     pub pieces: Range<usize>,
+    /// Empty without a prior.
+    pub pulls: Range<usize>,
 }
 
 impl SideLayout {
@@ -39,6 +49,15 @@ impl SideLayout {
     /// Pieces of cut rows.
     pub fn piece_count(&self) -> usize {
         self.pieces.len() / 2
+    }
+
+    /// Where the pulls begin, or [`NO_PULLS`].
+    pub fn pulls_at(&self) -> u32 {
+        if self.pulls.is_empty() {
+            NO_PULLS
+        } else {
+            self.pulls.start as u32
+        }
     }
 }
 
@@ -82,6 +101,16 @@ pub struct Sample {
     pub weight: f32,
 }
 
+impl Sample {
+    /// Its row in the table of a side.
+    pub fn row(&self, side: Side) -> u32 {
+        match side {
+            Side::User => self.user,
+            Side::Item => self.item,
+        }
+    }
+}
+
 /// The parts of one side of a step, as slices.
 #[derive(Clone, Copy, Debug)]
 pub struct SidePlan<'a> {
@@ -91,6 +120,53 @@ pub struct SidePlan<'a> {
     pub slots: &'a [u32],
     pub first_piece: &'a [u32],
     pub pieces: &'a [u32],
+    /// `(bias, embedding)` of each row, bits of f32; empty without a prior.
+    pub pulls: &'a [u32],
+}
+
+impl SidePlan<'_> {
+    /// How strongly the step draws the bias and the embedding of a slot's row to zero.
+    #[inline(always)]
+    pub fn pull(&self, slot: usize) -> [f32; 2] {
+        match self.pulls.as_chunks().0.get(slot) {
+            Some(&[bias, embedding]) => [f32::from_bits(bias), f32::from_bits(embedding)],
+            None => [0.0; 2],
+        }
+    }
+}
+
+/// A Gaussian prior on each row, spread over an epoch: rows with few samples are drawn to zero as strongly as those with
+/// many, so that rare ones stay close to it.
+///
+/// ```text
+/// loss of an epoch = sum over samples of cross-entropy + sum over rows of (bias_strength bias^2 + embedding_strength |embedding|^2)
+/// pull of a step   = 2 strength / batch * (the row's samples in the batch) / (its samples in the epoch)
+/// ```
+#[derive(Clone, Debug)]
+pub struct EpochPrior {
+    prior: Prior,
+    /// Samples of each row in the epoch, users and items.
+    counts: [Vec<u32>; 2],
+}
+
+impl EpochPrior {
+    /// The prior over the samples of an epoch.
+    pub fn new(prior: Prior, samples: &[Sample]) -> Self {
+        let counts = Side::BOTH.map(|side| {
+            let rows = samples.iter().map(|sample| sample.row(side) as usize);
+            let mut counts = vec![0; rows.clone().max().map_or(0, |last| last + 1)];
+            rows.for_each(|row| counts[row] += 1);
+            counts
+        });
+        Self { prior, counts }
+    }
+
+    /// Bits of the pulls on bias and embedding of a row. Panics if the row has no samples in the epoch.
+    fn pull(&self, side: Side, row: u32, in_batch: u32, batch: usize) -> [u32; 2] {
+        let in_epoch = self.counts[side as usize][row as usize];
+        let share = 2.0 * f64::from(in_batch) / f64::from(in_epoch) / batch as f64;
+        [self.prior.bias, self.prior.embedding].map(|strength| ((strength * share) as f32).to_bits())
+    }
 }
 
 impl PlanChunk {
@@ -98,24 +174,33 @@ impl PlanChunk {
     ///
     /// Panics if the batch is empty or the chunk outgrows u32 offsets.
     pub fn push(&mut self, step: u32, batch: &[Sample]) {
-        let mut order = keys(batch.iter().map(|sample| sample.user));
-        sort_by_row(&mut order);
-        self.push_in_order(step, batch, |number| order[number] as u32 as usize);
+        self.push_with_prior(step, batch, None);
     }
 
-    /// Appends the plan of one step whose `number`-th sample is `batch[at(number)]`.
-    fn push_in_order(&mut self, step: u32, batch: &[Sample], at: impl Fn(usize) -> usize) {
-        assert!(!batch.is_empty(), "PlanChunk: step {step} has no samples");
-        let samples = || (0..batch.len()).map(|number| &batch[at(number)]);
-        let targets = self.extend(samples().map(|sample| sample.target.to_bits()));
-        let weights = self.extend(samples().map(|sample| sample.weight.to_bits()));
-        let sides = Side::BOTH.map(|side| {
-            let mut order = keys(samples().map(|sample| match side {
-                Side::User => sample.user,
-                Side::Item => sample.item,
-            }));
-            sort_by_row(&mut order);
-            self.push_side(&order)
+    /// The same with what a prior adds. Panics if it does not count a row of the batch.
+    pub fn push_with_prior(&mut self, step: u32, batch: &[Sample], prior: Option<&EpochPrior>) {
+        let mut order = keys(batch.iter().map(|sample| sample.user));
+        sort_by_row(&mut order);
+        let in_order: Vec<Sample> = order.iter().map(|&key| batch[key as u32 as usize]).collect();
+        for (number, key) in order.iter_mut().enumerate() {
+            *key = *key >> 32 << 32 | number as u64;
+        }
+        self.push_numbered(step, &in_order, &order, prior);
+    }
+
+    /// Appends the plan of one step whose samples keep their numbers; `users` holds their keys, sorted.
+    fn push_numbered(&mut self, step: u32, samples: &[Sample], users: &[u64], prior: Option<&EpochPrior>) {
+        assert!(!samples.is_empty(), "PlanChunk: step {step} has no samples");
+        let targets = self.extend(samples.iter().map(|sample| sample.target.to_bits()));
+        let weights = self.extend(samples.iter().map(|sample| sample.weight.to_bits()));
+        let mut items = keys(samples.iter().map(|sample| sample.item));
+        sort_by_row(&mut items);
+        let sides = [(Side::User, users), (Side::Item, items.as_slice())].map(|(side, order)| {
+            let mut layout = self.push_side(order);
+            if let Some(prior) = prior {
+                layout.pulls = self.push_pulls(&layout, side, samples.len(), prior);
+            }
+            layout
         });
         self.steps.push(StepLayout {
             step,
@@ -184,7 +269,19 @@ impl PlanChunk {
             slots,
             first_piece,
             pieces,
+            pulls: 0..0,
         }
+    }
+
+    /// Appends the pulls on the rows of a side.
+    fn push_pulls(&mut self, layout: &SideLayout, side: Side, batch: usize, prior: &EpochPrior) -> Range<usize> {
+        let first = self.words.len();
+        for slot in 0..layout.row_count() {
+            let starts = &self.words[layout.starts.clone()];
+            let (in_batch, row) = (starts[slot + 1] - starts[slot], self.words[layout.rows.start + slot]);
+            self.words.extend(prior.pull(side, row, in_batch, batch));
+        }
+        first..self.words.len()
     }
 
     fn extend(&mut self, words: impl Iterator<Item = u32>) -> Range<usize> {
@@ -204,6 +301,7 @@ impl PlanChunk {
             slots: part(&layout.slots),
             first_piece: part(&layout.first_piece),
             pieces: part(&layout.pieces),
+            pulls: part(&layout.pulls),
         }
     }
 
@@ -230,24 +328,33 @@ fn keys(rows: impl Iterator<Item = u32>) -> Vec<u64> {
         .collect()
 }
 
-/// Bits of a row number that one pass of [`sort_by_row`] looks at: its counts fit the nearest cache.
+/// Bits of a row number that one pass of [`sort_by_row`] looks at, at the most: its counts fit the nearest cache.
 const RADIX_BITS: u32 = 11;
 
 /// Sorts keys by row; equal rows stay in order, so ascending sample numbers stay ascending.
 ///
-/// A radix sort from the lowest digit: a batch is sorted twice a step, and comparing costs three times as much.
+/// A radix sort from the lowest digit: comparing costs three times as much.
 fn sort_by_row(keys: &mut Vec<u64>) {
     let highest = keys.iter().map(|key| key >> 32).max().unwrap_or(0);
+    let bits = u64::BITS - highest.leading_zeros();
+    let passes = bits.div_ceil(RADIX_BITS);
+    if passes == 0 {
+        return;
+    }
+    // Digits of equal length: of 17 bits, two passes with 512 counts each.
+    let digit_bits = bits.div_ceil(passes);
+    let mask = (1 << digit_bits) - 1;
     let mut spare = vec![0; keys.len()];
-    let mut shift = 32;
-    while highest >> (shift - 32) > 0 {
-        let digit = |key: u64| (key >> shift) as usize & ((1 << RADIX_BITS) - 1);
-        let mut places = [0u32; 1 << RADIX_BITS];
+    let mut places = [0u32; 1 << RADIX_BITS];
+    for pass in 0..passes {
+        let digit = |key: u64| (key >> (32 + pass * digit_bits)) as usize & mask;
+        let places = &mut places[..=mask];
+        places.fill(0);
         for &key in keys.iter() {
             places[digit(key)] += 1;
         }
         let mut place = 0;
-        for count in &mut places {
+        for count in places.iter_mut() {
             place += std::mem::replace(count, place);
         }
         for &key in keys.iter() {
@@ -256,12 +363,11 @@ fn sort_by_row(keys: &mut Vec<u64>) {
             *place += 1;
         }
         std::mem::swap(keys, &mut spare);
-        shift += RADIX_BITS;
     }
 }
 
-/// Pairs that are scored with one plan.
-pub const PAIRS_PER_PLAN: usize = 1 << 16;
+/// Pairs that are scored with one plan: of 512 weights each their rows take 65 MiB, and a device may bind no more than 128.
+pub const PAIRS_PER_PLAN: usize = 1 << 15;
 
 /// One-step plans of pairs to be scored, [`PAIRS_PER_PLAN`] at a time; their targets and weights are zero.
 ///
@@ -279,8 +385,10 @@ pub fn pair_plans<'a>(users: &'a [u32], items: &'a [u32]) -> impl Iterator<Item 
                 weight: 0.0,
             });
             let mut chunk = PlanChunk::default();
+            let mut order = keys(users.iter().copied());
+            sort_by_row(&mut order);
             // Logits come back in the order of the pairs.
-            chunk.push_in_order(1, &pairs.collect::<Vec<_>>(), |number| number);
+            chunk.push_numbered(1, &pairs.collect::<Vec<_>>(), &order, None);
             chunk
         })
 }
@@ -313,7 +421,7 @@ mod tests {
             prop_assert!(chunk.side(step, Side::User).samples.iter().copied().eq(0..batch.len() as u32));
             for side in Side::BOTH {
                 let plan = chunk.side(step, side);
-                let key = |number: usize| match side { Side::User => batch[number].user, Side::Item => batch[number].item };
+                let key = |number: usize| batch[number].row(side);
                 prop_assert!(plan.rows.windows(2).all(|pair| pair[0] < pair[1]));
                 let mut seen = vec![0; batch.len()];
                 let mut pieces = Vec::new();
@@ -337,6 +445,35 @@ mod tests {
                 }
                 prop_assert!(seen.iter().all(|&count| count == 1));
                 prop_assert_eq!(plan.pieces, pieces.concat());
+                prop_assert_eq!(plan.pull(0), [0.0; 2]);
+            }
+        }
+
+        #[test]
+        fn the_pulls_of_an_epoch_add_up_to_the_prior_of_each_row(
+            pairs in prop::collection::vec((0u32..9, prop::sample::select(vec![0u32, 1, 2, 77])), 1..90),
+            batch_size in 1usize..40,
+        ) {
+            let samples: Vec<_> = pairs.iter().map(|&(user, item)| sample(user, item)).collect();
+            let prior = EpochPrior::new(Prior { bias: 0.5, embedding: 3.0 }, &samples);
+            let mut chunk = PlanChunk::default();
+            for (step, batch) in (1..).zip(samples.chunks(batch_size)) {
+                chunk.push_with_prior(step, batch, Some(&prior));
+            }
+            for side in Side::BOTH {
+                let mut sums = std::collections::BTreeMap::new();
+                for step in &chunk.steps {
+                    let plan = chunk.side(step, side);
+                    for (slot, &row) in plan.rows.iter().enumerate() {
+                        let sum = sums.entry(row).or_insert([0.0f32; 2]);
+                        let pull = plan.pull(slot);
+                        sum[0] += pull[0] * step.batch() as f32;
+                        sum[1] += pull[1] * step.batch() as f32;
+                    }
+                }
+                // Twice the strengths, whatever the row's number of samples.
+                prop_assert!(sums.values().all(|[bias, embedding]| (bias - 1.0).abs() < 1e-5 && (embedding - 6.0).abs() < 1e-5));
+                prop_assert_eq!(sums.len(), samples.iter().map(|sample| sample.row(side)).collect::<std::collections::BTreeSet<_>>().len());
             }
         }
     }

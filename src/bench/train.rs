@@ -125,6 +125,7 @@ pub fn measure(
         table: oversample(split.train(), &rows.ratings, &config.oversample, config.seed)?,
         objective: Objective::new(config),
         batch_size: config.train.batch_size,
+        prior: config.train.prior,
         seed: config.seed,
         pauses: Vec::new(),
     });

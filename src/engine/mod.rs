@@ -28,12 +28,19 @@ pub struct TrainerSetup {
     pub l2: f32,
     /// Gradients are clamped to `[-clip, clip]`; 0 = not at all.
     pub clip: f32,
+    /// The head's scale stays 1.
+    pub holds_scale: bool,
 }
 
 impl TrainerSetup {
     /// The optimiser's tables.
     pub fn schedule(&self) -> Schedule {
-        Schedule::new(self.steps, self.learning_rate.clone(), self.optimizer, self.clip)
+        let schedule = Schedule::new(self.steps, self.learning_rate.clone(), self.optimizer, self.clip);
+        if self.holds_scale {
+            schedule.holding_scale()
+        } else {
+            schedule
+        }
     }
 
     /// Words of a training record.

@@ -28,7 +28,7 @@ pub fn adagrad_step(value: f32, sum: &mut f32, gradient: f32, step_size: f32) ->
 #[inline(always)]
 pub fn step_row(record: &mut [f32], gradient: &[f32], row: &RowStep) {
     let (header, weights) = record.split_at_mut(ROW_HEADER);
-    let bias = row.gradient(gradient[0], header[0]);
+    let bias = row.bias_gradient(gradient[0], header[0]);
     header[0] = adagrad_step(header[0], &mut header[BIAS_SUM], bias, row.step_size);
     header[LAST_STEP] = row.step as f32;
 

@@ -145,7 +145,7 @@ pub fn step_row(record: &mut [f32], settled: &[f32], gradient: &[f32], catch_up:
     let (weights, moments) = rest.split_at_mut(dim);
     let (m, v) = moments.split_at_mut(dim);
     let (bias_m, bias_v) = (&mut (header[1] * catch_up.m_decay), &mut (header[2] * catch_up.v_decay));
-    let bias = row.gradient(gradient[0], settled[0]);
+    let bias = row.bias_gradient(gradient[0], settled[0]);
     header[0] = adam_step(settled[0], bias_m, bias_v, bias, row.step_size);
     (header[1], header[2], header[LAST_STEP]) = (*bias_m, *bias_v, row.step as f32);
 

@@ -27,6 +27,8 @@ pub struct Schedule {
     optimizer: OptimizerChoice,
     /// Gradients are clamped to `[-clip, clip]`.
     clip: f32,
+    /// The head's scale is not trained.
+    holds_scale: bool,
     learning_rate: LearningRate,
     /// `[c, tail, moment, 0]` of each step `0..=steps`; `c[0]` is never used.
     table: Vec<[f32; 4]>,
@@ -39,17 +41,25 @@ pub struct Schedule {
 pub struct RowStep {
     pub step: u32,
     pub step_size: f32,
-    /// `2 l2 n / B`, n: the row's samples in the batch.
-    pub l2: f32,
+    /// `2 l2 n / B`, n: the row's samples in the batch, and what a prior on its bias adds.
+    pub bias_decay: f32,
+    /// The same for each weight of the embedding.
+    pub decay: f32,
     /// Gradients are clamped to `[-clip, clip]`.
     pub clip: f32,
 }
 
 impl RowStep {
-    /// The gradient of a weight: its sum and its share of the l2 term, clipped by value as in `keras` (`clipvalue`).
+    /// The gradient of a weight: its sum and what draws it to zero, clipped by value as in `keras` (`clipvalue`).
     #[inline(always)]
     pub fn gradient(&self, sum: f32, weight: f32) -> f32 {
-        (sum + self.l2 * weight).clamp(-self.clip, self.clip)
+        (sum + self.decay * weight).clamp(-self.clip, self.clip)
+    }
+
+    /// The same of the row's bias.
+    #[inline(always)]
+    pub fn bias_gradient(&self, sum: f32, bias: f32) -> f32 {
+        (sum + self.bias_decay * bias).clamp(-self.clip, self.clip)
     }
 }
 
@@ -90,9 +100,18 @@ impl Schedule {
         Self {
             optimizer,
             clip: if clip > 0.0 { clip } else { f32::MAX },
+            holds_scale: false,
             learning_rate,
             table,
             decays,
+        }
+    }
+
+    /// The same training, but for the head's scale, which stays what it is.
+    pub fn holding_scale(self) -> Self {
+        Self {
+            holds_scale: true,
+            ..self
         }
     }
 
@@ -101,7 +120,10 @@ impl Schedule {
         let mut learning_rate = self.learning_rate.clone();
         learning_rate.reductions.push(Reduction { after_step, factor });
         let clip = if self.clip == f32::MAX { 0.0 } else { self.clip };
-        Self::new(self.steps(), learning_rate, self.optimizer, clip)
+        Self {
+            holds_scale: self.holds_scale,
+            ..Self::new(self.steps(), learning_rate, self.optimizer, clip)
+        }
     }
 
     /// Panics unless this is the same training as `other`, but for the learning rate.
@@ -126,6 +148,11 @@ impl Schedule {
     /// Gradients are clamped to `[-clip, clip]`; `f32::MAX` if they are not.
     pub fn clip(&self) -> f32 {
         self.clip
+    }
+
+    /// Whether the head's scale is not trained.
+    pub fn holds_scale(&self) -> bool {
+        self.holds_scale
     }
 
     /// The learning rate of each step, with the reductions so far.

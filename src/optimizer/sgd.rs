@@ -11,7 +11,7 @@ use crate::model::{LAST_STEP, ROW_HEADER};
 #[inline(always)]
 pub fn step_row(record: &mut [f32], gradient: &[f32], row: &RowStep) {
     let (header, weights) = record.split_at_mut(ROW_HEADER);
-    header[0] -= row.step_size * row.gradient(gradient[0], header[0]);
+    header[0] -= row.step_size * row.bias_gradient(gradient[0], header[0]);
     header[LAST_STEP] = row.step as f32;
     let weights = weights.as_chunks_mut::<4>().0;
     for (weights, gradient) in weights.iter_mut().zip(gradient[ROW_HEADER..].as_chunks::<4>().0) {

@@ -4,10 +4,11 @@
 //! samples it would have seen.
 
 use super::epoch;
+use crate::config::Prior;
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
 use crate::engine::objective::Objective;
-use crate::plan::{PlanChunk, Sample};
+use crate::plan::{EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
@@ -15,8 +16,6 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
-/// Samples that travel to a device together; small batches are sent many at a time.
-const SAMPLES_PER_CHUNK: usize = 1 << 16;
 /// Steps of a chunk at the most.
 const MAX_STEPS_PER_CHUNK: usize = 64;
 /// Chunks that may wait for the engine.
@@ -46,6 +45,7 @@ pub struct TrainingSet {
     pub table: SamplingTable,
     pub objective: Objective,
     pub batch_size: usize,
+    pub prior: Prior,
     pub seed: u64,
     /// A chunk ends wherever a multiple of one of these steps of the epoch is reached, so that one can look and save there.
     pub pauses: Vec<usize>,
@@ -78,11 +78,12 @@ impl TrainingSet {
     }
 
     /// Plans steps `steps` of an epoch, counted from 0.
-    fn plan(&self, samples: &[Sample], epoch: usize, steps: Range<usize>) -> PlanChunk {
+    fn plan(&self, samples: &[Sample], prior: Option<&EpochPrior>, epoch: usize, steps: Range<usize>) -> PlanChunk {
         let mut chunk = PlanChunk::default();
         for step in steps {
             let batch = step * self.batch_size..((step + 1) * self.batch_size).min(samples.len());
-            chunk.push(((epoch - 1) * self.steps() + step + 1) as u32, &samples[batch]);
+            let number = ((epoch - 1) * self.steps() + step + 1) as u32;
+            chunk.push_with_prior(number, &samples[batch], prior);
         }
         chunk
     }
@@ -152,11 +153,15 @@ impl DataLoader<PlanChunk> for PlanLoader {
             .name("planner".to_string())
             .spawn(move || {
                 let samples = set.draw(start.epoch);
+                let prior = set.prior.is_set().then(|| EpochPrior::new(set.prior, &samples));
                 let mut step = start.steps_done;
                 while step < set.steps() {
                     let end = set.chunk_end(step);
                     // A closed channel means that the training stopped.
-                    if sender.send(set.plan(&samples, start.epoch, step..end)).is_err() {
+                    if sender
+                        .send(set.plan(&samples, prior.as_ref(), start.epoch, step..end))
+                        .is_err()
+                    {
                         return;
                     }
                     step = end;

@@ -275,9 +275,10 @@ impl EngineStrategy {
 
     /// Lowers the learning rate if so many epochs brought nothing better since the best one and since the last reduction.
     fn reduce_on_plateau(&self, model: &Factorisation, epoch: usize) -> Result<(), TrainError> {
-        let Some(rule) = self.config.train.reduce_on_plateau else {
+        let rule = self.config.train.reduce_on_plateau;
+        if rule.patience == 0 {
             return Ok(());
-        };
+        }
         let mut trainer = model.trainer();
         let steps_per_epoch = trainer.step() as usize / epoch;
         let reductions = &trainer.schedule().learning_rate().reductions;

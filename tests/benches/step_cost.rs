@@ -73,6 +73,7 @@ fn engine_step_seconds(users: usize) -> f64 {
         optimizer: OptimizerChoice::Adam,
         l2: 0.0,
         clip: 0.0,
+        holds_scale: false,
     };
     let mut trainer = CpuTrainer::new(&setup, 0);
     let mut batches = Batches::new(users);

@@ -76,11 +76,11 @@ impl Drop for Training {
 
 /// Starts the long training, and waits until it has saved `checkpoints` checkpoints.
 fn start_and_wait(scene: &Scene, checkpoints: usize) -> Training {
-    start_and_wait_with(scene, checkpoints, &[])
+    start_and_wait_for(scene, "checkpoint_saved", checkpoints, &[])
 }
 
-/// The same with more arguments.
-fn start_and_wait_with(scene: &Scene, checkpoints: usize, more: &[&str]) -> Training {
+/// The same with more arguments, until an event was seen `count` times.
+fn start_and_wait_for(scene: &Scene, event: &str, count: usize, more: &[&str]) -> Training {
     let arguments = [&["train", "config.toml", "--set", "name=cut"], LONG.as_slice(), more].concat();
     let mut command = scene.command(&arguments);
     let training = Training(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
@@ -88,13 +88,10 @@ fn start_and_wait_with(scene: &Scene, checkpoints: usize, more: &[&str]) -> Trai
     let start = Instant::now();
     loop {
         let text = std::fs::read_to_string(&metrics).unwrap_or_default();
-        if text.matches("checkpoint_saved").count() >= checkpoints {
+        if text.matches(event).count() >= count {
             return training;
         }
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "no checkpoint after a minute"
-        );
+        assert!(start.elapsed() < Duration::from_secs(60), "no {event} after a minute");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -134,13 +131,61 @@ fn a_training_that_draws_anew_each_epoch_resumes_to_the_same_bytes() {
         "the same rows are drawn each epoch"
     );
     // In the middle of an epoch after the first.
-    drop(start_and_wait_with(&scene, 25, &redraw));
+    drop(start_and_wait_for(&scene, "checkpoint_saved", 25, &redraw));
     assert!(
         !scene.folder.join("runs/cut-1/manifest.json").exists(),
         "the training was over before it was killed"
     );
     scene.succeed(&["train", "--resume", "cut-1"]);
     assert!(reference == scene.read("runs/cut-1/model.safetensors"));
+}
+
+#[test]
+fn a_training_killed_after_a_reduction_resumes_to_the_same_bytes() {
+    let scene = Scene::new("plateau", CONFIG);
+    // So fast to learn that the best epoch comes early, and the learning rate falls again and again.
+    let plateau = [
+        "--set",
+        "train.learning_rate=5e-2",
+        "--set",
+        "train.epochs=20",
+        "--set",
+        "train.early_stopping.patience=0",
+        "--set",
+        "train.reduce_on_plateau={ factor = 0.5, patience = 2 }",
+    ];
+    scene.succeed(
+        &[
+            &["train", "config.toml", "--set", "name=whole"],
+            LONG.as_slice(),
+            &plateau,
+        ]
+        .concat(),
+    );
+    drop(start_and_wait_for(&scene, "learning_rate_reduced", 2, &plateau));
+    assert!(
+        !scene.folder.join("runs/cut-1/manifest.json").exists(),
+        "the training was over before it was killed"
+    );
+    scene.succeed(&["train", "--resume", "cut-1"]);
+    // The best epoch came before the kill: what tells is the last state, and the reductions in its header.
+    let [whole, cut] = ["whole-1", "cut-1"].map(|run| last_state(&scene, run));
+    assert!(whole.1.as_array().unwrap().len() > 2, "{}", whole.1);
+    assert_eq!(whole.1, cut.1);
+    assert!(whole.0 == cut.0, "another state after the same reductions");
+}
+
+/// The tensors of a run's last checkpoint, and the reductions of its learning rate.
+fn last_state(scene: &Scene, run: &str) -> (Vec<u8>, serde_json::Value) {
+    let bytes = scene.read(&format!("runs/{run}/checkpoint/last.safetensors"));
+    let (length, rest) = bytes.split_at(8);
+    let (header, tensors) = rest.split_at(u64::from_le_bytes(length.try_into().unwrap()) as usize);
+    let header: serde_json::Value = serde_json::from_slice(header).unwrap();
+    let notes = header["__metadata__"].as_object().unwrap().values();
+    let place = notes
+        .filter_map(|note| serde_json::from_str::<serde_json::Value>(note.as_str()?).ok())
+        .find(|note| note["reductions"].is_array());
+    (tensors.to_vec(), place.expect("a place")["reductions"].clone())
 }
 
 #[test]

@@ -338,7 +338,9 @@ fn update_head_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     for optimizer in OPTIMIZERS {
         for clip in [0.0, 0.4] {
-            check_head(gpu, &Schedule::new(9, LearningRate::constant(0.01), optimizer, clip));
+            let schedule = Schedule::new(9, LearningRate::constant(0.01), optimizer, clip);
+            check_head(gpu, &schedule);
+            check_head(gpu, &schedule.holding_scale());
         }
     }
 }
@@ -359,6 +361,7 @@ fn check_head(gpu: Gpu, schedule: &Schedule) {
                 statistics_at: 1,
                 step_size: schedule.step_size(3),
                 clip: schedule.clip(),
+                holds_scale: u32::from(schedule.holds_scale()),
             },
         );
         // The twin adds in sequence, whose rounding grows with the number: it gets the sum, made in f64.

@@ -5,7 +5,7 @@ use crate::support::{
     DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_records_close, batch, both_teams, chunk, factor_rows,
     garbage, read, read_status, records, rng, setup, status, uniform, upload,
 };
-use dotcart::config::OptimizerChoice;
+use dotcart::config::{OptimizerChoice, Prior};
 use dotcart::device::{Buffer, Gpu};
 use dotcart::engine::cpu;
 use dotcart::engine::gpu::gather_rows::{self, GatherRows};
@@ -15,7 +15,7 @@ use dotcart::engine::gpu::update_rows::{self, UpdateRows};
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_SAMPLE, STATUS_BAD_STEP};
 use dotcart::model::{LAST_STEP, ROW_HEADER, Side};
 use dotcart::optimizer::{LearningRate, Schedule};
-use dotcart::plan::PlanChunk;
+use dotcart::plan::{EpochPrior, PlanChunk};
 
 const STEP: u32 = 300;
 
@@ -324,6 +324,7 @@ fn update(
                 step_size: scene.schedule.step_size(STEP),
                 clip: scene.schedule.clip(),
                 l2_share: 2.0 * L2 / step.batch() as f32,
+                pulls_at: layout.pulls_at(),
             },
         );
     }
@@ -400,6 +401,26 @@ fn gradients_are_clipped_as_the_twin_clips_them() {
 }
 
 #[test]
+fn a_prior_pulls_as_the_twin_pulls() {
+    let Some(gpu) = gpu() else { return };
+    let prior = Prior {
+        bias: 20.0,
+        embedding: 5.0,
+    };
+    for optimizer in OPTIMIZERS {
+        for teams in both_teams(36) {
+            let mut scene = Scene::new(teams, optimizer, 40, 300, true);
+            // An epoch of two steps, of which this is one.
+            let epoch = batch(&mut rng(4), 600, 50, 40, true);
+            scene.chunk = PlanChunk::default();
+            let prior = EpochPrior::new(prior, &epoch);
+            scene.chunk.push_with_prior(STEP, &epoch[..300], Some(&prior));
+            check_update(&scene, gpu, &[None, Some(16)]);
+        }
+    }
+}
+
+#[test]
 fn a_row_that_takes_the_whole_batch_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     for (dim, samples) in [(8, 33), (16, 8192), (64, 1000)] {
@@ -464,6 +485,7 @@ fn update_rows_goes_past_65535_workgroups() {
             step_size: scene.schedule.step_size(STEP),
             clip: scene.schedule.clip(),
             l2_share: 2.0 * L2 / 60.0,
+            pulls_at: layout.pulls_at(),
         },
     );
     let mut received = vec![GARBAGE; scene.records.len()];

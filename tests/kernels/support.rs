@@ -118,6 +118,7 @@ pub fn setup(users: usize, items: usize, dim: usize, optimizer: OptimizerChoice)
         optimizer,
         l2: 1e-3,
         clip: 0.0,
+        holds_scale: false,
     }
 }
 

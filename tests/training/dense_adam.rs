@@ -123,6 +123,7 @@ impl Scene {
             optimizer,
             l2: 0.0,
             clip: 0.0,
+            holds_scale: false,
         };
         let mut trainer = engine(&setup);
         train(trainer.as_mut(), &self.batches, 4);

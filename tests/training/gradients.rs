@@ -5,13 +5,13 @@
 //! The loss is written down once more here, from its definition. The engine shows no gradient, but after one step from a
 //! zero state `m = (1 - beta1) g`, so its records give every one of them: embeddings, biases, scale and head bias.
 
-use crate::{Engine, cpu, device, gpu, train};
-use dotcart::config::OptimizerChoice;
+use crate::{Engine, cpu, device, gpu};
+use dotcart::config::{OptimizerChoice, Prior};
 use dotcart::engine::TrainerSetup;
 use dotcart::model::{ModelShape, ROW_HEADER, Side};
 use dotcart::optimizer::LearningRate;
 use dotcart::optimizer::adam::BETA1;
-use dotcart::plan::{PIECE, Sample};
+use dotcart::plan::{EpochPrior, PIECE, PlanChunk, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -24,6 +24,10 @@ const USERS: usize = 7;
 const ITEMS: usize = 11;
 const BATCH: usize = 150;
 const L2: f32 = 0.03;
+const PRIOR: Prior = Prior {
+    bias: 0.7,
+    embedding: 2.0,
+};
 
 #[test]
 fn cpu_gradients_are_the_slopes_of_the_loss() {
@@ -37,37 +41,48 @@ fn gpu_gradients_are_the_slopes_of_the_loss() {
     }
 }
 
-/// Compares every gradient of one step, without and with l2, at dims around the widths that kernels are cut to.
+/// Compares every gradient of one step, without and with what draws rows to zero, at dims around the widths that kernels are
+/// cut to.
 pub fn check(engine: Engine) {
     for dim in [4, 20, 64] {
-        for l2 in [0.0, L2] {
-            check_scene(engine, dim, l2);
+        for (l2, prior) in [(0.0, Prior::NONE), (L2, Prior::NONE), (0.0, PRIOR), (L2, PRIOR)] {
+            check_scene(engine, dim, l2, prior);
         }
     }
 }
 
-fn check_scene(engine: Engine, dim: usize, l2: f32) {
+fn check_scene(engine: Engine, dim: usize, l2: f32, prior: Prior) {
     let shape = ModelShape {
         users: USERS,
         items: ITEMS,
         dim,
     };
-    let batch = batch();
+    let (batch, epoch) = (batch(), epoch());
     let model = model(&shape);
-    let (gradients, engine_loss) = engine_gradients(engine, shape, l2, &batch, &model);
+    let (gradients, engine_loss) = engine_gradients(engine, shape, l2, prior, &batch, &model);
 
     let model: Vec<f64> = model.iter().map(|&x| x as f64).collect();
-    let cross_entropy = loss(&model, &batch, dim, 0.0);
+    let cross_entropy = loss(&model, &batch, dim, |_, _| [0.0; 2]);
     assert!(
         (engine_loss - cross_entropy).abs() < RTOL * cross_entropy,
         "dim {dim}: the engine reports a loss of {engine_loss} for {cross_entropy}"
     );
+    // A row's prior is spread over its samples of the epoch.
+    let decay = |side: Side, sample: &Sample| {
+        let of_row = epoch.iter().filter(|other| other.row(side) == sample.row(side));
+        let samples = of_row.count() as f64;
+        [prior.bias, prior.embedding].map(|strength| l2 as f64 + strength / samples)
+    };
+    let scale = model.len() - 2;
     let slopes: Vec<f64> = (0..model.len())
         .map(|index| {
+            if index == scale && prior.is_set() {
+                return 0.0;
+            }
             let loss_at = |shift: f64| {
                 let mut model = model.clone();
                 model[index] += shift;
-                loss(&model, &batch, dim, l2 as f64)
+                loss(&model, &batch, dim, decay)
             };
             (loss_at(H) - loss_at(-H)) / (2.0 * H)
         })
@@ -77,14 +92,15 @@ fn check_scene(engine: Engine, dim: usize, l2: f32) {
         let gap = (gradient - slope).abs() / steepest;
         assert!(
             gap < RTOL,
-            "dim {dim}, l2 {l2}, {}: gradient {gradient} for a slope of {slope}, gap {gap:.1e} of the steepest",
+            "dim {dim}, l2 {l2}, {prior:?}, {}: gradient {gradient} for a slope of {slope}, gap {gap:.1e} of the steepest",
             name(index, dim)
         );
     }
 }
 
-/// The mean loss of a batch, from its definition. `model` holds users, items, scale, bias; a row is `bias | weight[dim]`.
-fn loss(model: &[f64], batch: &[Sample], dim: usize, l2: f64) -> f64 {
+/// The mean loss of a batch, from its definition. `model` holds users, items, scale, bias; a row is `bias | weight[dim]`;
+/// `decay` gives the weights of a sample's squared bias and squared embedding.
+fn loss(model: &[f64], batch: &[Sample], dim: usize, decay: impl Fn(Side, &Sample) -> [f64; 2]) -> f64 {
     let (rows, head) = model.split_at(model.len() - 2);
     let (users, items) = rows.split_at(USERS * (1 + dim));
     let losses = batch.iter().map(|sample| {
@@ -95,14 +111,24 @@ fn loss(model: &[f64], batch: &[Sample], dim: usize, l2: f64) -> f64 {
         let score = 1.0 / (1.0 + (-z).exp());
         let target = sample.target as f64;
         let cross_entropy = -(target * score.ln() + (1.0 - target) * (1.0 - score).ln());
-        let squares: f64 = user.iter().chain(item).map(|x| x * x).sum();
-        sample.weight as f64 * cross_entropy + l2 * squares
+        let squares = [(Side::User, user), (Side::Item, item)].map(|(side, row)| {
+            let [bias, embedding] = decay(side, sample);
+            bias * row[0] * row[0] + embedding * row[1..].iter().map(|x| x * x).sum::<f64>()
+        });
+        sample.weight as f64 * cross_entropy + squares[0] + squares[1]
     });
     losses.sum::<f64>() / batch.len() as f64
 }
 
 /// The gradients of one step in the order of `model`, and the loss that the engine reports for it.
-fn engine_gradients(engine: Engine, shape: ModelShape, l2: f32, batch: &[Sample], model: &[f32]) -> (Vec<f64>, f64) {
+fn engine_gradients(
+    engine: Engine,
+    shape: ModelShape,
+    l2: f32,
+    prior: Prior,
+    batch: &[Sample],
+    model: &[f32],
+) -> (Vec<f64>, f64) {
     let mut trainer = engine(&TrainerSetup {
         shape,
         seed: 0,
@@ -111,6 +137,7 @@ fn engine_gradients(engine: Engine, shape: ModelShape, l2: f32, batch: &[Sample]
         optimizer: OptimizerChoice::Adam,
         l2,
         clip: 0.0,
+        holds_scale: prior.is_set(),
     });
     let (rows, head) = model.split_at(model.len() - 2);
     let (users, items) = rows.split_at(USERS * (1 + shape.dim));
@@ -121,7 +148,11 @@ fn engine_gradients(engine: Engine, shape: ModelShape, l2: f32, batch: &[Sample]
     let head = [head[0], 0.0, 0.0, 0.0, head[1], 0.0, 0.0, 0.0];
     trainer.set_head(head, 0).unwrap();
 
-    let statistics = train(trainer.as_mut(), &[batch.to_vec()], 1);
+    let prior = prior.is_set().then(|| EpochPrior::new(prior, &epoch()));
+    let mut chunk = PlanChunk::default();
+    chunk.push_with_prior(1, batch, prior.as_ref());
+    let mut statistics = trainer.train(chunk).unwrap();
+    statistics.extend(trainer.finish().unwrap());
 
     let mut m = Vec::new();
     for side in Side::BOTH {
@@ -178,6 +209,13 @@ fn batch() -> Vec<Sample> {
     assert!(batch.iter().filter(|sample| sample.user == 2).count() > PIECE);
     assert!(batch.iter().filter(|sample| sample.item == 5).count() > 2 * PIECE);
     batch
+}
+
+/// The epoch that the batch is from: a third as much again of the same rows, differently often.
+fn epoch() -> Vec<Sample> {
+    let mut epoch = batch();
+    epoch.extend_from_within(..BATCH / 3);
+    epoch
 }
 
 /// A number of the model in words.

@@ -77,6 +77,7 @@ pub fn checkerboard(engine: Engine) {
         optimizer: OptimizerChoice::Adam,
         l2: 0.0,
         clip: 0.0,
+        holds_scale: false,
     };
     let mut trainer = engine(&setup);
     let mut random = ChaCha8Rng::seed_from_u64(2);
@@ -143,6 +144,7 @@ pub fn golden_trace(engine: Engine) {
         optimizer: OptimizerChoice::Adam,
         l2: trace.l2,
         clip: 0.0,
+        holds_scale: false,
     });
     let sample = |&(user, item, target, weight)| Sample {
         user,

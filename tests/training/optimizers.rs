@@ -114,6 +114,7 @@ fn setup(golden: &Golden, case: &Case) -> TrainerSetup {
         optimizer: case.optimizer,
         l2: case.l2,
         clip: case.clip,
+        holds_scale: false,
     }
 }
 

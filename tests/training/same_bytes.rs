@@ -31,6 +31,7 @@ const SETUP: TrainerSetup = TrainerSetup {
     optimizer: OptimizerChoice::Adam,
     l2: 1e-3,
     clip: 0.0,
+    holds_scale: false,
 };
 
 #[test]

@@ -9,7 +9,7 @@
 //! Twin of `shaders/gather_rows.wgsl`.
 
 use super::prefetch::{ROWS_AHEAD, prefetch};
-use crate::model::ROW_HEADER;
+use crate::model::{ROW_HEADER, record_len};
 use crate::optimizer::{Schedule, read_out};
 
 /// Fills `compact` for `rows`, whose records stand in `records` from table row `first_row` on.
@@ -26,7 +26,7 @@ pub fn gather_rows(
     dim: usize,
     compact: &mut [f32],
 ) {
-    let record_len = record_len(schedule, dim);
+    let record_len = record_len(schedule.optimizer(), dim);
     let factors = compact.chunks_exact_mut(ROW_HEADER + dim);
     for (slot, (factor, &row)) in factors.zip(rows).enumerate() {
         if let Some(&ahead) = rows.get(slot + ROWS_AHEAD) {
@@ -35,11 +35,4 @@ pub fn gather_rows(
         let record = &records[(row as usize - first_row) * record_len..][..record_len];
         read_out(record, schedule, now, untouched_is_zero, factor);
     }
-}
-
-/// Words of a record.
-#[inline(always)]
-pub(super) fn record_len(schedule: &Schedule, dim: usize) -> usize {
-    let tables = if schedule.optimizer().has_moments() { 3 } else { 1 };
-    ROW_HEADER + tables * dim
 }

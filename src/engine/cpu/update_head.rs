@@ -5,6 +5,7 @@
 //! scale, bias                = step t with clip(d_scale), clip(d_bias);       statistics[t] = loss
 //! ```
 //!
+//! A scale that the schedule holds stays as it is, with its state.
 //! Shapes: partial `[groups, 4]`; head `[8]` as in [`HeadState`]. Runs last: the rows are updated with the old scale.
 //! Twin of `shaders/update_head.wgsl`.
 
@@ -24,7 +25,8 @@ pub fn update_head(partials: &[[f32; 4]], schedule: &Schedule, step: u32, head: 
     }
     let step_size = schedule.step_size(step);
     let (scale, bias) = head.split_at_mut(4);
-    for (state, sum) in [(scale, sums[1]), (bias, sums[2])] {
+    let held = usize::from(schedule.holds_scale());
+    for (state, sum) in [(scale, sums[1]), (bias, sums[2])].into_iter().skip(held) {
         let [value, m, v, _] = state else {
             unreachable!("each half of a head state is 4 words")
         };

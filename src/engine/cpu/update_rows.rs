@@ -3,7 +3,7 @@
 //! ```text
 //! sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
 //! settled = the row at the end of step t - 1, from `gather_rows`        (the state catches up here, see crate::optimizer)
-//! g       = clip(sum + 2 l2 n / B * settled)                            n: the row's samples in the batch
+//! g       = clip(sum + (2 l2 n / B + pull) settled)                     n: the row's samples in the batch; pull: of its prior
 //! record  = the optimiser's step t with g;  last_step = t               the bias likewise
 //! ```
 //!
@@ -11,11 +11,10 @@
 //! records `[page rows, record]`. Long rows are summed piece by piece, as the shaders do in two levels.
 //! Twin of `shaders/update_rows.wgsl`.
 
-use super::gather_rows::record_len;
 use super::prefetch::{ROWS_AHEAD, prefetch};
 use super::sum_pieces::{add_samples, sum_piece};
 use crate::config::MAX_DIM;
-use crate::model::ROW_HEADER;
+use crate::model::{ROW_HEADER, record_len};
 use crate::optimizer::{RowStep, Schedule, step_row};
 use crate::plan::{NO_PIECE, PIECE, SidePlan};
 use std::ops::Range;
@@ -50,7 +49,7 @@ pub fn update_rows(
 ) {
     let factor_len = settled.len() / slots.len();
     let dim = factor_len - ROW_HEADER;
-    let record_len = record_len(schedule, dim);
+    let record_len = record_len(schedule.optimizer(), dim);
     let l2_share = 2.0 * gradients.l2 / plan.slots.len() as f32;
     let (mut sum, mut piece_sum) = ([0.0; ROW_HEADER + MAX_DIM], [0.0; ROW_HEADER + MAX_DIM]);
     let (sum, piece_sum) = (&mut sum[..factor_len], &mut piece_sum[..factor_len]);
@@ -70,10 +69,13 @@ pub fn update_rows(
                 }
             }
         }
+        let l2 = l2_share * samples.len() as f32;
+        let [bias_pull, embedding_pull] = plan.pull(slot);
         let row = RowStep {
             step,
             step_size: schedule.step_size(step),
-            l2: l2_share * samples.len() as f32,
+            bias_decay: l2 + bias_pull,
+            decay: l2 + embedding_pull,
             clip: schedule.clip(),
         };
         let record = &mut records[(plan.rows[slot] as usize - first_row) * record_len..][..record_len];

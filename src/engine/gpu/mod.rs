@@ -26,9 +26,9 @@ pub mod update_rows;
 
 use crate::config::{MAX_DIM, OptimizerChoice};
 use crate::launch::KernelSpec;
-use crate::model::{ModelShape, ROW_HEADER};
+use crate::model::{ROW_HEADER, record_len};
 use crate::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
-use crate::plan::{NO_PIECE, PIECE};
+use crate::plan::{NO_PIECE, NO_PULLS, PIECE};
 use crate::shader::Constant;
 use teams::Teams;
 
@@ -78,6 +78,7 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     ];
     let words = [
         ("NO_PIECE", NO_PIECE),
+        ("NO_PULLS", NO_PULLS),
         ("NO_ITEM", score_top_k::NO_ITEM),
         ("NO_KEY", score_top_k::NO_KEY),
         ("STATUS_BAD_ROW", STATUS_BAD_ROW),
@@ -104,13 +105,8 @@ pub fn constants(dim: usize) -> Vec<Constant> {
 
 /// What the preludes of the training kernels say: [`Teams::constants`] and the optimiser with its record.
 pub fn training_constants(teams: Teams, optimizer: OptimizerChoice) -> Vec<Constant> {
-    let shape = ModelShape {
-        users: 0,
-        items: 0,
-        dim: teams.dim(),
-    };
     let words = [
-        ("RECORD4", shape.record_len(optimizer) as u32 / 4),
+        ("RECORD4", record_len(optimizer, teams.dim()) as u32 / 4),
         ("OPTIMIZER", optimizer as u32),
         ("ADAM", OptimizerChoice::Adam as u32),
         ("LAZY_ADAM", OptimizerChoice::LazyAdam as u32),

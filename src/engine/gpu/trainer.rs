@@ -236,6 +236,7 @@ impl GpuTrainer {
                 statistics_at: statistics_at as u32,
                 step_size: self.schedule.step_size(step.step),
                 clip: self.schedule.clip(),
+                holds_scale: u32::from(self.schedule.holds_scale()),
             },
         );
         self.step = step.step;
@@ -361,6 +362,7 @@ impl GpuTrainer {
                     step_size: self.schedule.step_size(step.step),
                     clip: self.schedule.clip(),
                     l2_share: 2.0 * self.l2 / samples as f32,
+                    pulls_at: layout.pulls_at(),
                 },
             );
         }

@@ -24,6 +24,8 @@ params! {
         pub step_size: f32,
         /// Gradients are clamped to `[-clip, clip]`.
         pub clip: f32,
+        /// 1 if the scale stays as it is, with its state.
+        pub holds_scale: u32,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Bytes for each touched row of `dim` weights, Adam: reads 12 (its number, start and first piece), 16 + 4 dim (the settled
 //! row, from a cache as a rule) and 8 dim (m, v; not of a row that no step has touched), writes 16 + 12 dim. Adagrad and SGD:
-//! reads 12 and 16 + 4 dim, writes 16 + 4 dim. For each sample of a short row: reads 12 (number, slot, gradient) and 4 dim of a
+//! reads 12 and 16 + 4 dim, writes 16 + 4 dim. With a prior 8 more are read. For each sample of a short row: reads 12 (number, slot, gradient) and 4 dim of a
 //! compact row, Adagrad twice; for each piece of a long one 16 + 4 dim. A team that needs several passes for its columns reads
 //! the 12 of a sample once a pass.
 
@@ -54,6 +54,8 @@ params! {
         pub clip: f32,
         /// `2 l2 / samples`.
         pub l2_share: f32,
+        /// Where the pulls of the rows' prior begin in the plan, or [`crate::plan::NO_PULLS`].
+        pub pulls_at: u32,
     }
 }
 
