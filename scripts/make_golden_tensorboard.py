@@ -25,7 +25,7 @@ EVENTS = [
         wall_time=1_700_000_001.5, step=1, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START)
     ),
     event_pb2.Event(wall_time=1_700_000_002.0, step=0, summary=scalars(("loss/train", 0.0))),
-    event_pb2.Event(wall_time=1_700_000_003.0, step=300, summary=scalars(("loss/valid", 0.6931472), ("valid/AUC", 0.5))),
+    event_pb2.Event(wall_time=1_700_000_003.0, step=300, summary=scalars(("loss/valid", 0.6125), ("valid/AUC", 0.5))),
     event_pb2.Event(
         wall_time=1_700_000_004.0, step=2**32 - 1, summary=scalars((LONG, float("nan")), ("negative", -1e-30))
     ),

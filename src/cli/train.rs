@@ -7,7 +7,7 @@ use super::signals::stop_on_signals;
 use super::view::{BY_KEY, watched_bus};
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
-use crate::artifact::tensor_file::write_whole;
+use crate::artifact::tensor_file::{FileError, write_whole};
 use crate::compare::compare;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
 use crate::evaluate::Evaluation;
@@ -26,6 +26,10 @@ use std::time::Instant;
 pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
     if arguments.quiet {
         output.hush();
+    }
+    if let Some(folder) = &arguments.tensorboard {
+        // Before any work that would be lost.
+        std::fs::create_dir_all(folder).map_err(FileError::write(folder))?;
     }
     let mut session = Session {
         interrupter: Interrupter::new(),

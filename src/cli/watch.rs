@@ -190,11 +190,10 @@ fn last_seconds(events: &[TrainEvent]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::event::TrainStart;
 
     #[test]
     fn a_resumed_run_is_one_course_of_time() {
-        let started = || TrainEvent::Started(Box::new(TrainStart::default()));
+        let started = || TrainEvent::Started(Box::default());
         let saved = |seconds| TrainEvent::CheckpointSaved { step: 1, seconds };
         let events = [
             started(),

@@ -83,7 +83,7 @@ impl Observer for Plain {
             }
             TrainEvent::CheckpointSaved { step, .. } => {
                 // Each epoch ends with a checkpoint: only the others are news.
-                if !self.state.is_between_epochs() {
+                if !self.state.is_between_epochs() || self.state.paused {
                     self.line(&format!("checkpoint at step {step}"));
                 }
             }

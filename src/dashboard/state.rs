@@ -186,8 +186,8 @@ impl State {
             }
             TrainEvent::CheckpointSaved { step, seconds } => {
                 self.advance(*seconds);
-                // Each epoch ends with a checkpoint: only the others are news.
-                if self.is_between_epochs() {
+                // Each epoch ends with a checkpoint: only the others are news, and those that somebody in a pause has asked for.
+                if self.is_between_epochs() && !self.paused {
                     self.pace.pause(self.done(), *seconds);
                 } else {
                     self.note(format!("checkpoint at step {step}"));
@@ -522,6 +522,11 @@ mod tests {
             step: 2,
             seconds: 2.0,
         });
+        state.apply(&TrainEvent::CheckpointSaved { step: 2, seconds: 2.0 });
+        assert_eq!(
+            state.notes.back().map(|note| note.text.as_str()),
+            Some("checkpoint at step 2")
+        );
         state.tick(500.0);
         assert_eq!((state.paused, state.elapsed), (true, 2.0));
         assert_near(state.remaining(), 38.0);

@@ -124,7 +124,10 @@ impl EngineStrategy {
             if due(self.config.train.evaluate_steps, steps_done) {
                 self.look(model, epoch, &loaders, events, interrupter)?;
             }
-            let saves = self.wishes.take_checkpoint() || due(self.config.train.checkpoint_steps, steps_done);
+            // An epoch's end saves anyway, unasked: who asked is answered in the next.
+            let is_epoch_end = steps_done * self.config.train.batch_size >= samples;
+            let saves =
+                due(self.config.train.checkpoint_steps, steps_done) || (!is_epoch_end && self.wishes.take_checkpoint());
             let pauses = self.wishes.wants_pause();
             if saves || pauses {
                 // The device's verdict on all steps comes first: a checkpoint must not hold what a fault left, and whoever
