@@ -9,7 +9,7 @@
 //!   -> split        Split                               one byte a row: train, valid, test
 //!   -> oversample   SamplingTable                       row numbers, from the training split alone
 //!   -> plan         PlanChunk stream                    batches with sorted row segments, made ahead on a thread
-//!   -> train        TrainEvents -> dashboard | lines | metrics.jsonl
+//!   -> train        TrainEvents -> dashboard | lines | metrics.jsonl | TensorBoard
 //!   -> artifact     a run directory                     all that recommend, evaluate and resume need
 //!   -> calibrate    scale and bias, refitted on the validation split
 //!   -> evaluate     Evaluation
@@ -24,7 +24,7 @@
 //! 9  main.rs
 //! 8  cli/            one file a command; output.rs is the only printer
 //! 7  pipeline  inspect  compare  trials  report/   the flow above        dashboard/  state, view, terminal, plain
-//!    bench/          pure measuring
+//!    bench/          pure measuring                tensorboard/  event files
 //! 6  train/          burn-train's learner around an engine       sweep/  what trials vary, and what came of them
 //! 5  recommend/  fold_in     evaluate/  calibrate  export
 //! 4  artifact/       the run directory and its files
@@ -74,5 +74,6 @@ pub mod report;
 pub mod shader;
 pub mod sweep;
 pub mod system_memory;
+pub mod tensorboard;
 pub mod train;
 pub mod trials;

@@ -34,19 +34,20 @@ use crate::optimizer::{LearningRate, MAX_STEPS};
 use crate::recommend::RecommendError;
 use crate::sweep::SweepError;
 use crate::train::checkpoint;
+use crate::train::clock::Clock;
 use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};
 use crate::train::learner::Factorisation;
 use crate::train::loader::{PairLoader, PlanLoader, Position, TrainingSet};
 use crate::train::renderer::BusRenderer;
 use crate::train::stopping::{Best, Stopping};
 use crate::train::strategy::{EngineStrategy, Outcome, TrainError};
+use crate::train::wishes::Wishes;
 use burn::optim::AdamConfig;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 /// Anything that can go wrong on the way, each with its hint.
 #[derive(Debug, thiserror::Error)]
@@ -369,6 +370,7 @@ pub fn train(
     prepared: Prepared,
     bus: &EventBus,
     interrupter: &Interrupter,
+    wishes: &Wishes,
 ) -> Result<Trained, PipelineError> {
     let objective = Objective::new(config);
     let set = Arc::new(TrainingSet {
@@ -419,7 +421,7 @@ pub fn train(
         classes: prepared.classes,
     })));
 
-    let start = Instant::now();
+    let clock = Clock::start();
     let outcome = Arc::new(Mutex::new(Outcome::default()));
     let step = Arc::new(AtomicU32::new(trainer.step()));
     let stopping = Stopping::new(
@@ -431,7 +433,8 @@ pub fn train(
         run: run.clone(),
         bus: bus.clone(),
         stopping: stopping.clone(),
-        start,
+        clock: clock.clone(),
+        wishes: wishes.clone(),
         seconds_before: place.as_ref().map_or(0.0, |place| place.seconds),
         position,
         step: Arc::clone(&step),
@@ -443,7 +446,7 @@ pub fn train(
         .with_application_logger(None)
         .with_metric_logger(InMemoryMetricLogger::default())
         .with_interrupter(interrupter.clone())
-        .renderer(Box::new(BusRenderer::new(bus.clone(), start, step)))
+        .renderer(Box::new(BusRenderer::new(bus.clone(), clock.clone(), step)))
         .early_stopping(stopping.clone())
         .num_epochs(config.train.epochs)
         .checkpoint(position.epoch - 1)
@@ -471,12 +474,12 @@ pub fn train(
             (true, false) => FinishReason::Completed,
         },
         best_epoch: stopping.best().epoch,
-        seconds: place.map_or(0.0, |place| place.seconds) + start.elapsed().as_secs_f64(),
+        seconds: place.map_or(0.0, |place| place.seconds) + clock.seconds(),
     };
     bus.send(&TrainEvent::Finished {
         reason: trained.reason,
         best_epoch: trained.best_epoch,
-        seconds: start.elapsed().as_secs_f64(),
+        seconds: clock.seconds(),
     });
     Ok(trained)
 }

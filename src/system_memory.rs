@@ -194,7 +194,7 @@ mod tests {
         });
         let flags = flags.expect("the block stands in the list");
         // A kernel built without huge pages knows no such mark.
-        let known = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
+        let known = Path::new("/sys/kernel/mm/transparent_hugepage").exists();
         assert_eq!(flags.split_whitespace().any(|flag| flag == "hg"), known, "{flags}");
         assert!(block.iter().all(|&byte| byte == 7));
     }

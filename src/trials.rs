@@ -18,6 +18,7 @@ use crate::sweep::journal::{Journal, Outcome, Settings, TrialResult, settings_of
 use crate::system_memory::room;
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent, ValidMetrics};
 use crate::train::strategy::TrainError;
+use crate::train::wishes::Wishes;
 use burn::train::Interrupter;
 use serde::Serialize;
 use std::fs::File;
@@ -312,7 +313,7 @@ impl Work<'_> {
             all: self.interrupter.clone(),
             own: own.clone(),
         }));
-        let trained = pipeline::train(&run, &config, prepared, &bus, &own);
+        let trained = pipeline::train(&run, &config, prepared, &bus, &own, &Wishes::default());
         let _ = std::fs::remove_dir_all(&path);
         let trained = match trained {
             Err(PipelineError::Train(TrainError::Export(ExportError::File(FileError::Diverged { value, .. })))) => {

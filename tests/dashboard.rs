@@ -1,9 +1,12 @@
 //! What a user sees of a training, from one recorded list of events: the dashboard at several sizes, and plain lines.
 
+use dotcart::dashboard::chart::ChartKind;
+use dotcart::dashboard::keys::{Controls, Role};
+use dotcart::dashboard::palette::Palette;
 use dotcart::dashboard::plain::Plain;
 use dotcart::dashboard::state::State;
-use dotcart::dashboard::view::{Palette, draw};
-use dotcart::train::event::{ClassCount, FinishReason, Observer, TrainEvent, TrainStart, ValidMetrics};
+use dotcart::dashboard::view::draw;
+use dotcart::train::event::{ClassCount, FinishReason, Observer, StageTime, TrainEvent, TrainStart, ValidMetrics};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -51,6 +54,9 @@ fn recorded(end: FinishReason) -> Vec<TrainEvent> {
                 loss: 0.4 + 0.29 / (4 * (epoch - 1) + quarter) as f64,
                 seconds: began + 2.0 * quarter as f64,
             });
+            if quarter == 1 {
+                events.push(measured(epoch, began + 2.0));
+            }
             if epoch == 3 && quarter == 2 && end == FinishReason::Stopped {
                 events.push(validated(3, false, 0.4888, 25.0));
                 events.push(TrainEvent::CheckpointSaved {
@@ -74,6 +80,28 @@ fn recorded(end: FinishReason) -> Vec<TrainEvent> {
     }
     events.push(finished(end, 30.0));
     events
+}
+
+fn measured(epoch: usize, seconds: f64) -> TrainEvent {
+    let stages = [
+        ("gather items", 0.12),
+        ("users: gather, forward, update", 0.48),
+        ("update items", 0.39),
+        ("update head", 0.01),
+    ];
+    TrainEvent::Measured {
+        epoch,
+        step: 40 * epoch as u32 - 30,
+        learning_rate: 0.001 / epoch as f64,
+        memory_bytes: Some(498 << 20),
+        stages: stages
+            .map(|(name, share)| StageTime {
+                name: name.into(),
+                seconds: share * epoch as f64,
+            })
+            .to_vec(),
+        seconds,
+    }
 }
 
 fn validated(epoch: usize, epoch_end: bool, loss: f64, seconds: f64) -> TrainEvent {
@@ -103,7 +131,7 @@ fn finished(reason: FinishReason, seconds: f64) -> TrainEvent {
 
 /// The state within the third epoch: two epochs are done, a quarter of the third too.
 fn running() -> State {
-    state_after(&recorded(FinishReason::Completed)[..19])
+    state_after(&recorded(FinishReason::Completed)[..22])
 }
 
 fn state_after(events: &[TrainEvent]) -> State {
@@ -113,9 +141,13 @@ fn state_after(events: &[TrainEvent]) -> State {
 }
 
 fn drawn(width: u16, height: u16, state: &State, colour: bool) -> Buffer {
+    drawn_with(width, height, state, &Controls::default(), colour)
+}
+
+fn drawn_with(width: u16, height: u16, state: &State, controls: &Controls, colour: bool) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test backend never fails");
     terminal
-        .draw(|frame| draw(frame, state, &Palette::new(colour)))
+        .draw(|frame| draw(frame, state, controls, &Palette::new(colour)))
         .expect("a test backend never fails");
     terminal.backend().buffer().clone()
 }
@@ -130,6 +162,10 @@ fn screen(width: u16, height: u16, state: &State) -> String {
     text(&drawn(width, height, state, true))
 }
 
+fn screen_with(width: u16, height: u16, state: &State, controls: &Controls) -> String {
+    text(&drawn_with(width, height, state, controls, true))
+}
+
 #[track_caller]
 fn assert_shows(screen: &str, words: &[&str]) {
     for word in words {
@@ -142,17 +178,18 @@ fn a_usual_terminal_shows_everything() {
     let screen = screen(80, 24, &running());
     #[rustfmt::skip]
     assert_shows(&screen, &[
-        "dotcart  electronics-3", "NVIDIA H200 (Vulkan)",
+        "dotcart  electronics-3", "NVIDIA H200 (Vulkan)   memory 498 MiB",
         "GENERATED RATINGS: a stand-in for real data",
         "epoch 3/3", "75.0 %", "step 10/40", "25.0 %",
-        "40,000 samples/s", "elapsed 0:22", "remaining 0:07",
+        "40,000 samples/s ████", "elapsed 0:22", "remaining 0:07", "lr 0.000333",
+        "step 204.80 ms:  gather items 12 %  users 48 %  update items 39 %",
         "train 0.4322", "valid 0.4871", "0.690", "epoch 3",
         "last       best",
         "precision     89.4 %     89.4 %", "base rate     83.3 %     83.3 %", "lift           1.073      1.073",
         "recall        82.5 %     82.5 %", "AUC           0.7515     0.7515", "loss          0.4871     0.4871",
         "natural", "oversampled", "48 %", "35 %",
         "epoch 1: valid loss 0.5102, best", "epoch 2: valid loss 0.4871, best",
-        "q stop and save", "120,000 users x 15,000 products x dim 64, batch 8,192",
+        "q stop and save  p pause  c checkpoint  m next chart  ? help",
     ]);
 }
 
@@ -166,7 +203,10 @@ fn a_wide_terminal_lists_the_epochs_too() {
         "*    2  0.4871    89.4 %  83.3 %  1.073  82.5 %  0.7515",
         "     3  0.4903    89.4 %  83.3 %  1.073  82.5 %  0.7515",
         "epoch              3          2",
+        "learning rate 0.000333", "step 204.80 ms, by stage",
+        "gather items                    ", "users: gather, forward, update  ", "12 %", "48 %",
         "completed in 0:30, best epoch 2",
+        "120,000 users x 15,000 products x dim 64, batch 8,192",
     ]);
 }
 
@@ -241,8 +281,12 @@ fn real_ratings_bring_no_warning() {
 #[test]
 fn the_user_sees_that_training_is_stopping_and_how_to_go_on() {
     let mut state = running();
-    state.stopping = true;
-    assert_shows(&screen(80, 24, &state), &["stopping: saving a checkpoint ..."]);
+    let stopping = Controls {
+        stopping: true,
+        ..Controls::default()
+    };
+    let stopping_screen = screen_with(80, 24, &state, &stopping);
+    assert_shows(&stopping_screen, &["stopping: saving a checkpoint ..."]);
     state.apply(&finished(FinishReason::Stopped, 26.0));
     assert_shows(
         &screen(80, 24, &state),
@@ -251,10 +295,145 @@ fn the_user_sees_that_training_is_stopping_and_how_to_go_on() {
 }
 
 #[test]
+fn a_pause_is_announced_while_it_begins_and_shown_while_it_lasts() {
+    let mut state = running();
+    let pausing = Controls {
+        pausing: true,
+        ..Controls::default()
+    };
+    assert_shows(&screen_with(80, 24, &state, &pausing), &["pausing after these steps"]);
+    state.apply(&TrainEvent::Paused {
+        epoch: 3,
+        step: 90,
+        seconds: 22.0,
+    });
+    let paused = screen_with(80, 24, &state, &pausing);
+    assert_shows(&paused, &["PAUSED: p goes on, q stops and saves", "paused at step 90"]);
+    let following = Controls::new(Role::Following);
+    assert_shows(
+        &screen_with(80, 24, &state, &following),
+        &["PAUSED by its own dashboard"],
+    );
+}
+
+#[test]
+fn whoever_watches_sees_other_keys_and_can_leave_at_the_end() {
+    let state = running();
+    let shown = |role, state: &State| screen_with(80, 24, state, &Controls::new(role));
+    assert_shows(&shown(Role::Replay, &state), &["q leave the replay", "e to its end"]);
+    assert_shows(&shown(Role::Following, &state), &["q leave, it trains on"]);
+    let ended = state_after(&recorded(FinishReason::Completed));
+    assert_shows(
+        &shown(Role::Replay, &ended),
+        &["completed in 0:30, best epoch 2   q leave"],
+    );
+}
+
+#[test]
+fn help_lies_over_the_picture_and_names_every_key() {
+    let help = Controls {
+        shows_help: true,
+        ..Controls::default()
+    };
+    for (width, height) in [(80, 24), (60, 16), (200, 60)] {
+        let screen = screen_with(width, height, &running(), &help);
+        #[rustfmt::skip]
+        assert_shows(&screen, &[
+            "┌ help ─", " q ", "p, space", "save a checkpoint now", "m, tab", "zoom the chart", "scroll", "this help",
+            "120,000 users x 15,000 products x dim 64, batch 8,192",
+        ]);
+    }
+    drawn_with(3, 2, &running(), &help, true);
+}
+
+#[test]
+fn every_chart_names_its_figures_and_draws_them() {
+    let state = state_after(&recorded(FinishReason::Completed));
+    for (chart, words) in [
+        (ChartKind::Loss, ["loss", "⠤⠒ train 0.4242", "● valid 0.4903"]),
+        (
+            ChartKind::Precision,
+            ["precision, %", "● 89.4 %", "⠤⠒ base rate 83.3 %"],
+        ),
+        (ChartKind::Recall, ["recall, %", "● 82.5 %", "82.5"]),
+        (ChartKind::Auc, ["AUC", "● valid 0.7515", "0.75"]),
+        (ChartKind::Speed, ["samples/s", "⠤⠒ 40,000", "40,0"]),
+        (ChartKind::LearningRate, ["learning rate", "⠤⠒ 0.000333", "0.00100"]),
+    ] {
+        let controls = Controls {
+            chart,
+            ..Controls::default()
+        };
+        let screen = screen_with(80, 24, &state, &controls);
+        let left: String = screen
+            .lines()
+            .map(|line| line.chars().take(46).collect::<String>() + "\n")
+            .collect();
+        assert_shows(&left, &words);
+        let is_drawn = |c: char| c == '●' || ('\u{2801}'..='\u{28ff}').contains(&c);
+        let below_title = left.lines().skip(6);
+        assert!(
+            below_title.flat_map(str::chars).any(is_drawn),
+            "{chart:?} is empty:\n{screen}"
+        );
+    }
+}
+
+#[test]
+fn a_zoomed_chart_shows_a_part_and_says_which() {
+    let state = state_after(&recorded(FinishReason::Completed));
+    let zoomed = |zoom, right| Controls {
+        zoom,
+        right,
+        ..Controls::default()
+    };
+    let newest = screen_with(80, 24, &state, &zoomed(1, None));
+    assert_shows(&newest, &["zoom x2: epochs 1.50 to 3.00", "epoch 3.00"]);
+    // The loss of the first epoch, 0.69, is out of the picture, and the scale is that of what is seen.
+    assert!(!newest.contains("0.69"), "{newest}");
+    let oldest = screen_with(80, 24, &state, &zoomed(1, Some(1.5)));
+    assert_shows(&oldest, &["zoom x2: epochs 0.00 to 1.50", "0.690"]);
+    let between = screen_with(80, 24, &state, &zoomed(6, Some(0.1)));
+    assert_shows(&between, &["nothing was reported here"]);
+}
+
+#[test]
+fn before_the_first_validation_a_chart_says_what_it_waits_for() {
+    let state = state_after(&recorded(FinishReason::Completed)[..3]);
+    let precision = Controls {
+        chart: ChartKind::Precision,
+        ..Controls::default()
+    };
+    assert_shows(
+        &screen_with(80, 24, &state, &precision),
+        &["waiting for the first validation"],
+    );
+}
+
+#[test]
+fn without_stages_and_memory_their_places_go_to_the_rest() {
+    let mut events = recorded(FinishReason::Completed);
+    events.retain(|event| !matches!(event, TrainEvent::Measured { .. }));
+    let screen = screen(80, 24, &state_after(&events));
+    assert!(!screen.contains("memory") && !screen.contains("step 204"), "{screen}");
+    assert_shows(&screen, &["samples/s", "natural"]);
+}
+
+#[test]
 fn without_colour_no_cell_has_one_and_no_word_is_missing() {
     let state = running();
-    for (width, height) in [(20, 5), (40, 10), (80, 24), (200, 60)] {
-        let (coloured, plain) = (drawn(width, height, &state, true), drawn(width, height, &state, false));
+    let sizes = [(20, 5), (40, 10), (80, 24), (200, 60)];
+    let controls = [false, true].map(|shows_help| Controls {
+        shows_help,
+        pausing: shows_help,
+        chart: ChartKind::Precision,
+        ..Controls::default()
+    });
+    for ((width, height), controls) in sizes
+        .iter()
+        .flat_map(|size| controls.iter().map(move |with| (*size, with)))
+    {
+        let [coloured, plain] = [true, false].map(|colour| drawn_with(width, height, &state, controls, colour));
         assert!(
             plain
                 .content

@@ -207,11 +207,10 @@ impl RunDirectory {
         }
     }
 
-    /// Opens `metrics.jsonl` for appending.
-    pub fn open_metrics(&self) -> Result<File, RunError> {
-        let path = self.file(METRICS);
-        let file = File::options().create(true).append(true).open(&path);
-        Ok(file.map_err(FileError::write(&path))?)
+    /// Whether a process trains the run at this moment.
+    pub fn is_busy(&self) -> bool {
+        let lock = File::open(self.file(LOCK));
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
     }
 
     /// How a command names the run: by its name alone if that finds it from here.

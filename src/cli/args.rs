@@ -18,6 +18,8 @@ pub enum Command {
     Train(TrainArguments),
     /// Train one config with many settings, and say which is best on the validation split
     Sweep(SweepArguments),
+    /// Watch a training of another process, or see a finished one again
+    Watch(WatchArguments),
     /// Judge a trained model on its test split again
     Evaluate(EvaluateArguments),
     /// Show runs side by side: figures, what differs in their configs, and what each rating class got
@@ -63,8 +65,17 @@ pub struct TrainArguments {
     #[arg(long)]
     pub device: Option<DeviceChoice>,
     /// Print lines even if stderr is a terminal
-    #[arg(long)]
+    #[arg(long, group = "view")]
     pub plain: bool,
+    /// Print every event of the training as a JSON object a line, and the evaluation as the last; no dashboard
+    #[arg(long, group = "view", conflicts_with = "ablate")]
+    pub json: bool,
+    /// Print errors and the result alone
+    #[arg(long, short, conflicts_with = "plain")]
+    pub quiet: bool,
+    /// Write the training for TensorBoard too, in a folder of the run's name below this one
+    #[arg(long, value_name = "FOLDER")]
+    pub tensorboard: Option<PathBuf>,
     /// Continue an unfinished run from its last checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
@@ -105,6 +116,15 @@ pub struct SweepArguments {
 pub enum Ablation {
     /// Trains on the natural rows
     Oversampling,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    /// Run to watch, by name or path
+    pub run: String,
+    /// Print lines even if there is a terminal
+    #[arg(long)]
+    pub plain: bool,
 }
 
 #[derive(Debug, Args)]

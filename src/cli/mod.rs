@@ -13,9 +13,12 @@ mod output;
 mod progress;
 mod recommend;
 mod report;
+mod signals;
 mod similar;
 mod sweep;
 mod train;
+mod view;
+mod watch;
 
 use crate::pipeline::PipelineError;
 use args::{Arguments, BenchCommand, Command};
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output),
         Command::Sweep(arguments) => sweep::run(&arguments, &mut output),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output),
         Command::Compare(arguments) => compare::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),

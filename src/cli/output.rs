@@ -19,12 +19,19 @@ use std::io::Write;
 
 /// stdout and stderr. A closed pipe is no error: whoever reads has enough, and the command ends with 0.
 #[derive(Debug, Default)]
-pub struct Output;
+pub struct Output {
+    quiet: bool,
+}
 
 impl Output {
     /// The printer of this process.
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// No more talk but errors.
+    pub fn hush(&mut self) {
+        self.quiet = true;
     }
 
     /// A line of data.
@@ -41,13 +48,19 @@ impl Output {
 
     /// A line of talk.
     pub fn talk(&mut self, line: &str) {
+        if !self.quiet {
+            self.say(line);
+        }
+    }
+
+    fn say(&mut self, line: &str) {
         // Nobody is left to hear that nobody listens.
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
     /// An error and what can be done about it.
     pub fn error(&mut self, message: &str, hint: &str) {
-        self.talk(&format!("error: {message}\n\nhint: {hint}"));
+        self.say(&format!("error: {message}\n\nhint: {hint}"));
     }
 
     /// One JSON object on one line.

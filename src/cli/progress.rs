@@ -17,6 +17,7 @@ const USERS_WORTH_SHOWING: u64 = 1_000;
 /// Shows one stage at a time; nothing without a terminal.
 #[derive(Debug, Default)]
 pub struct Bar {
+    hidden: bool,
     bar: Mutex<Option<ProgressBar>>,
 }
 
@@ -24,6 +25,14 @@ impl Bar {
     /// A bar.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A bar that never shows where `hidden`.
+    pub fn unless(hidden: bool) -> Self {
+        Self {
+            hidden,
+            bar: Mutex::default(),
+        }
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
@@ -39,7 +48,8 @@ impl Progress for Bar {
             Unit::Rows => ROWS_WORTH_SHOWING,
             Unit::Users => USERS_WORTH_SHOWING,
         };
-        if total.is_some_and(|total| total < worth_showing) || !std::io::stderr().is_terminal() {
+        let is_short = total.is_some_and(|total| total < worth_showing);
+        if self.hidden || is_short || !std::io::stderr().is_terminal() {
             return;
         }
         let template = match (unit, total) {

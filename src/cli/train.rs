@@ -3,28 +3,38 @@
 use super::args::{Ablation, TrainArguments};
 use super::output::Output;
 use super::progress::Bar;
+use super::signals::stop_on_signals;
+use super::view::{BY_KEY, watched_bus};
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
-use crate::artifact::tensor_file::write_whole;
+use crate::artifact::tensor_file::{FileError, write_whole};
 use crate::compare::compare;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
-use crate::dashboard::plain::Plain;
-use crate::dashboard::terminal::{self, StopKey, Terminal};
+use crate::evaluate::Evaluation;
 use crate::format::duration;
 use crate::inspect::inspect;
 use crate::pipeline::{self, PipelineError, Prepared};
 use crate::report::report;
-use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent};
+use crate::train::event::FinishReason;
+use crate::train::wishes::Wishes;
 use burn::train::Interrupter;
+use serde::Serialize;
 use std::fs::File;
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
+    if arguments.quiet {
+        output.hush();
+    }
+    if let Some(folder) = &arguments.tensorboard {
+        // Before any work that would be lost.
+        std::fs::create_dir_all(folder).map_err(FileError::write(folder))?;
+    }
     let mut session = Session {
         interrupter: Interrupter::new(),
         hears_signals: false,
-        plain: arguments.plain,
+        arguments,
     };
     match (&arguments.resume, arguments.ablate) {
         (Some(name), _) => {
@@ -40,7 +50,7 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
 }
 
 /// Trains with and without oversampling on one split, and shows what it bought and what it cost.
-fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session, output: &mut Output) -> CommandResult {
+fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session<'_>, output: &mut Output) -> CommandResult {
     let config = load(arguments)?;
     let mut without = config.clone();
     without.name = format!("{}-natural", config.name);
@@ -72,17 +82,17 @@ fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session, output
     }
     output.data("");
     output.data("what oversampling changes: A without it, B with it");
-    let comparison = compare(&[natural.run, with.run], &Bar::new())?;
+    let comparison = compare(&[natural.run, with.run], &Bar::unless(arguments.quiet))?;
     output.comparison(&comparison);
     Ok(End::Done)
 }
 
 /// What all trainings of one command share.
-struct Session {
+struct Session<'a> {
     interrupter: Interrupter,
     /// A handler can be set once a process.
     hears_signals: bool,
-    plain: bool,
+    arguments: &'a TrainArguments,
 }
 
 /// How a training ended, and where.
@@ -91,7 +101,7 @@ struct Ended {
     end: End,
 }
 
-impl Session {
+impl Session<'_> {
     /// Trains, judges and completes a run.
     fn train(&mut self, start: Start, output: &mut Output) -> Result<Ended, PipelineError> {
         let Start {
@@ -112,12 +122,9 @@ impl Session {
         if !std::mem::replace(&mut self.hears_signals, true) {
             stop_on_signals(interrupter);
         }
-        let bus = EventBus::default();
-        bus.subscribe(Box::new(MetricsLog {
-            file: run.open_metrics()?,
-        }));
-        bus.subscribe(view(self.plain, interrupter));
-        let result = pipeline::train(&run, &config, prepared, &bus, interrupter);
+        let wishes = Wishes::default();
+        let bus = watched_bus(&run, self.arguments, interrupter, &wishes)?;
+        let result = pipeline::train(&run, &config, prepared, &bus, interrupter, &wishes);
         // The terminal is given back before anything else is said.
         bus.close();
         let trained = result?;
@@ -134,10 +141,18 @@ impl Session {
             return Ok(Ended { run, end });
         }
         let judging = Instant::now();
-        let evaluation = pipeline::complete(&run, &config, &trained, &Bar::new())?;
+        let evaluation = pipeline::complete(&run, &config, &trained, &Bar::unless(self.arguments.quiet))?;
         write_whole(&run.file(REPORT), report(&run, &config)?.as_bytes())?;
         let judged = judging.elapsed().as_secs_f64();
         drop(lock);
+        if self.arguments.json {
+            output.json(&Evaluated {
+                event: "evaluated",
+                run: run.path(),
+                evaluation: &evaluation,
+            });
+            return Ok(Ended { run, end: End::Done });
+        }
         output.data("");
         output.evaluation(&evaluation);
         output.data("");
@@ -162,6 +177,14 @@ impl Session {
         output.data(&format!("next: {dotcart} recommend --user {user}{elsewhere}"));
         Ok(Ended { run, end: End::Done })
     }
+}
+
+/// The last line of `train --json`: what `evaluate --json` prints, in the form of an event.
+#[derive(Serialize)]
+struct Evaluated<'a> {
+    event: &'static str,
+    run: &'a Path,
+    evaluation: &'a Evaluation,
 }
 
 /// A run that is ready to train.
@@ -194,7 +217,7 @@ fn assignments(arguments: &TrainArguments) -> Result<Vec<Assignment>, PipelineEr
 /// Everything up to the first step.
 fn begin(config: &Config, arguments: &TrainArguments) -> Result<Start, PipelineError> {
     let path_is_explicit = assignments(arguments)?.iter().any(Assignment::names_path);
-    let (run, prepared) = pipeline::begin(config, path_is_explicit, &Bar::new())?;
+    let (run, prepared) = pipeline::begin(config, path_is_explicit, &Bar::unless(arguments.quiet))?;
     let lock = run.lock()?;
     Ok(Start {
         run,
@@ -218,87 +241,6 @@ fn resume(name: &str, arguments: &TrainArguments) -> Result<Start, PipelineError
         prepared,
         lock,
     })
-}
-
-const BY_KEY: &str = "key";
-const BY_SIGNAL: &str = "signal";
-
-/// Signals that come within this time are one wish.
-const ONE_WISH: Duration = Duration::from_millis(500);
-
-/// The first signal stops in order, a later one at once.
-pub(super) fn stop_on_signals(interrupter: &Interrupter) {
-    let interrupter = interrupter.clone();
-    let mut first = None;
-    let handler = move || {
-        // A window that closes hangs up twice, once for the terminal and once for the shell: that is one wish to stop.
-        if first.get_or_insert_with(Instant::now).elapsed() > ONE_WISH {
-            terminal::restore();
-            std::process::exit(End::Interrupted as i32);
-        }
-        interrupter.stop(Some(BY_SIGNAL));
-    };
-    let hangup_is_ignored = hangup_is_ignored();
-    // Without a handler a signal ends the process at once; the last checkpoint stands either way.
-    let _ = ctrlc::set_handler(handler);
-    if hangup_is_ignored {
-        ignore_hangup();
-    }
-}
-
-/// Whether the process was started by `nohup`, which a handler would undo.
-#[cfg(unix)]
-fn hangup_is_ignored() -> bool {
-    // SAFETY: a query into a zeroed action, which is a valid one; nothing is changed.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
-    }
-}
-
-#[cfg(unix)]
-fn ignore_hangup() {
-    // SAFETY: no handler is installed, so none can be unsound.
-    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
-}
-
-#[cfg(not(unix))]
-fn hangup_is_ignored() -> bool {
-    false
-}
-
-#[cfg(not(unix))]
-fn ignore_hangup() {}
-
-/// The dashboard if stderr is a terminal, else lines.
-fn view(plain: bool, interrupter: &Interrupter) -> Box<dyn Observer> {
-    let interrupter = interrupter.clone();
-    let on_stop = Box::new(move |key| {
-        let by = match key {
-            StopKey::Quit => BY_KEY,
-            StopKey::CtrlC => BY_SIGNAL,
-        };
-        interrupter.stop(Some(by));
-    });
-    let dashboard = (!plain && std::io::stderr().is_terminal()).then(|| Terminal::start(on_stop));
-    match dashboard {
-        Some(Ok(dashboard)) => Box::new(dashboard),
-        _ => Box::new(Plain::new(Box::new(std::io::stderr()), Duration::from_secs(1))),
-    }
-}
-
-/// Appends every event to `metrics.jsonl`, one object a line.
-struct MetricsLog {
-    file: File,
-}
-
-impl Observer for MetricsLog {
-    fn observe(&mut self, event: &TrainEvent) {
-        let mut line = serde_json::to_vec(event).expect("an event is JSON");
-        line.push(b'\n');
-        // A full disk fails the next checkpoint, with a message.
-        let _ = self.file.write_all(&line);
-    }
 }
 
 /// How this process was called, so that a proposed line works when pasted.

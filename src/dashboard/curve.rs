@@ -27,10 +27,16 @@ impl Default for Curve {
 }
 
 impl Curve {
-    /// Adds a value at `x`, to the right of all others; what is not finite cannot be drawn and is left out.
+    /// Adds a value at `x`; what is not finite cannot be drawn and is left out.
+    ///
+    /// Points there and to the right of it are dropped: a training that was resumed goes back to its checkpoint.
     pub fn push(&mut self, x: f64, y: f64) {
         if !(x.is_finite() && y.is_finite()) {
             return;
+        }
+        while self.points.last().is_some_and(|last| last.0 >= x) {
+            self.points.pop();
+            self.filled = self.stride;
         }
         match self.points.last_mut() {
             Some(last) if self.filled < self.stride => {
@@ -53,11 +59,16 @@ impl Curve {
         &self.points
     }
 
-    /// Smallest and largest y among the points.
-    pub fn bounds(&self) -> Option<(f64, f64)> {
-        let mut heights = self.points.iter().map(|point| point.1);
-        let first = heights.next()?;
-        Some(heights.fold((first, first), |(low, high), y| (low.min(y), high.max(y))))
+    /// At most `wanted` values from left to right, each the mean of neighbours.
+    pub fn means(&self, wanted: usize) -> Vec<f64> {
+        let parts = wanted.min(self.points.len());
+        let bound = |part: usize| part * self.points.len() / parts;
+        (0..parts)
+            .map(|part| {
+                let points = &self.points[bound(part)..bound(part + 1)];
+                points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64
+            })
+            .collect()
     }
 
     /// Halves a full curve whose points are all full.
@@ -85,7 +96,6 @@ mod tests {
         let curve = curve(CAPACITY, |value| value as f64);
         assert_eq!(curve.points().len(), CAPACITY);
         assert_eq!(curve.points()[17], (17.0, 17.0));
-        assert_eq!(curve.bounds(), Some((0.0, (CAPACITY - 1) as f64)));
     }
 
     #[test]
@@ -115,11 +125,28 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_hold_every_point_within_those_of_the_values() {
-        let curve = curve(5 * CAPACITY, |value| (value as f64 * 0.01).sin());
-        let (low, high) = curve.bounds().expect("the curve has points");
-        assert!(curve.points().iter().all(|point| (low..=high).contains(&point.1)));
-        assert!((-1.0..-0.99).contains(&low) && (0.99..=1.0).contains(&high));
+    fn means_cover_the_whole_curve() {
+        let curve = curve(10, |value| value as f64);
+        assert_eq!(curve.means(4), [0.5, 3.0, 5.5, 8.0]);
+        assert_eq!(curve.means(100).len(), 10);
+        assert!(Curve::default().means(4).is_empty() && curve.means(0).is_empty());
+    }
+
+    #[test]
+    fn a_curve_goes_back_with_its_training() {
+        for values in [100, 3 * CAPACITY] {
+            let mut curve = curve(values, |value| value as f64);
+            let back = values as f64 / 2.0;
+            curve.push(back, 7.0);
+            let points = curve.points();
+            assert_eq!(points[points.len() - 1], (back, 7.0));
+            assert!(points.is_sorted_by(|a, b| a.0 <= b.0));
+            assert!(
+                points.len() >= values.min(CAPACITY) / 4,
+                "the rest stays: {}",
+                points.len()
+            );
+        }
     }
 
     #[test]
@@ -127,7 +154,7 @@ mod tests {
         let mut curve = Curve::default();
         curve.push(1.0, f64::NAN);
         curve.push(2.0, f64::INFINITY);
-        assert_eq!(curve.bounds(), None);
+        assert!(curve.points().is_empty());
         curve.push(3.0, 0.5);
         assert_eq!(curve.points(), [(3.0, 0.5)]);
     }

@@ -13,25 +13,35 @@ pub struct Pace {
     /// Samples and seconds of past intervals, faded with age.
     samples: f64,
     seconds: f64,
+    /// Samples and seconds since the last reading.
+    unread: (f64, f64),
 }
 
 impl Pace {
     /// Seconds after which an interval counts for a third.
     const MEMORY: f64 = 10.0;
+    /// Seconds of a reading: in less, the reports' own unrest would be seen.
+    const READING: f64 = 0.2;
 
-    /// Closes an interval of training, and begins the next.
-    pub fn progress(&mut self, done: usize, seconds: f64) {
+    /// Closes an interval of training, and begins the next. Now and then returns a reading: seconds a sample since the last.
+    pub fn progress(&mut self, done: usize, seconds: f64) -> Option<f64> {
         self.origin.get_or_insert((done, seconds));
         if let Some((done_before, began)) = self.mark {
-            let time = seconds - began;
+            let (samples, time) = (done.saturating_sub(done_before) as f64, seconds - began);
             if time <= 0.0 {
-                return;
+                return None;
             }
             let kept = (-time / Self::MEMORY).exp();
-            self.samples = kept * self.samples + done.saturating_sub(done_before) as f64;
+            self.samples = kept * self.samples + samples;
             self.seconds = kept * self.seconds + time;
+            self.unread = (self.unread.0 + samples, self.unread.1 + time);
         }
         self.mark = Some((done, seconds));
+        let (samples, time) = self.unread;
+        (time >= Self::READING && samples > 0.0).then(|| {
+            self.unread = (0.0, 0.0);
+            time / samples
+        })
     }
 
     /// Drops the running interval: it holds other work than training.

@@ -1,12 +1,39 @@
 //! Pieces that the picture is made of; they know nothing of a training.
 
+use super::palette::Palette;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use ratatui::widgets::Block;
+
+/// A panel with its title.
+pub fn panel<'a>(title: &'a str, palette: &Palette) -> Block<'a> {
+    let title = Span::styled(title, palette.title);
+    framed(Line::from(vec![Span::raw(" "), title, Span::raw(" ")]), palette)
+}
+
+/// A frame with a title of several parts.
+pub fn framed<'a>(title: Line<'a>, palette: &Palette) -> Block<'a> {
+    // A title is written over the border, and would be as faint.
+    let title_style = Style::new().not_dim();
+    Block::bordered()
+        .border_style(palette.faint)
+        .title_style(title_style)
+        .title(title)
+}
 
 /// A bar of blocks, fine to an eighth of a column.
 pub fn bar(share: f64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (share.clamp(0.0, 1.0) * 8.0 * width as f64).round() as usize;
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
+}
+
+/// Values as columns, a value each, from nothing to the highest.
+pub fn sparkline(values: &[f64]) -> String {
+    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let highest = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    let level = |value: &f64| (value / highest * 8.0).ceil().clamp(1.0, 8.0) as usize - 1;
+    values.iter().map(|value| LEVELS[level(value)]).collect()
 }
 
 /// Two lines at the two ends of one; the right one gives way.
@@ -99,6 +126,13 @@ mod tests {
             [0.0, 0.5, 0.8125, 1.0, 2.0].map(|share| bar(share, 2)),
             ["", "█", "█▋", "██", "██"]
         );
+    }
+
+    #[test]
+    fn a_sparkline_begins_at_nothing() {
+        assert_eq!(sparkline(&[0.0, 0.5, 1.0, 7.0, 8.0]), "▁▁▁▇█");
+        assert_eq!(sparkline(&[5.0, 5.0]), "██");
+        assert_eq!(sparkline(&[]), "");
     }
 
     #[test]

@@ -51,7 +51,11 @@ impl Observer for Plain {
     fn observe(&mut self, event: &TrainEvent) {
         self.state.apply(event);
         match event {
-            TrainEvent::Started(_) => header(&self.state).iter().for_each(|text| self.line(text)),
+            TrainEvent::Started(_) => {
+                // The log of a resumed run begins its time again.
+                self.written = None;
+                header(&self.state).iter().for_each(|text| self.line(text));
+            }
             TrainEvent::Progress { seconds, .. } => {
                 if self.is_due(*seconds) {
                     self.line(&progress(&self.state));
@@ -79,7 +83,7 @@ impl Observer for Plain {
             }
             TrainEvent::CheckpointSaved { step, .. } => {
                 // Each epoch ends with a checkpoint: only the others are news.
-                if !self.state.is_between_epochs() {
+                if !self.state.is_between_epochs() || self.state.paused {
                     self.line(&format!("checkpoint at step {step}"));
                 }
             }
@@ -92,7 +96,9 @@ impl Observer for Plain {
                 let outcome = self.state.outcome.clone().unwrap_or_default();
                 self.line(&outcome);
             }
-            TrainEvent::Validated { .. } | TrainEvent::EpochStarted { .. } => {}
+            TrainEvent::Paused { step, .. } => self.line(&format!("paused at step {step}")),
+            TrainEvent::Resumed { .. } => self.line("goes on"),
+            TrainEvent::Validated { .. } | TrainEvent::EpochStarted { .. } | TrainEvent::Measured { .. } => {}
         }
     }
 }

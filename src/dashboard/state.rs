@@ -2,6 +2,7 @@
 
 use super::curve::Curve;
 use super::pace::Pace;
+use super::step_stages::StepStages;
 use crate::format::duration;
 use crate::train::event::{FinishReason, TrainEvent, TrainStart, ValidMetrics};
 use std::collections::VecDeque;
@@ -19,10 +20,7 @@ pub struct State {
     pub samples: usize,
     /// The training loss as last reported.
     pub loss: Option<f64>,
-    /// Training loss over epochs.
-    pub train: Curve,
-    /// Validation loss over epochs.
-    pub valid: Curve,
+    pub curves: Curves,
     /// The last validation, be it at an epoch's end or within one.
     pub latest: Option<Validation>,
     /// One validation an epoch: that at its end.
@@ -33,13 +31,42 @@ pub struct State {
     pub notes: VecDeque<Note>,
     /// The clock: time since the start, also between events.
     pub elapsed: f64,
-    /// The user asked for the end, which has not come yet.
-    pub stopping: bool,
+    pub learning_rate: Option<f64>,
+    /// What the process has in memory.
+    pub memory_bytes: Option<u64>,
+    /// Where the steps spend their time.
+    pub stages: StepStages,
+    /// The training stands still, and so does its clock.
+    pub paused: bool,
     /// How it ended.
     pub outcome: Option<String>,
     /// When the last event happened.
     seconds: f64,
     pace: Pace,
+}
+
+/// What is drawn over epochs.
+#[derive(Clone, Debug, Default)]
+pub struct Curves {
+    pub train_loss: Curve,
+    pub valid_loss: Curve,
+    pub precision: Curve,
+    pub base_rate: Curve,
+    pub recall: Curve,
+    pub auc: Curve,
+    /// Seconds a sample: unlike speeds, these may be averaged over samples.
+    pub sample_seconds: Curve,
+    pub learning_rate: Curve,
+}
+
+impl Curves {
+    fn push(&mut self, at: f64, metrics: &ValidMetrics) {
+        self.valid_loss.push(at, metrics.loss);
+        self.precision.push(at, metrics.precision);
+        self.base_rate.push(at, metrics.base_rate);
+        self.recall.push(at, metrics.recall);
+        self.auc.push(at, metrics.auc);
+    }
 }
 
 /// A scored validation split.
@@ -48,6 +75,8 @@ pub struct Validation {
     /// How many epochs were trained: 3, or 2.4 within the third.
     pub at: f64,
     pub metrics: ValidMetrics,
+    /// Better than all before it, as the training judges.
+    pub is_best: bool,
 }
 
 /// Something worth a line.
@@ -62,12 +91,19 @@ impl State {
     pub fn apply(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Started(start) => {
-                *self = Self {
-                    start: (**start).clone(),
-                    stopping: self.stopping,
-                    ..Self::default()
-                };
-                if start.first_epoch > 1 {
+                let before = std::mem::take(self);
+                self.start = (**start).clone();
+                // The log of a resumed run holds what came before; a process that resumes one knows nothing of it.
+                let goes_on = before.start.run == start.run && before.epoch > 0;
+                if goes_on {
+                    self.curves = before.curves;
+                    self.notes = before.notes;
+                    self.history = before.history;
+                    self.history.retain(|end| end.at < start.first_epoch as f64);
+                    self.best = self.history.iter().rfind(|end| end.is_best).copied();
+                    self.latest = self.history.last().copied();
+                }
+                if goes_on || start.first_epoch > 1 {
                     self.note(format!("resumed at epoch {}", start.first_epoch));
                 }
             }
@@ -81,12 +117,14 @@ impl State {
             } => {
                 self.stand_at(*epoch, *samples);
                 self.advance(*seconds);
-                self.pace.progress(self.done(), *seconds);
+                if let Some(reading) = self.pace.progress(self.done(), *seconds) {
+                    self.curves.sample_seconds.push(self.position(), reading);
+                }
                 if !loss.is_finite() && self.loss.is_none_or(f64::is_finite) {
                     self.note(format!("the training loss is {loss}"));
                 }
                 self.loss = Some(*loss);
-                self.train.push(self.position(), *loss);
+                self.curves.train_loss.push(self.position(), *loss);
             }
             TrainEvent::Validated {
                 epoch,
@@ -102,13 +140,27 @@ impl State {
                 let validation = Validation {
                     at: self.position(),
                     metrics: *metrics,
+                    is_best: false,
                 };
                 self.pace.interrupt();
-                self.valid.push(validation.at, metrics.loss);
+                self.curves.push(validation.at, metrics);
                 self.latest = Some(validation);
                 if *epoch_end {
                     self.history.push(validation);
                 }
+            }
+            TrainEvent::Measured {
+                learning_rate,
+                memory_bytes,
+                stages,
+                seconds,
+                ..
+            } => {
+                self.advance(*seconds);
+                self.curves.learning_rate.push(self.position(), *learning_rate);
+                self.learning_rate = Some(*learning_rate);
+                self.memory_bytes = *memory_bytes;
+                self.stages.report(stages);
             }
             TrainEvent::EpochEnded {
                 epoch,
@@ -118,8 +170,13 @@ impl State {
                 self.stand_at(*epoch, self.start.samples_per_epoch);
                 self.advance(*seconds);
                 self.pace.pause(self.done(), *seconds);
-                if *is_best {
-                    self.best = self.end_of(*epoch).copied();
+                if let Some(end) = self
+                    .history
+                    .last_mut()
+                    .filter(|end| *is_best && end.at == *epoch as f64)
+                {
+                    end.is_best = true;
+                    self.best = Some(*end);
                 }
                 let best = if *is_best { ", best" } else { "" };
                 self.note(match self.end_of(*epoch) {
@@ -129,8 +186,8 @@ impl State {
             }
             TrainEvent::CheckpointSaved { step, seconds } => {
                 self.advance(*seconds);
-                // Each epoch ends with a checkpoint: only the others are news.
-                if self.is_between_epochs() {
+                // Each epoch ends with a checkpoint: only the others are news, and those that somebody in a pause has asked for.
+                if self.is_between_epochs() && !self.paused {
                     self.pace.pause(self.done(), *seconds);
                 } else {
                     self.note(format!("checkpoint at step {step}"));
@@ -140,13 +197,22 @@ impl State {
                 self.advance(*seconds);
                 self.note(format!("no better for a while: learning rate times {factor}"));
             }
+            TrainEvent::Paused { step, seconds, .. } => {
+                self.advance(*seconds);
+                self.paused = true;
+                self.note(format!("paused at step {step}"));
+            }
+            TrainEvent::Resumed { seconds } => {
+                self.advance(*seconds);
+                self.paused = false;
+                self.note("goes on".into());
+            }
             TrainEvent::Finished {
                 reason,
                 best_epoch,
                 seconds,
             } => {
                 self.advance(*seconds);
-                self.stopping = false;
                 self.outcome = Some(self.say_outcome(*reason, *best_epoch));
             }
         }
@@ -154,7 +220,7 @@ impl State {
 
     /// Moves the clock: the last event is `since` seconds ago.
     pub fn tick(&mut self, since: f64) {
-        if self.outcome.is_none() {
+        if self.outcome.is_none() && !self.paused {
             self.elapsed = self.elapsed.max(self.seconds + since);
         }
     }
@@ -184,6 +250,24 @@ impl State {
     /// True before an epoch's first step and after its last.
     pub fn is_between_epochs(&self) -> bool {
         self.samples == 0 || self.samples >= self.start.samples_per_epoch
+    }
+
+    /// The epochs that are drawn: from where the curves begin to the end of the running epoch, so that the picture stands
+    /// still within an epoch.
+    pub fn extent(&self) -> (f64, f64) {
+        let begun = self
+            .curves
+            .train_loss
+            .points()
+            .first()
+            .map_or(0.0, |first| first.0.floor());
+        let from = begun.min(self.start.first_epoch.saturating_sub(1) as f64);
+        (from, self.position().ceil().max(from + 1.0))
+    }
+
+    /// Seconds of a step of late.
+    pub fn step_seconds(&self) -> Option<f64> {
+        self.rate().map(|rate| self.start.batch_size as f64 / rate)
     }
 
     /// Training speed of late, in samples a second.
@@ -374,7 +458,7 @@ mod tests {
         assert_near(state.rate(), 200.0);
         assert_near(state.remaining(), 7.0);
         assert_eq!((state.step(), state.epoch_ratio(), state.run_ratio()), (6, 0.6, 0.65));
-        assert_eq!(state.train.points()[0].0, 2.4);
+        assert_eq!(state.curves.train_loss.points()[0].0, 2.4);
         assert_eq!(state.notes[0].text, "resumed at epoch 3");
     }
 
@@ -384,7 +468,7 @@ mod tests {
         progress(&mut state, 1, 400, 1.0);
         validated(&mut state, 1, false, 0.1, 2.0);
         assert_eq!(state.latest.map(|validation| validation.at), Some(0.4));
-        assert_eq!(state.valid.points(), [(0.4, 0.1)]);
+        assert_eq!(state.curves.valid_loss.points(), [(0.4, 0.1)]);
         state.apply(&TrainEvent::EpochEnded {
             epoch: 1,
             is_best: true,
@@ -407,7 +491,7 @@ mod tests {
         }
         assert_eq!(state.best.map(|best| (best.at, best.metrics.loss)), Some((2.0, 0.4)));
         assert_eq!(state.history.len(), 3);
-        assert_eq!(state.latest, state.history.last().copied());
+        assert_eq!(state.latest.map(|last| last.at), Some(3.0));
     }
 
     #[test]
@@ -415,18 +499,78 @@ mod tests {
         let mut state = started(1);
         progress(&mut state, 1, 400, 1.0);
         progress(&mut state, 1, 500, 2.0);
-        state.stopping = true;
         state.apply(&TrainEvent::Finished {
             reason: FinishReason::Stopped,
             best_epoch: 0,
             seconds: 3.0,
         });
         state.tick(50.0);
-        assert_eq!((state.elapsed, state.remaining(), state.stopping), (3.0, None, false));
+        assert_eq!((state.elapsed, state.remaining()), (3.0, None));
         assert_eq!(
             state.outcome.as_deref(),
             Some("stopped after 0:03: `train --resume toy-1` continues")
         );
+    }
+
+    #[test]
+    fn a_pause_stops_the_clock_and_counts_in_no_rate() {
+        let mut state = started(1);
+        progress(&mut state, 1, 100, 1.0);
+        progress(&mut state, 1, 200, 2.0);
+        state.apply(&TrainEvent::Paused {
+            epoch: 1,
+            step: 2,
+            seconds: 2.0,
+        });
+        state.apply(&TrainEvent::CheckpointSaved { step: 2, seconds: 2.0 });
+        assert_eq!(
+            state.notes.back().map(|note| note.text.as_str()),
+            Some("checkpoint at step 2")
+        );
+        state.tick(500.0);
+        assert_eq!((state.paused, state.elapsed), (true, 2.0));
+        assert_near(state.remaining(), 38.0);
+        // The training's own clock stood as well.
+        state.apply(&TrainEvent::Resumed { seconds: 2.0 });
+        progress(&mut state, 1, 300, 3.0);
+        assert_near(state.rate(), 100.0);
+        assert_near(state.remaining(), 37.0);
+        assert!(!state.paused);
+    }
+
+    #[test]
+    fn the_log_of_a_resumed_run_is_one_picture() {
+        let mut state = started(1);
+        for epoch in 1..=2 {
+            state.apply(&TrainEvent::EpochStarted { epoch });
+            progress(&mut state, epoch, 500, epoch as f64 - 0.5);
+            progress(&mut state, epoch, 1_000, epoch as f64);
+            validated(&mut state, epoch, true, 0.5 - 0.1 * epoch as f64, epoch as f64);
+            state.apply(&TrainEvent::EpochEnded {
+                epoch,
+                is_best: true,
+                seconds: epoch as f64,
+            });
+        }
+        // Killed after the second epoch, before its checkpoint.
+        let start = TrainStart {
+            first_epoch: 2,
+            ..state.start.clone()
+        };
+        state.apply(&TrainEvent::Started(Box::new(start)));
+        state.apply(&TrainEvent::EpochStarted { epoch: 2 });
+        progress(&mut state, 2, 500, 0.5);
+        let places = |curve: &Curve| curve.points().iter().map(|point| point.0).collect::<Vec<_>>();
+        assert_eq!(places(&state.curves.train_loss), [0.5, 1.0, 1.5]);
+        assert_eq!((state.history.len(), state.best.map(|best| best.at)), (1, Some(1.0)));
+        assert_eq!(state.extent(), (0.0, 2.0));
+        assert_eq!(
+            (state.rate(), state.elapsed),
+            (None, 0.5),
+            "speed and time are this process's"
+        );
+        validated(&mut state, 2, true, 0.2, 1.0);
+        assert_eq!(places(&state.curves.valid_loss), [1.0, 2.0]);
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! and goes on. Raw mode swallows Ctrl-C, so the thread takes it as a key. The terminal is given back when the
 //! dashboard is dropped, before a panic speaks, and by [`restore`].
 
+use super::keys::{Controls, Role, StopKey, Wish};
+use super::palette::Palette;
 use super::state::State;
-use super::view::{Palette, draw};
+use super::view::draw;
 use crate::train::event::{Observer, TrainEvent};
 use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
+use ratatui::crossterm::event::{self, Event};
 use ratatui::crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
     enable_raw_mode,
@@ -28,13 +30,6 @@ const CLOCK: Duration = Duration::from_secs(1);
 /// True while the terminal is ours. Whoever writes to it holds the lock, so nothing is drawn after it was given back.
 static OURS: Mutex<bool> = Mutex::new(false);
 
-/// The key that asked for the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopKey {
-    Quit,
-    CtrlC,
-}
-
 /// Draws a training on the terminal until it is dropped.
 pub struct Terminal {
     shared: Arc<Shared>,
@@ -42,21 +37,21 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal over; `on_stop` is called once, when the user asks for the end with `q` or Ctrl-C.
+    /// Takes the terminal over; `on_wish` is called with all that the user asks for, but with the wish to stop only once.
     ///
     /// # Errors
     ///
     /// If there is no terminal that can be put in raw mode, or its thread cannot be started.
-    pub fn start(on_stop: Box<dyn Fn(StopKey) + Send + Sync>) -> io::Result<Self> {
+    pub fn start(role: Role, on_wish: Box<dyn Fn(Wish) + Send + Sync>) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(restore_before_panics);
         take_over()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(role));
         let started = ratatui::Terminal::new(CrosstermBackend::new(Screen::default())).and_then(|screen| {
             let shared = shared.clone();
             thread::Builder::new()
                 .name("dashboard".into())
-                .spawn(move || run(screen, &shared, &*on_stop))
+                .spawn(move || run(screen, &shared, &*on_wish))
         });
         match started {
             Ok(thread) => Ok(Self {
@@ -118,13 +113,24 @@ fn ours() -> MutexGuard<'static, bool> {
 }
 
 /// What the training and the drawing thread share.
-#[derive(Default)]
 struct Shared {
     watched: Mutex<Watched>,
     closing: AtomicBool,
 }
 
 impl Shared {
+    fn new(role: Role) -> Self {
+        Self {
+            watched: Mutex::new(Watched {
+                state: State::default(),
+                controls: Controls::new(role),
+                at: Instant::now(),
+                changed: true,
+            }),
+            closing: AtomicBool::new(false),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Watched> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,19 +138,10 @@ impl Shared {
 
 struct Watched {
     state: State,
+    controls: Controls,
     /// When the last event came, by our own clock.
     at: Instant,
     changed: bool,
-}
-
-impl Default for Watched {
-    fn default() -> Self {
-        Self {
-            state: State::default(),
-            at: Instant::now(),
-            changed: true,
-        }
-    }
 }
 
 impl Watched {
@@ -158,39 +155,48 @@ impl Watched {
     }
 
     /// The state to draw now, if it differs from the last one drawn. A copy: training never waits for the terminal.
-    fn next_picture(&mut self, drawn: Instant) -> Option<State> {
+    fn next_picture(&mut self, drawn: Instant) -> Option<(State, Controls)> {
         if !self.changed && drawn.elapsed() < CLOCK {
             return None;
         }
         self.changed = false;
-        self.state.tick(self.at.elapsed().as_secs_f64());
-        Some(self.state.clone())
+        // A replay that is held stands still as a whole.
+        if self.controls.role == Role::Training || !self.controls.pausing {
+            self.state.tick(self.at.elapsed().as_secs_f64());
+        }
+        Some((self.state.clone(), self.controls))
     }
 }
 
 /// The drawing thread.
-fn run(mut screen: ratatui::Terminal<CrosstermBackend<Screen>>, shared: &Shared, on_stop: &dyn Fn(StopKey)) {
+fn run(mut screen: ratatui::Terminal<CrosstermBackend<Screen>>, shared: &Shared, on_wish: &dyn Fn(Wish)) {
     let palette = Palette::new(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
     let mut drawn = Instant::now();
     while !shared.closing.load(Ordering::Acquire) && *ours() && !is_hung_up() {
-        if let Some(state) = shared.lock().next_picture(drawn) {
+        let picture = shared.lock().next_picture(drawn);
+        if let Some((state, controls)) = picture {
             drawn = Instant::now();
             // A terminal that is gone must not stop a training.
-            let _ = screen.draw(|frame| draw(frame, &state, &palette));
+            let _ = screen.draw(|frame| draw(frame, &state, &controls, &palette));
         }
         for event in events_of_a_frame() {
             let mut watched = shared.lock();
             watched.changed = true;
-            let Some(key) = key_for_the_end(&event).filter(|_| watched.state.outcome.is_none()) else {
+            let Some(key) = event.as_key_press_event() else {
                 continue;
             };
-            let again = std::mem::replace(&mut watched.state.stopping, true);
+            let Watched { state, controls, .. } = &mut *watched;
+            let was_stopping = controls.stopping;
+            let wish = controls.press(key, state);
             drop(watched);
-            if !again {
-                on_stop(key);
-            } else if key == StopKey::CtrlC {
-                // The user is tired of waiting: without raw mode the next Ctrl-C is a signal again.
-                restore();
+            match wish {
+                Some(Wish::Stop(StopKey::CtrlC)) if was_stopping => {
+                    // The user is tired of waiting: without raw mode the next Ctrl-C is a signal again.
+                    restore();
+                }
+                Some(Wish::Stop(_)) if was_stopping => {}
+                Some(wish) => on_wish(wish),
+                None => {}
             }
         }
     }
@@ -227,16 +233,6 @@ fn is_hung_up() -> bool {
 #[cfg(not(unix))]
 fn is_hung_up() -> bool {
     false
-}
-
-/// `q` or Ctrl-C.
-fn key_for_the_end(event: &Event) -> Option<StopKey> {
-    let key = event.as_key_press_event()?;
-    match (key.code, key.modifiers.contains(KeyModifiers::CONTROL)) {
-        (KeyCode::Char('q'), false) => Some(StopKey::Quit),
-        (KeyCode::Char('c'), true) => Some(StopKey::CtrlC),
-        _ => None,
-    }
 }
 
 /// Collects a picture and writes it at once: a half-drawn one never shows.

@@ -1,11 +1,12 @@
 //! The dashboard's picture of a [`State`].
 //!
 //! ```text
-//! title                                device
+//! title                         device, memory
 //! generated ratings, if they are
 //! epoch 3/10 ━━━━────   step 120/489 ━━──────
-//! speed and time
-//! ┌ loss ──────────────┐┌ validation ───────┐
+//! speed ▅▆▇, time, learning rate
+//! step time by stage (a panel of its own on a wide screen)
+//! ┌ a chart ───────────┐┌ validation ───────┐
 //! │                    ││ last and best     │
 //! │                    │└───────────────────┘
 //! └────────────────────┘┌ ratings ──────────┐
@@ -16,16 +17,19 @@
 //!
 //! On a small screen the same is said in fewer words. Everything reads the same without colour.
 
-use super::parts::{bar, decimals, flow, sides, ticks};
-use super::state::{State, Validation};
-use crate::format::{count, duration, percent};
+use super::chart::{draw_chart, learning_rate_text, loss_texts};
+use super::help::draw_help;
+use super::keys::{Controls, Role};
+use super::palette::Palette;
+use super::panels::{class_lines, history_lines, score_lines, size_text, stage_lines};
+use super::parts::{flow, panel, sides, sparkline};
+use super::state::State;
+use crate::format::{count, duration, mebibytes, percent};
 use crate::train::event::ValidMetrics;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Style};
-use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span, Text};
-use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
+use ratatui::widgets::Paragraph;
 
 /// The smallest screen on which the panels have room.
 const PANELS: (u16, u16) = (76, 20);
@@ -33,76 +37,57 @@ const PANELS: (u16, u16) = (76, 20);
 const NARROW: u16 = 34;
 const WIDE: u16 = 58;
 
-/// How the parts look.
-#[derive(Clone, Copy, Debug)]
-pub struct Palette {
-    title: Style,
-    faint: Style,
-    train: Style,
-    valid: Style,
-    good: Style,
-    warning: Style,
-}
-
-impl Palette {
-    /// With colours, or with bold, dim and reversed text alone.
-    pub fn new(colour: bool) -> Self {
-        let plain = Style::new();
-        let tint = |color| if colour { plain.fg(color) } else { plain };
-        Self {
-            title: plain.bold(),
-            faint: plain.dim(),
-            train: tint(Color::Cyan),
-            valid: tint(Color::Magenta),
-            good: tint(Color::Green).bold(),
-            warning: tint(Color::Yellow).bold().reversed(),
-        }
-    }
-}
-
 /// Draws the whole screen, whatever its size.
-pub fn draw(frame: &mut Frame, state: &State, palette: &Palette) {
+pub fn draw(frame: &mut Frame, state: &State, controls: &Controls, palette: &Palette) {
     let [screen, footer] = Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(frame.area());
     if screen.width >= PANELS.0 && frame.area().height >= PANELS.1 {
-        draw_panels(frame, screen, state, palette);
+        draw_panels(frame, screen, state, controls, palette);
     } else {
-        draw_words(frame, screen, state, palette);
+        draw_words(frame, screen, state, controls, palette);
     }
-    draw_footer(frame, footer, state, palette);
+    draw_footer(frame, footer, state, controls, palette);
+    if controls.shows_help {
+        draw_help(frame, screen, state, controls, palette);
+    }
 }
 
-fn draw_panels(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
-    let [title, warning, progress, speed, body] = Layout::vertical([
+fn draw_panels(frame: &mut Frame, area: Rect, state: &State, controls: &Controls, palette: &Palette) {
+    let is_wide = area.width >= 2 * WIDE;
+    let [title, warning, progress, speed, steps, body] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(state.start.generated.into()),
         Constraint::Length(1),
         Constraint::Length(1),
+        Constraint::Length((!is_wide && !state.stages.shares().is_empty()).into()),
         Constraint::Fill(1),
     ])
     .areas(area);
-    frame.render_widget(
-        sides(title.width, name(state, palette), Line::raw(state.start.device.clone())),
-        title,
-    );
+    let memory = state
+        .memory_bytes
+        .map_or(String::new(), |bytes| format!("   memory {}", mebibytes(bytes)));
+    let place = Line::raw(format!("{}{memory}", state.start.device));
+    frame.render_widget(sides(title.width, name(state, palette), place), title);
     frame.render_widget(Line::styled(warning_text(warning.width), palette.warning), warning);
     let [epoch, step] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(2).areas(progress);
     frame.render_widget(gauge(epoch.width, epoch_text(state), state.run_ratio(), palette), epoch);
     frame.render_widget(gauge(step.width, step_text(state), state.epoch_ratio(), palette), step);
-    frame.render_widget(Line::raw(format!(" {}", speed_texts(state).join("   "))), speed);
+    frame.render_widget(speed_line(speed.width, state, palette), speed);
+    frame.render_widget(steps_line(steps.width, state), steps);
 
-    let panel_width = if area.width >= 2 * WIDE { WIDE } else { NARROW };
+    let panel_width = if is_wide { WIDE } else { NARROW };
     let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(panel_width)]).areas(body);
     let notes_height = (left.height / 3).clamp(3, 12);
     let [chart, notes] = Layout::vertical([Constraint::Fill(1), Constraint::Length(notes_height)]).areas(left);
-    draw_chart(frame, chart, state, palette);
+    draw_chart(frame, chart, state, controls, palette);
     draw_notes(frame, notes, state, palette);
-    draw_validation(frame, right, state, palette);
+    draw_side(frame, right, state, palette);
 }
 
-/// The right side, from top to bottom: the last and the best validation, the rating classes, the epochs so far. A panel
-/// that would be cut is left out.
-fn draw_validation(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
+/// The right side, from top to bottom: the last and the best validation, the rating classes, a step's stages, the epochs so
+/// far. A panel that would be cut is left out.
+fn draw_side(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
     let height = |lines: &[Line]| lines.len() as u16 + 2;
+    let step_time = format!("{}, by stage", step_time_text(state));
     let scores = score_lines(state, palette);
     let mut room = area.height.saturating_sub(height(&scores));
     let mut panels = vec![("validation", scores)];
@@ -110,6 +95,11 @@ fn draw_validation(frame: &mut Frame, area: Rect, state: &State, palette: &Palet
     if !state.start.classes.is_empty() && height(&classes) <= room {
         room -= height(&classes);
         panels.push(("ratings in training", classes));
+    }
+    let stages = stage_lines(area.width.saturating_sub(2), state.stages.shares(), palette);
+    if area.width >= WIDE && !stages.is_empty() && height(&stages) <= room {
+        room -= height(&stages);
+        panels.push((step_time.as_str(), stages));
     }
     if area.width >= WIDE && room >= 5 {
         panels.push(("epochs, * best", history_lines(room - 2, state, palette)));
@@ -127,7 +117,7 @@ fn draw_validation(frame: &mut Frame, area: Rect, state: &State, palette: &Palet
 
 /// Words alone, the most important first; a statement that does not fit is left out as a whole, so that precision never
 /// stands without its base rate.
-fn draw_words(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
+fn draw_words(frame: &mut Frame, area: Rect, state: &State, controls: &Controls, palette: &Palette) {
     let width = area.width;
     let run_percent = percent(state.run_ratio());
     let mut statements = vec![vec![name(state, palette)]];
@@ -165,27 +155,110 @@ fn draw_words(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
     let [words, chart] = Layout::vertical([Constraint::Length(lines.len() as u16), Constraint::Fill(1)]).areas(area);
     frame.render_widget(Paragraph::new(lines), words);
     if chart.height >= 6 && chart.width >= 30 {
-        draw_chart(frame, chart, state, palette);
+        draw_chart(frame, chart, state, controls, palette);
     }
 }
 
-fn draw_footer(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
-    let keys = match &state.outcome {
-        Some(outcome) => Line::styled(format!(" {outcome}"), palette.title),
-        None if state.stopping => Line::styled(
+fn draw_footer(frame: &mut Frame, area: Rect, state: &State, controls: &Controls, palette: &Palette) {
+    let keys = match (controls.role, &state.outcome) {
+        (Role::Training, Some(outcome)) => Line::styled(format!(" {outcome}"), palette.title),
+        (_, Some(outcome)) => Line::styled(format!(" {outcome}   q leave"), palette.title),
+        (Role::Training, None) if controls.stopping => Line::styled(
             " stopping: saving a checkpoint ...  (Ctrl-C leaves the dashboard) ",
             palette.warning,
         ),
-        None => Line::from(vec![
-            Span::raw(" "),
-            Span::styled("q", palette.title),
-            Span::raw(" stop and save"),
-        ]),
+        (Role::Training, None) if state.paused && controls.pausing => {
+            Line::styled(" PAUSED: p goes on, q stops and saves ", palette.warning)
+        }
+        (Role::Training, None) if controls.pausing => Line::styled(" pausing after these steps ... ", palette.warning),
+        (Role::Training, None) => key_line(
+            &[
+                ("q", "stop and save"),
+                ("p", "pause"),
+                ("c", "checkpoint"),
+                ("m", "next chart"),
+                ("?", "help"),
+            ],
+            palette,
+        ),
+        (_, None) if controls.pausing => Line::styled(" HELD: p goes on, q leaves ", palette.warning),
+        (_, None) if state.paused => Line::styled(" PAUSED by its own dashboard;  q leave ", palette.warning),
+        (Role::Replay, None) => key_line(
+            &[
+                ("q", "leave the replay"),
+                ("p", "hold"),
+                ("e", "to its end"),
+                ("m", "next chart"),
+                ("?", "help"),
+            ],
+            palette,
+        ),
+        (Role::Following, None) => key_line(
+            &[
+                ("q", "leave, it trains on"),
+                ("p", "hold"),
+                ("m", "next chart"),
+                ("?", "help"),
+            ],
+            palette,
+        ),
     };
-    let start = &state.start;
-    let [users, items, batch] = [start.users, start.items, start.batch_size].map(count);
-    let sizes = format!("{users} users x {items} products x dim {}, batch {batch}", start.dim);
-    frame.render_widget(sides(area.width, keys, Line::styled(sizes, palette.faint)), area);
+    let sizes = Line::styled(size_text(state), palette.faint);
+    frame.render_widget(sides(area.width, keys, sizes), area);
+}
+
+fn key_line<'a>(keys: &[(&'a str, &'a str)], palette: &Palette) -> Line<'a> {
+    let spans = keys.iter().flat_map(|(key, what)| {
+        [
+            Span::raw(" "),
+            Span::styled(*key, palette.title),
+            Span::raw(format!(" {what} ")),
+        ]
+    });
+    Line::from_iter(spans)
+}
+
+/// Speed with its course so far, the time, the learning rate: what has no room gives way, from the right.
+fn speed_line<'a>(width: u16, state: &State, palette: &Palette) -> Line<'a> {
+    /// Columns of the course: fewer say nothing.
+    const COURSE: std::ops::RangeInclusive<usize> = 6..=60;
+    let [speed, elapsed, remaining] = speed_texts(state);
+    let times = format!("   {elapsed}   {remaining}");
+    let room = usize::from(width).saturating_sub(speed.len() + times.len() + 3);
+    let rate = state.learning_rate.map(learning_rate_text);
+    let rates = rate.map_or([String::new(), String::new()], |rate| {
+        [format!("   learning rate {rate}"), format!("   lr {rate}")]
+    });
+    let rate = rates.into_iter().find(|rate| rate.len() + COURSE.start() <= room);
+    let rate = rate.unwrap_or_default();
+    let columns = (room - rate.len().min(room)).min(*COURSE.end());
+    let speeds = state.curves.sample_seconds.means(columns);
+    let speeds: Vec<f64> = speeds.iter().map(|seconds| 1.0 / seconds).collect();
+    let course = match columns {
+        _ if columns < *COURSE.start() => String::new(),
+        _ => format!(" {:<columns$}", sparkline(&speeds)),
+    };
+    Line::from(vec![
+        Span::raw(format!(" {speed}")),
+        Span::styled(course, palette.train),
+        Span::raw(times),
+        Span::raw(rate),
+    ])
+}
+
+/// The time of a step, and which share of it each stage takes: as many as there is room for.
+fn steps_line<'a>(width: u16, state: &State) -> Line<'a> {
+    let mut text = format!(" {}:", step_time_text(state));
+    for stage in state.stages.shares() {
+        // What a stage does in detail stands after a colon.
+        let name = stage.name.split(':').next().unwrap_or_default();
+        let part = format!("  {name} {:.0} %", 100.0 * stage.share);
+        if text.len() + part.len() > usize::from(width) {
+            break;
+        }
+        text += &part;
+    }
+    Line::raw(text)
 }
 
 fn draw_notes(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
@@ -201,154 +274,6 @@ fn draw_notes(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
     );
 }
 
-fn draw_chart(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
-    let [train_text, valid_text] = loss_texts(state);
-    let legend = Line::from(vec![
-        Span::styled(" loss ", palette.title),
-        Span::styled(format!(" ⠤⠒ {train_text} "), palette.train),
-        Span::styled(format!(" ● {valid_text} "), palette.valid),
-    ]);
-    let block = framed(legend, palette);
-    let bounds = [state.train.bounds(), state.valid.bounds()];
-    let Some((low, high)) = bounds.into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
-        frame.render_widget(Paragraph::new(" waiting for the first steps").block(block), area);
-        return;
-    };
-    let heights = ticks(low, high, (area.height / 3).clamp(2, 8));
-    let decimals = decimals(heights[1] - heights[0]);
-    let labels = heights
-        .iter()
-        .map(|height| Line::styled(format!("{height:.decimals$}"), palette.faint).right_aligned());
-    // From where this process began to the end of the running epoch: the curve grows by the epoch.
-    let from = state.start.first_epoch.saturating_sub(1) as f64;
-    let to = state.position().ceil().max(from + 1.0);
-    let epochs = [
-        format!("{from}"),
-        format!("{}", (from + to) / 2.0),
-        format!("epoch {to}"),
-    ];
-    let datasets = vec![
-        Dataset::default()
-            .marker(Marker::Braille)
-            .graph_type(GraphType::Line)
-            .style(palette.train)
-            .data(state.train.points()),
-        Dataset::default()
-            .marker(Marker::Custom('●'))
-            .graph_type(GraphType::Scatter)
-            .style(palette.valid)
-            .data(state.valid.points()),
-    ];
-    let chart = Chart::new(datasets)
-        .block(block)
-        .x_axis(
-            Axis::default()
-                .style(palette.faint)
-                .bounds([from, to])
-                .labels(epochs.map(|epoch| Line::styled(epoch, palette.faint))),
-        )
-        .y_axis(
-            Axis::default()
-                .style(palette.faint)
-                .bounds([heights[0], heights[heights.len() - 1]])
-                .labels(labels),
-        );
-    frame.render_widget(chart, area);
-}
-
-/// The last validation beside the best.
-fn score_lines<'a>(state: &State, palette: &Palette) -> Vec<Line<'a>> {
-    type Score = fn(&Validation) -> String;
-    let rows: [(&str, Score); 7] = [
-        ("epoch", |validation| epoch_number(validation.at)),
-        ("precision", |validation| percent(validation.metrics.precision)),
-        ("base rate", |validation| percent(validation.metrics.base_rate)),
-        ("lift", |validation| format!("{:.3}", validation.metrics.lift())),
-        ("recall", |validation| percent(validation.metrics.recall)),
-        ("AUC", |validation| format!("{:.4}", validation.metrics.auc)),
-        ("loss", |validation| format!("{:.4}", validation.metrics.loss)),
-    ];
-    let head = Line::styled(format!(" {:<9}{:>11}{:>11}", "", "last", "best"), palette.faint);
-    let rows = rows.map(|(name, score)| {
-        let [last, best] = [&state.latest, &state.best].map(|validation| validation.as_ref().map_or("-".into(), score));
-        Line::from(vec![
-            Span::styled(format!(" {name:<9}"), palette.faint),
-            Span::styled(format!("{last:>11}"), palette.title),
-            Span::styled(format!("{best:>11}"), palette.good),
-        ])
-    });
-    [head].into_iter().chain(rows).collect()
-}
-
-/// The newest epochs that fit, the best marked.
-fn history_lines<'a>(height: u16, state: &State, palette: &Palette) -> Vec<Line<'a>> {
-    let columns = ["epoch", "loss", "precision", "base", "lift", "recall", "AUC"];
-    let row = |cells: [String; 7], mark: &str| {
-        let [epoch, loss, precision, base, lift, recall, auc] = cells;
-        format!("{mark}{epoch:>5}{loss:>8}{precision:>10}{base:>8}{lift:>7}{recall:>8}{auc:>8}")
-    };
-    let head = Line::styled(row(columns.map(String::from), " "), palette.faint);
-    let rows = usize::from(height).saturating_sub(1);
-    let newest = &state.history[state.history.len().saturating_sub(rows)..];
-    let lines = newest.iter().map(|validation| {
-        let ValidMetrics {
-            loss,
-            precision,
-            base_rate,
-            recall,
-            auc,
-        } = validation.metrics;
-        let cells = [
-            epoch_number(validation.at),
-            format!("{loss:.4}"),
-            percent(precision),
-            percent(base_rate),
-            format!("{:.3}", validation.metrics.lift()),
-            percent(recall),
-            format!("{auc:.4}"),
-        ];
-        let is_best = state.best.is_some_and(|best| best.at == validation.at);
-        let style = if is_best { palette.good } else { Style::new() };
-        Line::styled(row(cells, if is_best { "*" } else { " " }), style)
-    });
-    [head].into_iter().chain(lines).collect()
-}
-
-/// The share of each rating class: in the data, and in what is trained on.
-fn class_lines<'a>(width: u16, state: &State, palette: &Palette) -> Vec<Line<'a>> {
-    let classes = &state.start.classes;
-    let natural = shares(classes.iter().map(|class| class.natural));
-    let oversampled = shares(classes.iter().map(|class| class.oversampled));
-    let longest = natural.iter().chain(&oversampled).fold(0.0, |a: f64, b| a.max(*b));
-    // A row: ` 4.5  ` and twice a bar with ` 45 %`, two columns apart.
-    let half = usize::from(width).saturating_sub(6 + 2 + 1) / 2;
-    let bar_width = half.saturating_sub(6);
-    let cell = |share: f64| {
-        format!(
-            "{:<bar_width$} {:>3.0} %",
-            bar(share / longest, bar_width),
-            100.0 * share
-        )
-    };
-    let head = format!("      {:<half$}  {:<half$}", "natural", "oversampled");
-    let rows = classes
-        .iter()
-        .zip(natural.iter().zip(&oversampled))
-        .map(|(class, (natural, oversampled))| {
-            Line::from(vec![
-                Span::raw(format!(" {:<4} ", class.rating)),
-                Span::styled(cell(*natural), palette.valid),
-                Span::styled(format!("  {}", cell(*oversampled)), palette.train),
-            ])
-        });
-    [Line::styled(head, palette.faint)].into_iter().chain(rows).collect()
-}
-
-fn shares(parts: impl Iterator<Item = usize> + Clone) -> Vec<f64> {
-    let whole = parts.clone().sum::<usize>().max(1);
-    parts.map(|part| part as f64 / whole as f64).collect()
-}
-
 /// A label, a line that fills up, and how far it is.
 fn gauge<'a>(width: u16, label: String, ratio: f64, palette: &Palette) -> Line<'a> {
     let label = format!(" {label} ");
@@ -361,20 +286,6 @@ fn gauge<'a>(width: u16, label: String, ratio: f64, palette: &Palette) -> Line<'
         Span::styled("─".repeat(room - filled), palette.faint),
         Span::raw(share),
     ])
-}
-
-fn panel<'a>(title: &'a str, palette: &Palette) -> Block<'a> {
-    let title = Span::styled(title, palette.title);
-    framed(Line::from(vec![Span::raw(" "), title, Span::raw(" ")]), palette)
-}
-
-fn framed<'a>(title: Line<'a>, palette: &Palette) -> Block<'a> {
-    // A title is written over the border, and would be as faint.
-    let title_style = Style::new().not_dim();
-    Block::bordered()
-        .border_style(palette.faint)
-        .title_style(title_style)
-        .title(title)
 }
 
 fn name<'a>(state: &State, palette: &Palette) -> Line<'a> {
@@ -401,6 +312,13 @@ fn step_text(state: &State) -> String {
     format!("step {}/{}", count(state.step()), count(state.start.steps_per_epoch))
 }
 
+fn step_time_text(state: &State) -> String {
+    match state.step_seconds() {
+        Some(seconds) => format!("step {:.2} ms", 1e3 * seconds),
+        None => "step - ms".into(),
+    }
+}
+
 fn speed_texts(state: &State) -> [String; 3] {
     [
         format!(
@@ -410,19 +328,4 @@ fn speed_texts(state: &State) -> [String; 3] {
         format!("elapsed {}", duration(state.elapsed)),
         format!("remaining {}", duration(state.remaining().unwrap_or(f64::NAN))),
     ]
-}
-
-fn loss_texts(state: &State) -> [String; 2] {
-    let text = |loss: Option<f64>| loss.map_or("-".into(), |loss| format!("{loss:.4}"));
-    let valid = state.latest.map(|validation| validation.metrics.loss);
-    [format!("train {}", text(state.loss)), format!("valid {}", text(valid))]
-}
-
-/// `3` at an epoch's end, `2.4` within the third.
-fn epoch_number(at: f64) -> String {
-    if at.fract() == 0.0 {
-        format!("{at}")
-    } else {
-        format!("{at:.1}")
-    }
 }

@@ -3,6 +3,7 @@
 use crate::artifact::run_directory::{METRICS, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
 use crate::train::event::{TrainEvent, TrainStart, ValidMetrics};
+use crate::train::event_log::EventReader;
 use std::collections::BTreeMap;
 
 /// What a report shows of a training.
@@ -18,13 +19,12 @@ pub struct History {
     pub seconds: f64,
 }
 
-/// Reads all events; a line that is none is left out, as the last line of a killed process may be. A step that was trained again after
-/// a resume counts as it was last.
+/// Reads all events. A step that was trained again after a resume counts as it was last.
 pub fn history(run: &RunDirectory) -> Result<History, RunError> {
     let path = run.file(METRICS);
-    let text = std::fs::read_to_string(&path).map_err(FileError::read(&path))?;
+    let events = EventReader::open(&path).and_then(|mut reader| reader.read());
     let mut history = History::default();
-    for event in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+    for event in events.map_err(FileError::read(&path))? {
         match event {
             TrainEvent::Started(start) => history.start = Some(*start),
             TrainEvent::Progress { step, loss, .. } => {

@@ -1,11 +1,30 @@
-//! What a training tells the world: one object an event, the same for the dashboard, plain lines and `metrics.jsonl`.
+//! What a training tells the world: one object an event, the same for the dashboard, plain lines, `train --json` and
+//! `metrics.jsonl`.
+//!
+//! As JSON an event is an object on a line of its own, whose `event` names it; the other keys are the fields of its variant
+//! below, by their names. Keys and events may be added, so a reader leaves out what it does not know.
+//!
+//! ```text
+//! {"event":"started","run":"electronics-1","device":"cpu, 2 threads",...}     the fields of TrainStart
+//! {"event":"epoch_started","epoch":1}
+//! {"event":"progress","epoch":1,"step":8,"samples":32768,"loss":0.6931,"seconds":0.031}
+//! {"event":"measured","epoch":1,"step":8,"learning_rate":0.001,"memory_bytes":311869440,
+//!  "stages":[{"name":"gather items","seconds":0.004},...],"seconds":0.031}
+//! {"event":"validated","epoch":1,"step":106,"epoch_end":true,"metrics":{"loss":0.66,"precision":0.74,
+//!  "base_rate":0.74,"recall":1.0,"auc":0.55},"seconds":0.52}
+//! {"event":"epoch_ended","epoch":1,"is_best":true,"seconds":0.52}
+//! {"event":"checkpoint_saved","step":106,"seconds":0.61}
+//! {"event":"learning_rate_reduced","epoch":5,"factor":0.5,"seconds":3.1}
+//! {"event":"paused","epoch":2,"step":150,"seconds":0.9}   {"event":"resumed","seconds":0.9}
+//! {"event":"finished","reason":"completed","best_epoch":15,"seconds":8.2}     or early_stopped, stopped
+//! ```
 //!
 //! Training knows no screen. It sends events to an [`EventBus`]; whoever watches implements [`Observer`].
 
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 
-/// Something that happened in a training. `seconds` count from its start.
+/// Something that happened in a training. `seconds` count from its start, pauses left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum TrainEvent {
@@ -19,6 +38,18 @@ pub enum TrainEvent {
         step: u32,
         samples: usize,
         loss: f64,
+        seconds: f64,
+    },
+    /// How the process fares: at the first chunk of an epoch, then once a second at most.
+    Measured {
+        epoch: usize,
+        step: u32,
+        /// The learning rate of that step.
+        learning_rate: f64,
+        /// Bytes that the process has in memory; `None` where the system does not tell.
+        memory_bytes: Option<u64>,
+        /// Where the steps of this process spent their time so far; empty where the engine does not measure it.
+        stages: Vec<StageTime>,
         seconds: f64,
     },
     /// The validation split was scored: at an epoch's end, or between (`epoch_end` false), which decides nothing.
@@ -44,11 +75,38 @@ pub enum TrainEvent {
         factor: f64,
         seconds: f64,
     },
+    /// The training stands still and waits for somebody to let it go on.
+    Paused {
+        epoch: usize,
+        step: u32,
+        seconds: f64,
+    },
+    Resumed {
+        seconds: f64,
+    },
     Finished {
         reason: FinishReason,
         best_epoch: usize,
         seconds: f64,
     },
+}
+
+impl TrainEvent {
+    /// When it happened; an epoch's start follows at once on what came before, and says nothing.
+    pub fn seconds(&self) -> Option<f64> {
+        match self {
+            Self::Started(_) | Self::EpochStarted { .. } => None,
+            Self::Progress { seconds, .. }
+            | Self::Measured { seconds, .. }
+            | Self::Validated { seconds, .. }
+            | Self::EpochEnded { seconds, .. }
+            | Self::CheckpointSaved { seconds, .. }
+            | Self::LearningRateReduced { seconds, .. }
+            | Self::Paused { seconds, .. }
+            | Self::Resumed { seconds }
+            | Self::Finished { seconds, .. } => Some(*seconds),
+        }
+    }
 }
 
 /// What is known before the first step.
@@ -81,6 +139,13 @@ pub struct ClassCount {
     pub rating: f32,
     pub natural: usize,
     pub oversampled: usize,
+}
+
+/// Seconds in one stage of the steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageTime {
+    pub name: String,
+    pub seconds: f64,
 }
 
 /// The model on the validation split, which keeps the natural distribution of ratings.

@@ -1,5 +1,6 @@
 //! The renderer: burn-train's [`MetricsRenderer`], which turns its callbacks into [`TrainEvent`]s for the bus.
 
+use super::clock::Clock;
 use super::event::{EventBus, TrainEvent, ValidMetrics};
 use super::metrics::{AUC_PREFIX, BASE_RATE, LOSS, PRECISION_PREFIX, RECALL_PREFIX};
 use burn::train::LearnerSummary;
@@ -11,12 +12,11 @@ use burn::train::renderer::{
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 /// Speaks to the bus in burn's stead.
 pub struct BusRenderer {
     bus: EventBus,
-    start: Instant,
+    clock: Clock,
     /// Number of the last step, kept by the strategy.
     step: Arc<AtomicU32>,
     names: HashMap<MetricId, String>,
@@ -27,11 +27,11 @@ pub struct BusRenderer {
 }
 
 impl BusRenderer {
-    /// A renderer whose seconds count from `start`; `step` is read when an event is sent.
-    pub fn new(bus: EventBus, start: Instant, step: Arc<AtomicU32>) -> Self {
+    /// A renderer that tells the time of `clock`; `step` is read when an event is sent.
+    pub fn new(bus: EventBus, clock: Clock, step: Arc<AtomicU32>) -> Self {
         Self {
             bus,
-            start,
+            clock,
             step,
             names: HashMap::new(),
             epoch: 0,
@@ -39,10 +39,6 @@ impl BusRenderer {
             loss: f64::NAN,
             valid: ValidMetrics::default(),
         }
-    }
-
-    fn seconds(&self) -> f64 {
-        self.start.elapsed().as_secs_f64()
     }
 }
 
@@ -103,7 +99,7 @@ impl TrainingProgressLogger for BusRenderer {
                 step: self.step.load(Ordering::Relaxed),
                 samples: items_processed,
                 loss: self.loss,
-                seconds: self.seconds(),
+                seconds: self.clock.seconds(),
             });
         }
     }
@@ -115,7 +111,7 @@ impl TrainingProgressLogger for BusRenderer {
                 step: self.step.load(Ordering::Relaxed),
                 epoch_end: true,
                 metrics: self.valid,
-                seconds: self.seconds(),
+                seconds: self.clock.seconds(),
             });
         }
     }

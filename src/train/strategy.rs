@@ -5,10 +5,12 @@
 //! result; a stop between two chunks saves and ends in order.
 
 use super::checkpoint::{self, Place};
-use super::event::{EventBus, TrainEvent, ValidMetrics};
+use super::clock::Clock;
+use super::event::{EventBus, StageTime, TrainEvent, ValidMetrics};
 use super::learner::{Factorisation, PairOutput, StepOutput};
 use super::loader::Position;
 use super::stopping::Stopping;
+use super::wishes::Wishes;
 use crate::artifact::model_file::{self, ExportError};
 use crate::artifact::run_directory::{CHECKPOINT_BEST, CHECKPOINT_LAST, RunDirectory};
 use crate::config::Config;
@@ -16,13 +18,14 @@ use crate::engine::objective::Objective;
 use crate::engine::{EngineError, StepStatistics, reduce_learning_rate};
 use crate::metrics::curves::Sweep;
 use crate::metrics::rating::Confusion;
+use crate::system_memory::resident_bytes;
 use burn::train::{
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::Duration;
 
 /// Why a training could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +53,8 @@ pub struct EngineStrategy {
     pub run: RunDirectory,
     pub bus: EventBus,
     pub stopping: Stopping,
-    pub start: Instant,
+    pub clock: Clock,
+    pub wishes: Wishes,
     /// Seconds trained by earlier processes.
     pub seconds_before: f64,
     pub position: Position,
@@ -60,9 +64,14 @@ pub struct EngineStrategy {
 
 type Events = SupervisedTrainingEventProcessor<Factorisation>;
 
+/// Seconds between two looks at the process itself.
+const MEASURE_SECONDS: f64 = 1.0;
+/// How soon a paused training notices the wish to stop.
+const GLANCE: Duration = Duration::from_millis(50);
+
 impl EngineStrategy {
     fn seconds(&self) -> f64 {
-        self.start.elapsed().as_secs_f64()
+        self.clock.seconds()
     }
 
     /// Trains the rest of an epoch. Returns how many of its steps are done.
@@ -99,6 +108,7 @@ impl EngineStrategy {
             );
             interrupter.fail_on_error(events.process_train(LearnerEvent::ProcessedItem(item)));
         };
+        let mut measured_at = None;
         // Chunks end at these steps.
         let due = |every: usize, steps_done: usize| every > 0 && steps_done.is_multiple_of(every);
         for chunk in loaders.train.iter() {
@@ -106,14 +116,31 @@ impl EngineStrategy {
             steps_done += chunk.steps.len();
             let steps = model.trainer().train(chunk)?;
             report(steps, events);
+            let now = self.seconds();
+            if measured_at.is_none_or(|at| now - at >= MEASURE_SECONDS) {
+                measured_at = Some(now);
+                self.measure(model, epoch);
+            }
             if due(self.config.train.evaluate_steps, steps_done) {
                 self.look(model, epoch, &loaders, events, interrupter)?;
             }
-            if due(self.config.train.checkpoint_steps, steps_done) {
-                // The device's verdict on all steps comes first: a checkpoint must not hold what a fault left.
+            // An epoch's end saves anyway, unasked: who asked is answered in the next.
+            let is_epoch_end = steps_done * self.config.train.batch_size >= samples;
+            let saves =
+                due(self.config.train.checkpoint_steps, steps_done) || (!is_epoch_end && self.wishes.take_checkpoint());
+            let pauses = self.wishes.wants_pause();
+            if saves || pauses {
+                // The device's verdict on all steps comes first: a checkpoint must not hold what a fault left, and whoever
+                // pauses a training wants its device idle.
                 let steps = model.trainer().finish()?;
                 report(steps, events);
-                self.save(model, Position { epoch, steps_done })?;
+            }
+            let position = Position { epoch, steps_done };
+            if saves {
+                self.save(model, position)?;
+            }
+            if pauses {
+                self.pause(model, position, events, interrupter)?;
             }
             if interrupter.should_stop() {
                 break;
@@ -123,6 +150,53 @@ impl EngineStrategy {
         report(steps, events);
         interrupter.fail_on_error(events.process_train(LearnerEvent::EndSplit(epoch)));
         Ok(steps_done)
+    }
+
+    /// Tells how the process fares.
+    fn measure(&self, model: &Factorisation, epoch: usize) {
+        let trainer = model.trainer();
+        let (step, schedule) = (trainer.step(), trainer.schedule());
+        let stages = trainer.stages().into_iter().map(|(name, seconds)| StageTime {
+            name: name.to_string(),
+            seconds,
+        });
+        self.bus.send(&TrainEvent::Measured {
+            epoch,
+            step,
+            learning_rate: schedule.learning_rate().at(step as usize, schedule.steps()),
+            memory_bytes: resident_bytes(),
+            stages: stages.collect(),
+            seconds: self.seconds(),
+        });
+    }
+
+    /// Stands still until somebody lets the training go on or ends it; still saves when asked to.
+    fn pause(
+        &self,
+        model: &Factorisation,
+        position: Position,
+        events: &mut Events,
+        interrupter: &Interrupter,
+    ) -> Result<(), TrainError> {
+        // What was trained is told before the pause is.
+        interrupter.fail_on_error(events.flush());
+        self.clock.pause();
+        self.bus.send(&TrainEvent::Paused {
+            epoch: position.epoch,
+            step: model.trainer().step(),
+            seconds: self.seconds(),
+        });
+        while self.wishes.wants_pause() && !interrupter.should_stop() {
+            if self.wishes.take_checkpoint() {
+                self.save(model, position)?;
+            }
+            self.wishes.wait(GLANCE);
+        }
+        self.clock.resume();
+        self.bus.send(&TrainEvent::Resumed {
+            seconds: self.seconds(),
+        });
+        Ok(())
     }
 
     /// Scores the validation split between epochs' ends; decides nothing.

@@ -5,6 +5,7 @@ mod gpu;
 
 mod bad_input;
 mod bench;
+mod events;
 mod first_light;
 mod fold_in;
 mod judging;

@@ -1,14 +1,48 @@
 //! The dashboard in a real terminal: tmux runs it, keys are sent, the screen is read.
 
 use super::scene::{CONFIG, Scene};
+use dotcart::dashboard::keys::Role;
+use dotcart::dashboard::terminal::Terminal;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// A terminal with a shell in a scene's folder.
 struct Tmux {
     socket: String,
 }
 
 impl Tmux {
+    /// `None` where there is no tmux, which the gate does not accept.
+    fn open(scene: &Scene, width: u16, height: u16) -> Option<Self> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            assert!(std::env::var_os("DOTCART_REQUIRE_GPU").is_none(), "the gate wants tmux");
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                b"left out: the dashboard in a real terminal; there is no tmux\n",
+            );
+            return None;
+        }
+        let folder = scene.folder.display();
+        let tmux = Self {
+            socket: folder.to_string().replace('/', "-"),
+        };
+        let (width, height) = (width.to_string(), height.to_string());
+        tmux.run(&[
+            "new-session",
+            "-d",
+            "-s",
+            "test",
+            "-x",
+            &width,
+            "-y",
+            &height,
+            "bash --norc",
+        ]);
+        tmux.run(&["set-option", "-g", "history-limit", "0"]);
+        tmux.enter(&format!("cd {folder}; PS1='$ '; clear"));
+        Some(tmux)
+    }
+
     fn run(&self, arguments: &[&str]) -> String {
         let output = Command::new("tmux")
             .args(["-L", &self.socket])
@@ -16,6 +50,27 @@ impl Tmux {
             .output()
             .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.run(&[&["send-keys", "-t", "test"], keys].concat());
+    }
+
+    fn enter(&self, line: &str) {
+        self.keys(&[line, "Enter"]);
+    }
+
+    /// Starts the binary in the shell, which says its exit code.
+    fn start(&self, arguments: &str) {
+        self.enter(&format!(
+            "{} {arguments}; echo exit code $?",
+            env!("CARGO_BIN_EXE_dotcart")
+        ));
+    }
+
+    fn resize(&self, width: u16, height: u16) {
+        let (width, height) = (width.to_string(), height.to_string());
+        self.run(&["resize-window", "-t", "test", "-x", &width, "-y", &height]);
     }
 
     /// Waits until the screen satisfies `holds`, and returns it.
@@ -33,6 +88,25 @@ impl Tmux {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+
+    fn wait_for_words(&self, words: &[&str]) -> String {
+        self.wait_for(&format!("{words:?}"), |screen| {
+            words.iter().all(|word| screen.contains(word))
+        })
+    }
+
+    /// Waits for the shell, and checks that it has its terminal as it was.
+    fn assert_given_back(&self, code: u8) -> String {
+        let screen = self.wait_for_words(&[&format!("exit code {code}")]);
+        let modes = self.run(&["display-message", "-p", "-t", "test", "#{alternate_on} #{cursor_flag}"]);
+        assert_eq!(modes.trim(), "0 1", "alternate screen, cursor");
+        self.enter("clear; stty -a");
+        let modes = self.wait_for_words(&["icanon", "-ixoff"]);
+        for mode in ["-icanon", "-echo ", "-isig", "-opost", "-onlcr"] {
+            assert!(!modes.contains(mode), "the terminal is left raw: {mode}\n{modes}");
+        }
+        screen
+    }
 }
 
 impl Drop for Tmux {
@@ -41,73 +115,270 @@ impl Drop for Tmux {
     }
 }
 
-#[test]
-fn the_dashboard_shows_a_training_and_q_stops_and_saves() {
-    if Command::new("tmux").arg("-V").output().is_err() {
-        assert!(std::env::var_os("DOTCART_REQUIRE_GPU").is_none(), "the gate wants tmux");
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"left out: the dashboard in a real terminal; there is no tmux\n",
-        );
-        return;
-    }
-    let scene = Scene::new("tmux", CONFIG);
-    let tmux = Tmux {
-        socket: format!("dotcart-{}", std::process::id()),
-    };
-    let train = format!(
-        "cd {}; {} train config.toml --device cpu --set train.epochs=10000 --set train.batch_size=64; echo exit code $?",
-        scene.folder.display(),
-        env!("CARGO_BIN_EXE_dotcart"),
+/// A training that goes on for minutes, so until it is stopped; the loss falls slowly all the while.
+const ENDLESS: &str = "train config.toml --device cpu --set train.epochs=10000 --set train.learning_rate=1e-5 \
+                       --set model.dim=64 --set data.generate.ratings=60000";
+
+/// Checks a whole dashboard: every row is there, none is wider than the screen, and all frames are closed.
+#[track_caller]
+fn assert_is_whole(screen: &str, width: usize, height: usize) {
+    let lines: Vec<&str> = screen.lines().collect();
+    assert_eq!(lines.len(), height, "{screen}");
+    assert!(
+        lines[height - 1].starts_with(" q stop and save  p pause  c checkpoint  m next chart  ? help"),
+        "{screen}"
     );
-    tmux.run(&["new-session", "-d", "-s", "test", "-x", "80", "-y", "24", "bash --norc"]);
-    tmux.run(&["send-keys", "-t", "test", &train, "Enter"]);
-    let screen = tmux.wait_for("validated epoch", |screen| screen.contains("valid 0."));
-    for word in [
-        "base rate",
-        "lift",
-        "samples/s",
-        "GENERATED",
-        "precision",
-        "recall",
-        "AUC",
-        "loss",
-        "epoch",
-        "step",
-        "elapsed",
-        "remaining",
-        "cpu",
-    ] {
-        assert!(screen.contains(word), "no `{word}` on\n{screen}");
+    for line in &lines[5..height - 1] {
+        assert_eq!(line.chars().count(), width, "a panel is torn: `{line}`\n{screen}");
     }
-    tmux.run(&["resize-window", "-t", "test", "-x", "120", "-y", "40"]);
-    tmux.wait_for("wide screen", |screen| {
-        screen.lines().any(|line| line.chars().count() > 100)
-    });
-    tmux.run(&["send-keys", "-t", "test", "q"]);
-    // The terminal is given back, and the shell goes on.
-    let screen = tmux.wait_for("exit code", |screen| screen.contains("exit code 0"));
+    let count = |corner: char| screen.chars().filter(|c| *c == corner).count();
+    let corners = ['┌', '┐', '└', '┘'].map(count);
+    // One more lower left corner: that of the chart's axes.
+    assert_eq!(corners[0], corners[1], "{screen}");
+    assert_eq!(corners[2], corners[3] + 1, "{screen}");
+}
+
+const ALWAYS: [&str; 15] = [
+    "dotcart  small-1",
+    "GENERATED",
+    "cpu, ",
+    "memory ",
+    "epoch ",
+    "step ",
+    "samples/s ",
+    "elapsed ",
+    "remaining ",
+    "precision ",
+    "base rate ",
+    "lift ",
+    "recall ",
+    "AUC ",
+    "valid 0.",
+];
+
+#[test]
+fn the_dashboard_is_right_at_three_sizes_and_its_keys_work() {
+    let scene = Scene::new("tmux", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 80, 24) else { return };
+    tmux.start(ENDLESS);
+    let screen = tmux.wait_for_words(&[&ALWAYS[..], &["gather items", "natural", "notes"]].concat());
+    assert_is_whole(&screen, 80, 24);
+
+    tmux.keys(&["m"]);
+    tmux.wait_for_words(&["precision, %", "⠤⠒ base rate"]);
+    tmux.keys(&["BTab", "+", "+"]);
+    tmux.wait_for_words(&["loss  ⠤⠒ train", "zoom x4: epochs"]);
+    tmux.keys(&["Left", "0"]);
+    tmux.wait_for("the whole chart", |screen| !screen.contains("zoom x"));
+    tmux.keys(&["?"]);
+    tmux.wait_for_words(&["┌ help", "save a checkpoint now", "next chart"]);
+    tmux.keys(&["Escape"]);
+    tmux.wait_for("no help", |screen| !screen.contains("┌ help"));
+    tmux.keys(&["p"]);
+    tmux.wait_for_words(&["PAUSED: p goes on", "paused at step"]);
+    tmux.keys(&["c"]);
+    tmux.wait_for_words(&["checkpoint at step"]);
+    tmux.keys(&["p"]);
+    tmux.wait_for_words(&["q stop and save"]);
+
+    for (width, height) in [(120, 40), (200, 60), (80, 24)] {
+        tmux.resize(width, height);
+        let screen = tmux.wait_for("resized picture", |screen| {
+            let footer = screen.lines().nth(usize::from(height) - 1);
+            footer.is_some_and(|line| line.starts_with(" q stop and save"))
+                && screen.lines().any(|line| line.chars().count() == usize::from(width))
+        });
+        assert_is_whole(&screen, width.into(), height.into());
+        for word in ALWAYS {
+            assert!(screen.contains(word), "no `{word}` at {width}x{height}\n{screen}");
+        }
+        assert_eq!(screen.contains("by stage"), width >= 120, "{screen}");
+        assert_eq!(screen.contains("epochs, * best"), width >= 120, "{screen}");
+        assert_eq!(screen.contains("learning rate 0.00001"), width >= 120, "{screen}");
+    }
+    tmux.keys(&["q"]);
+    let screen = tmux.assert_given_back(0);
     assert!(screen.contains("train --resume small-1"), "{screen}");
     assert!(scene.folder.join("runs/small-1/checkpoint/last.safetensors").is_file());
 }
 
 #[test]
-fn a_closed_window_saves_and_ends_the_training() {
-    if Command::new("tmux").arg("-V").output().is_err() {
-        return;
+fn a_tiny_terminal_is_no_fault() {
+    let scene = Scene::new("tiny", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 80, 24) else { return };
+    tmux.start(ENDLESS);
+    tmux.wait_for_words(&["valid 0."]);
+    for (width, height) in [(20, 5), (2, 2), (1, 1)] {
+        tmux.resize(width, height);
+        tmux.keys(&["?", "m", "+", "Left"]);
+        std::thread::sleep(Duration::from_millis(300));
     }
-    let scene = Scene::new("hangup", CONFIG);
-    let tmux = Tmux {
-        socket: format!("dotcart-hangup-{}", std::process::id()),
-    };
-    let train = format!(
-        "cd {}; {} train config.toml --device cpu --set train.epochs=10000 --set train.batch_size=64 & echo $! > pid; fg",
-        scene.folder.display(),
-        env!("CARGO_BIN_EXE_dotcart"),
+    tmux.resize(80, 24);
+    tmux.wait_for_words(&["q stop and save"]);
+    tmux.keys(&["q"]);
+    tmux.assert_given_back(0);
+}
+
+#[test]
+fn pausing_and_saving_change_no_byte_and_take_no_time() {
+    let scene = Scene::new("pause", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 80, 24) else { return };
+    // So slow to learn that the last epoch is the best: its model depends on all before.
+    let long = "--device cpu --set train.epochs=100 --set train.batch_size=64 --set train.learning_rate=2e-5";
+    tmux.start(&format!("train config.toml --set name=paused {long}"));
+    tmux.wait_for_words(&["valid 0."]);
+    for _ in 0..2 {
+        tmux.keys(&["p"]);
+        tmux.wait_for_words(&["PAUSED"]);
+        tmux.keys(&["c"]);
+        tmux.wait_for_words(&["checkpoint at step"]);
+        tmux.keys(&["Space"]);
+        tmux.wait_for_words(&["q stop and save"]);
+        tmux.keys(&["c"]);
+    }
+    tmux.assert_given_back(0);
+    let arguments = ["train", "config.toml", "--set", "name=whole"];
+    scene.succeed(&arguments.into_iter().chain(long.split(' ')).collect::<Vec<_>>());
+    assert!(
+        scene.read("runs/paused-1/model.safetensors") == scene.read("runs/whole-1/model.safetensors"),
+        "another model"
     );
-    tmux.run(&["new-session", "-d", "-s", "test", "-x", "80", "-y", "24", "bash --norc"]);
-    tmux.run(&["send-keys", "-t", "test", &train, "Enter"]);
-    tmux.wait_for("training", |screen| screen.contains("valid 0."));
+
+    let log = String::from_utf8(scene.read("runs/paused-1/metrics.jsonl")).unwrap();
+    let events: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let times = |name: &str| -> Vec<f64> {
+        let named = events.iter().filter(|event| event["event"] == name);
+        named.map(|event| event["seconds"].as_f64().unwrap()).collect()
+    };
+    let (paused, resumed) = (times("paused"), times("resumed"));
+    assert_eq!((paused.len(), resumed.len()), (2, 2), "{log}");
+    // Half a second at least, by the clock on the wall: the test waits for pictures, which are a tenth apart, and saves.
+    for (paused, resumed) in paused.iter().zip(&resumed) {
+        assert!(resumed - paused < 0.05, "the clock went on: {paused} to {resumed}");
+    }
+}
+
+#[test]
+fn ctrl_c_and_sigterm_save_and_give_the_terminal_back() {
+    let scene = Scene::new("signals", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 80, 24) else { return };
+    for (run, by_key) in [("small-1", true), ("small-2", false)] {
+        tmux.enter("clear");
+        tmux.enter(&format!(
+            "{} {ENDLESS} & echo $! > pid; fg; echo exit code $?",
+            env!("CARGO_BIN_EXE_dotcart")
+        ));
+        tmux.wait_for_words(&[run, "valid 0."]);
+        if by_key {
+            tmux.keys(&["C-c"]);
+        } else {
+            let process = String::from_utf8(scene.read("pid")).unwrap();
+            let killed = Command::new("kill").args(["-TERM", process.trim()]).status().unwrap();
+            assert!(killed.success());
+        }
+        let screen = tmux.assert_given_back(130);
+        assert!(screen.contains(&format!("train --resume {run}")), "{screen}");
+        let saved = scene.folder.join("runs").join(run).join("checkpoint/last.safetensors");
+        assert!(saved.is_file());
+    }
+}
+
+/// Set for the process within the terminal that panics under a dashboard.
+const PANICS: &str = "DOTCART_TEST_PANICS";
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_read() {
+    if std::env::var_os(PANICS).is_some() {
+        let _dashboard = Terminal::start(Role::Training, Box::new(|_| {})).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        panic!("a panic on purpose");
+    }
+    let scene = Scene::new("panic", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 80, 24) else { return };
+    let test = "terminal::a_panic_gives_the_terminal_back_and_is_read";
+    let program = std::env::current_exe().unwrap();
+    tmux.enter(&format!(
+        "{PANICS}=1 RUST_BACKTRACE=0 {} {test} --exact --nocapture; echo exit code $?",
+        program.display()
+    ));
+    tmux.wait_for_words(&["q stop and save"]);
+    let screen = tmux.assert_given_back(101);
+    assert!(screen.contains("a panic on purpose"), "{screen}");
+}
+
+#[test]
+fn without_colour_nothing_is_missing_but_the_colour() {
+    let scene = Scene::new("colour", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 80, 24) else { return };
+    for (variable, is_coloured) in [("NO_COLOR=1", false), ("NO_COLOR=", true)] {
+        tmux.enter("clear");
+        tmux.enter(&format!("{variable} {} {ENDLESS}", env!("CARGO_BIN_EXE_dotcart")));
+        tmux.wait_for_words(&ALWAYS.map(|word| match word {
+            "dotcart  small-1" => "dotcart  small-",
+            word => word,
+        }));
+        let screen = tmux.run(&["capture-pane", "-e", "-p", "-t", "test"]);
+        // `38;5;6` is a colour of the palette; `39` takes it back.
+        assert_eq!(screen.contains("38;5;"), is_coloured, "{variable}\n{screen}");
+        tmux.keys(&["q"]);
+        tmux.wait_for_words(&["train --resume"]);
+    }
+}
+
+#[test]
+fn another_terminal_watches_a_training_and_sees_it_again_afterwards() {
+    let scene = Scene::new("watch", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 120, 40) else {
+        return;
+    };
+    let endless: Vec<&str> = ENDLESS.split(' ').chain(["--plain"]).collect();
+    let mut training = scene
+        .command(&endless)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = scene.folder.join("runs/small-1/metrics.jsonl");
+    let start = Instant::now();
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("epoch_ended")) {
+        assert!(start.elapsed() < Duration::from_secs(60), "no epoch ends");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    tmux.start("watch small-1");
+    let epoch = |screen: &str| screen.split("epoch ").nth(1)?.split('/').next()?.parse::<usize>().ok();
+    let screen = tmux.wait_for_words(&["q leave, it trains on", "valid 0.", "base rate"]);
+    let first = epoch(&screen).unwrap();
+    tmux.wait_for("a later epoch", |screen| epoch(screen).is_some_and(|now| now > first));
+    // So long that its replay can be held.
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains(r#","seconds":4."#)) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // The training is killed: the picture stays and says how to go on.
+    training.kill().unwrap();
+    training.wait().unwrap();
+    tmux.wait_for_words(&["`train --resume small-1` continues   q leave"]);
+    tmux.keys(&["q"]);
+    tmux.assert_given_back(0);
+
+    tmux.enter("clear");
+    tmux.start("watch small-1");
+    tmux.wait_for_words(&["q leave the replay", "valid 0."]);
+    tmux.keys(&["p"]);
+    tmux.wait_for_words(&["HELD"]);
+    tmux.keys(&["e"]);
+    tmux.wait_for_words(&["`train --resume small-1` continues   q leave"]);
+    tmux.keys(&["C-c"]);
+    tmux.assert_given_back(130);
+}
+
+#[test]
+fn a_closed_window_saves_and_ends_the_training() {
+    let scene = Scene::new("hangup", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 80, 24) else { return };
+    tmux.enter(&format!(
+        "{} {ENDLESS} & echo $! > pid; fg",
+        env!("CARGO_BIN_EXE_dotcart")
+    ));
+    tmux.wait_for_words(&["valid 0."]);
     let process = String::from_utf8(scene.read("pid")).unwrap();
     tmux.run(&["kill-server"]);
     let start = Instant::now();

@@ -1,0 +1,62 @@
+//! Who watches a training of this process: its log, and what the user has asked for.
+
+use super::args::TrainArguments;
+use super::signals::BY_SIGNAL;
+use crate::artifact::run_directory::{METRICS, RunDirectory, RunError};
+use crate::artifact::tensor_file::FileError;
+use crate::dashboard::keys::{Role, StopKey, Wish};
+use crate::dashboard::plain::Plain;
+use crate::dashboard::terminal::Terminal;
+use crate::tensorboard::TensorBoard;
+use crate::train::event::{EventBus, Observer};
+use crate::train::event_log::EventLog;
+use crate::train::wishes::Wishes;
+use burn::train::Interrupter;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// The interrupter's message after `q`.
+pub const BY_KEY: &str = "key";
+
+/// Lines of progress are this far apart.
+pub const LINE: Duration = Duration::from_secs(1);
+
+/// The bus with all who watch.
+pub fn watched_bus(
+    run: &RunDirectory,
+    arguments: &TrainArguments,
+    interrupter: &Interrupter,
+    wishes: &Wishes,
+) -> Result<EventBus, RunError> {
+    let bus = EventBus::default();
+    let log = run.file(METRICS);
+    bus.subscribe(Box::new(EventLog::append(&log).map_err(FileError::write(&log))?));
+    if let Some(folder) = &arguments.tensorboard {
+        let folder = folder.join(run.name());
+        let board = TensorBoard::create(&folder).map_err(FileError::write(&folder))?;
+        bus.subscribe(Box::new(board));
+    }
+    if arguments.json {
+        bus.subscribe(Box::new(EventLog::new(Box::new(std::io::stdout()))));
+    } else if !arguments.quiet {
+        bus.subscribe(screen(arguments.plain, interrupter, wishes));
+    }
+    Ok(bus)
+}
+
+/// The dashboard if stderr is a terminal, else lines.
+fn screen(plain: bool, interrupter: &Interrupter, wishes: &Wishes) -> Box<dyn Observer> {
+    let (interrupter, wishes) = (interrupter.clone(), wishes.clone());
+    let on_wish = Box::new(move |wish| match wish {
+        Wish::Stop(StopKey::Quit) => interrupter.stop(Some(BY_KEY)),
+        Wish::Stop(StopKey::CtrlC) => interrupter.stop(Some(BY_SIGNAL)),
+        Wish::Pause(pause) => wishes.pause(pause),
+        Wish::Checkpoint => wishes.checkpoint(),
+        Wish::Skip => {}
+    });
+    let dashboard = (!plain && std::io::stderr().is_terminal()).then(|| Terminal::start(Role::Training, on_wish));
+    match dashboard {
+        Some(Ok(dashboard)) => Box::new(dashboard),
+        _ => Box::new(Plain::new(Box::new(std::io::stderr()), LINE)),
+    }
+}
