@@ -8,8 +8,8 @@ For each file and seed dotcart splits 80/20 (`split.valid = 0`, `split.test = 0.
 rows to the peers. The 20 % is looked at once, by the final fits; what is tuned is tuned on a fifth of the 80 %, with the first
 seed, and then refitted on all of it:
 
-dotcart        the file's own config without oversampling, tuned by `dotcart sweep`: 60 draws of prior, l2, dim, learning rate
-               and epochs; --dotcart key=value sets other keys
+dotcart        the file's own config without oversampling, tuned by `dotcart sweep` over prior, l2, dim and epochs;
+               --dotcart key=value sets other keys
 bias           ridge on user and item, alternating least squares (Surprise's defaults: 15 and 10), and tuned
 Surprise SVD   its defaults, and tuned over factors, epochs, rate and regularisation
 Keras          this mission's model: embeddings, dot product, biases, a dense sigmoid unit; Adam, cross-entropy, 6 epochs of 1,024
@@ -85,17 +85,16 @@ class Dotcart:
         return self.folder / f"runs/{name}-1"
 
     def tune(self, train_csv):
-        """The settings of least validation loss on a fifth of the training rows. A refit on all of them has no rows to choose
-        its epoch by, so only trials count that were best at their last one."""
-        words = self.words("sweep", "tune", train_csv, {**SPLIT_TO_TUNE, "train.learning_rate_curve": "cosine"})
-        for over in DOTCART_SEARCH:
+        """The settings of least loss on a fifth of the training rows, after the last epoch: a refit on all of them has no rows to
+        choose another by."""
+        words = self.words("sweep", "tune", train_csv, {**SPLIT_TO_TUNE, **DOTCART_RATE})
+        for over in DOTCART_GRID:
             words += ["--over", over]
-        lines = self.call(*words, "--trials", DOTCART_TRIALS, "--json").splitlines()
-        ranking = [json.loads(line) for line in lines]
-        for trial in ranking[:10]:
-            print(f"    dotcart {trial['settings']}: {trial['valid']['loss']:.4f} at epoch {trial['best_epoch']}", file=sys.stderr, flush=True)
-        best = next(trial for trial in ranking if trial["best_epoch"] == trial["settings"]["train.epochs"])
-        return {**best["settings"], "train.learning_rate_curve": "cosine"}
+        lines = self.call(*words, "--json").splitlines()
+        ranking = sorted(map(json.loads, lines), key=lambda trial: trial["last"]["loss"])
+        for trial in ranking:
+            print(f"    dotcart {trial['settings']}: {trial['last']['loss']:.5f}", file=sys.stderr, flush=True)
+        return {**ranking[0]["settings"], **DOTCART_RATE}
 
 
 class Indices:
@@ -226,11 +225,11 @@ def tune(name, fit, grid, train):
     return min(found, key=lambda pair: pair[0])[1]
 
 
-DOTCART_SEARCH = [
-    "train.prior.bias=0.1..0.6", "train.prior.embedding=0.5..2.0", "train.l2=0,0.003,0.006", "model.dim=16,32,64",
-    "train.learning_rate=0.004..0.012", "train.epochs=6,10,15,25",
+DOTCART_GRID = [
+    "train.prior.bias=0.2,0.3,0.45", "train.prior.embedding=0.7,1.0,1.5", "train.l2=0,0.003", "model.dim=16,64", "train.epochs=10,20",
 ]
-DOTCART_TRIALS = 60
+# A falling rate ends near the minimum, so that epochs need no choosing after the fact.
+DOTCART_RATE = {"train.learning_rate": 0.01, "train.learning_rate_curve": "cosine"}
 SPLIT_TO_TUNE = {"split.valid": 0.2, "split.test": 0}
 SPLIT_TO_JUDGE = {"split.valid": 0, "split.test": 0.2}
 SVD_GRID = [
