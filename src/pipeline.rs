@@ -378,6 +378,7 @@ pub fn train(
         batch_size: config.train.batch_size,
         prior: config.train.prior,
         seed: config.seed,
+        epochs: config.train.epochs,
         pauses: vec![config.train.evaluate_steps, config.train.checkpoint_steps],
     });
     let shape = ModelShape {

@@ -327,10 +327,11 @@ impl Work<'_> {
         }
         let valid = valid.lock().expect("no observer panics");
         let of_best = valid.iter().find(|(epoch, _)| *epoch == trained.best_epoch);
-        let (best_epoch, valid) = *of_best.expect("each epoch is validated");
+        let (&(best_epoch, valid), &(_, last)) = of_best.zip(valid.last()).expect("each epoch is validated");
         Ok(Some(Outcome::Trained {
             best_epoch,
             valid,
+            last,
             seconds: trained.seconds,
         }))
     }

@@ -8,7 +8,8 @@ For each file and seed dotcart splits 80/20 (`split.valid = 0`, `split.test = 0.
 rows to the peers. The 20 % is looked at once, by the final fits; what is tuned is tuned on a fifth of the 80 %, with the first
 seed, and then refitted on all of it:
 
-dotcart        the file's own config without oversampling, l2, dim and epochs tuned; --dotcart key=value sets other keys
+dotcart        the file's own config without oversampling, tuned by `dotcart sweep` over prior, l2, dim and epochs;
+               --dotcart key=value sets other keys
 bias           ridge on user and item, alternating least squares (Surprise's defaults: 15 and 10), and tuned
 Surprise SVD   its defaults, and tuned over factors, epochs, rate and regularisation
 Keras          this mission's model: embeddings, dot product, biases, a dense sigmoid unit; Adam, cross-entropy, 6 epochs of 1,024
@@ -66,31 +67,34 @@ class Dotcart:
         self.sets = ["oversample.strategy=none", "evaluate.ranked_users=1", "data.titles=", *sets]
 
     def call(self, *words):
-        done = subprocess.run([self.binary, *words], cwd=self.folder, capture_output=True, text=True)
+        done = subprocess.run([self.binary, *map(str, words)], cwd=self.folder, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(map(str, words))}\n{done.stderr[-2000:]}")
+        return done.stdout
+
+    def words(self, command, name, data, options):
+        sets = {"name": name, "data.path": data, "split.strategy": "random", "train.early_stopping.patience": 0, **options}
+        words = [command, self.config, "--device", "cpu"]
+        for assignment in [*self.sets, *(f"{key}={value}" for key, value in sets.items())]:
+            words += ["--set", assignment]
+        return words
 
     def train(self, name, data, **options):
-        """Trains a run; the keys of options have `_` for the first dot."""
-        words = ["train", self.config, "--device", "cpu", "--plain"]
-        sets = {"name": name, "data_path": data, "split_strategy": "random", **options}
-        for assignment in [*self.sets, *(f"{key.replace('_', '.', 1)}={value}" for key, value in sets.items())]:
-            words += ["--set", assignment]
-        self.call(*words)
+        """Trains a run to its last epoch."""
+        self.call(*self.words("train", name, data, options), "--plain")
         return self.folder / f"runs/{name}-1"
 
-    def tune(self, train_csv, grid):
-        """The options of least validation loss on a fifth of the training rows, with the epoch that had it."""
-        found = []
-        for number, options in enumerate(grid):
-            split = {"split_valid": 0.2, "split_test": 0, "train_epochs": 200, "train_early_stopping.patience": 4}
-            run = self.train(f"tune{number}", train_csv, **split, **options)
-            events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-            ends = [event for event in events if event["event"] == "validated" and event["epoch_end"]]
-            best = min(ends, key=lambda event: event["metrics"]["loss"])
-            found.append((best["metrics"]["loss"], {**options, "train_epochs": best["epoch"]}))
-            print(f"    dotcart {found[-1][1]}: {found[-1][0]:.4f}", file=sys.stderr, flush=True)
-        return min(found, key=lambda pair: pair[0])[1]
+    def tune(self, train_csv):
+        """The settings of least loss on a fifth of the training rows, after the last epoch: a refit on all of them has no rows to
+        choose another by."""
+        words = self.words("sweep", "tune", train_csv, {**SPLIT_TO_TUNE, **DOTCART_RATE})
+        for over in DOTCART_GRID:
+            words += ["--over", over]
+        lines = self.call(*words, "--json").splitlines()
+        ranking = sorted(map(json.loads, lines), key=lambda trial: trial["last"]["loss"])
+        for trial in ranking:
+            print(f"    dotcart {trial['settings']}: {trial['last']['loss']:.5f}", file=sys.stderr, flush=True)
+        return {**ranking[0]["settings"], **DOTCART_RATE}
 
 
 class Indices:
@@ -221,7 +225,13 @@ def tune(name, fit, grid, train):
     return min(found, key=lambda pair: pair[0])[1]
 
 
-DOTCART_GRID = [{"train_l2": l2, "model_dim": dim} for l2 in [0.03, 0.06, 0.09, 0.12, 0.16, 0.2] for dim in [16, 64]]
+DOTCART_GRID = [
+    "train.prior.bias=0.2,0.3,0.45", "train.prior.embedding=0.7,1.0,1.5", "train.l2=0,0.003", "model.dim=16,64", "train.epochs=10,20",
+]
+# A falling rate ends near the minimum, so that epochs need no choosing after the fact.
+DOTCART_RATE = {"train.learning_rate": 0.01, "train.learning_rate_curve": "cosine"}
+SPLIT_TO_TUNE = {"split.valid": 0.2, "split.test": 0}
+SPLIT_TO_JUDGE = {"split.valid": 0, "split.test": 0.2}
 SVD_GRID = [
     {"n_factors": factors, "n_epochs": epochs, "lr_all": 0.005, "reg_all": reg}
     for factors, epochs, reg in [(20, 20, 0.05), (20, 40, 0.08), (50, 40, 0.1), (100, 60, 0.1), (100, 60, 0.15)]
@@ -262,13 +272,12 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
                 dotcart = Dotcart(arguments.binary, config, folder, [f"seed={seed}", *arguments.dotcart])
-                split = {"split_valid": 0, "split_test": 0.2}
-                dotcart.train("split", path.resolve(), train_epochs=1, **split)
+                dotcart.train("split", path.resolve(), **SPLIT_TO_JUDGE, **{"train.epochs": 1})
                 dotcart.call("export", "splits", "split-1", "--out", "splits")
                 if "dotcart" not in options:
-                    options["dotcart"] = dotcart.tune(folder / "splits/train.csv", DOTCART_GRID)
+                    options["dotcart"] = dotcart.tune(folder / "splits/train.csv")
                 start = time.perf_counter()
-                run = dotcart.train("final", path.resolve(), **split, **options["dotcart"])
+                run = dotcart.train("final", path.resolve(), **SPLIT_TO_JUDGE, **options["dotcart"])
                 seconds["dotcart"] += time.perf_counter() - start
                 read = lambda part: pd.read_csv(folder / f"splits/{part}.csv", dtype={"user": str, "product": str})
                 train, test = read("train"), read("test")
@@ -285,7 +294,7 @@ def main():
         print(f"  {'':22} {'RMSE':>7} {'AUC':>7} {'precision':>10} {'seconds':>8}   chosen inside the 80 %")
         for name, rows in table.items():
             mean = {key: statistics.mean(row[key] for row in rows) for key in ["rmse", "auc", "at"]}
-            chosen = ", ".join(f"{key.replace('_', '.', 1)} {value}" if name == "dotcart" else f"{key} {value}" for key, value in options.get(name, {}).items())
+            chosen = ", ".join(f"{key} {value}" for key, value in options.get(name, {}).items())
             time_each = seconds[name] / len(rows)
             print(f"  {name:22} {mean['rmse']:7.4f} {mean['auc']:7.4f} {mean['at']:10.4f} {time_each:8.1f}   {chosen}")
 

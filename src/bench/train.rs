@@ -127,6 +127,7 @@ pub fn measure(
         batch_size: config.train.batch_size,
         prior: config.train.prior,
         seed: config.seed,
+        epochs: usize::MAX,
         pauses: Vec::new(),
     });
     drop(split);
@@ -187,8 +188,12 @@ fn planned_steps(set: &TrainingSet, seconds: f64) -> usize {
 
 /// Samples that the planner alone plans a second, over a whole epoch.
 fn plan_alone(set: &Arc<TrainingSet>) -> Result<f64, PipelineError> {
+    let epoch = Arc::new(TrainingSet {
+        epochs: 1,
+        ..(**set).clone()
+    });
     let start = Instant::now();
-    for chunk in PlanLoader::new(Arc::clone(set), Position::START).iter() {
+    for chunk in PlanLoader::new(epoch, Position::START).iter() {
         chunk.map_err(|error| PipelineError::Burn(error.to_string()))?;
     }
     Ok(set.samples() as f64 / start.elapsed().as_secs_f64())

@@ -37,6 +37,8 @@ pub enum Outcome {
         /// The best epoch, and the validation split as it was scored then.
         best_epoch: usize,
         valid: ValidMetrics,
+        /// The validation split after the last epoch: what a refit on all rows, which has none to choose an epoch by, goes by.
+        last: ValidMetrics,
         seconds: f64,
     },
     /// The numbers ran away.
@@ -99,6 +101,7 @@ mod tests {
                     loss: 0.1 + 0.2,
                     ..ValidMetrics::default()
                 },
+                last: ValidMetrics::default(),
                 seconds: 1.5,
             },
         }

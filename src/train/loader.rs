@@ -47,6 +47,8 @@ pub struct TrainingSet {
     pub batch_size: usize,
     pub prior: Prior,
     pub seed: u64,
+    /// The last epoch: none is drawn beyond it.
+    pub epochs: usize,
     /// A chunk ends wherever a multiple of one of these steps of the epoch is reached, so that one can look and save there.
     pub pauses: Vec<usize>,
 }
@@ -90,18 +92,31 @@ impl TrainingSet {
 }
 
 /// Planned chunks of one epoch after another. Each `iter` is one epoch; the first may begin in its middle.
+///
+/// A planner that has planned its epoch draws the next one, while the engine still trains or validates.
 #[derive(Clone)]
 pub struct PlanLoader {
     set: Arc<TrainingSet>,
-    next: Arc<Mutex<Position>>,
+    next: Arc<Mutex<Next>>,
+}
+
+/// What the next `iter` begins with.
+struct Next {
+    position: Position,
+    /// Where the planner of the epoch before sends the samples that it has drawn.
+    drawn: Option<Receiver<Vec<Sample>>>,
 }
 
 impl PlanLoader {
     /// A loader whose first epoch begins at `start`.
     pub fn new(set: Arc<TrainingSet>, start: Position) -> Self {
+        let next = Next {
+            position: start,
+            drawn: None,
+        };
         Self {
             set,
-            next: Arc::new(Mutex::new(start)),
+            next: Arc::new(Mutex::new(next)),
         }
     }
 }
@@ -139,20 +154,28 @@ impl DataLoaderIterator<PlanChunk> for Chunks {
 
 impl DataLoader<PlanChunk> for PlanLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<PlanChunk> + 'a> {
-        let start = {
+        let (draws, drawn) = sync_channel(1);
+        let Next {
+            position: start,
+            drawn: already_drawn,
+        } = {
             let mut next = self.next.lock().expect("no loader panics while it holds the lock");
-            let after = Position {
-                epoch: next.epoch + 1,
+            let position = Position {
+                epoch: next.position.epoch + 1,
                 steps_done: 0,
             };
-            std::mem::replace(&mut *next, after)
+            let drawn = Some(drawn);
+            std::mem::replace(&mut *next, Next { position, drawn })
         };
         let (sender, received) = sync_channel(CHUNKS_AHEAD);
         let set = Arc::clone(&self.set);
         std::thread::Builder::new()
             .name("planner".to_string())
             .spawn(move || {
-                let samples = set.draw(start.epoch);
+                // The planner before may have been stopped, or told that its epoch was the last.
+                let samples = already_drawn
+                    .and_then(|drawn| drawn.recv().ok())
+                    .unwrap_or_else(|| set.draw(start.epoch));
                 let prior = set.prior.is_set().then(|| EpochPrior::new(set.prior, &samples));
                 let mut step = start.steps_done;
                 while step < set.steps() {
@@ -165,6 +188,10 @@ impl DataLoader<PlanChunk> for PlanLoader {
                         return;
                     }
                     step = end;
+                }
+                drop((sender, samples));
+                if start.epoch < set.epochs {
+                    let _ = draws.send(set.draw(start.epoch + 1));
                 }
             })
             .expect("the system starts threads");

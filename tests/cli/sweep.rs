@@ -73,6 +73,8 @@ fn a_grid_is_ranked_and_its_best_config_trains_to_the_same_figures() {
     scene.succeed(&["train", "runs/small-sweep/best.toml"]);
     let metrics = String::from_utf8(scene.read("runs/small-1/metrics.jsonl")).unwrap();
     let mut events = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let last = events.clone().rfind(|event| event["event"] == "validated").unwrap();
+    assert_eq!(last["metrics"], best["last"]);
     let of_best = events
         .rfind(|event| event["event"] == "validated" && event["epoch"] == best["best_epoch"])
         .unwrap();

@@ -92,6 +92,7 @@ impl Scene {
             untouched_is_zero,
             self.teams.dim(),
             &mut compact,
+            0,
         );
         compact
     }
@@ -348,6 +349,7 @@ fn check_update(scene: &Scene, gpu: Gpu, pages: &[Option<usize>]) {
         STEP,
         &scene.gathered(plan.rows, false),
         &mut expected,
+        0,
         0,
     );
     let settled = scene.gathered_with_headers(plan.rows, false);

@@ -17,6 +17,7 @@ pub fn trial_line(trial: &Ranked) -> String {
             best_epoch,
             valid,
             seconds,
+            ..
         } => format!(
             "valid loss {:.4}, AUC {:.4} at epoch {best_epoch} in {}",
             valid.loss,
@@ -63,6 +64,7 @@ pub fn table(ranking: &[Ranked], metric: StoppingMetric) -> Vec<String> {
                 best_epoch,
                 valid,
                 seconds,
+                ..
             } => format!(
                 "{:.4}   {:.4}   {:>9}   {:>7}   {best_epoch:>5}   {:>6}",
                 valid.loss,

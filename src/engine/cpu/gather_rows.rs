@@ -8,13 +8,13 @@
 //! The records are left alone: the update writes each of them once, and validation reads a model without touching it.
 //! Twin of `shaders/gather_rows.wgsl`.
 
-use super::prefetch::{ROWS_AHEAD, prefetch};
+use super::prefetch::prefetch;
 use crate::model::{ROW_HEADER, record_len};
 use crate::optimizer::{Schedule, read_out};
 
 /// Fills `compact` for `rows`, whose records stand in `records` from table row `first_row` on.
 ///
-/// Panics if a row is not in `records`.
+/// Each row asks for the one that comes `rows_ahead` later, 0 = for none. Panics if a row is not in `records`.
 #[inline(always)]
 pub fn gather_rows(
     rows: &[u32],
@@ -25,11 +25,14 @@ pub fn gather_rows(
     untouched_is_zero: bool,
     dim: usize,
     compact: &mut [f32],
+    rows_ahead: usize,
 ) {
     let record_len = record_len(schedule.optimizer(), dim);
     let factors = compact.chunks_exact_mut(ROW_HEADER + dim);
     for (slot, (factor, &row)) in factors.zip(rows).enumerate() {
-        if let Some(&ahead) = rows.get(slot + ROWS_AHEAD) {
+        if rows_ahead > 0
+            && let Some(&ahead) = rows.get(slot + rows_ahead)
+        {
             prefetch(records, (ahead as usize - first_row) * record_len, record_len);
         }
         let record = &records[(row as usize - first_row) * record_len..][..record_len];

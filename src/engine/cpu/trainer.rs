@@ -8,6 +8,7 @@ use super::gather_rows::gather_rows;
 use super::instruction_set::{InstructionSet, Work};
 use super::pair_forward::{Samples, pair_forward};
 use super::pair_logits::pair_logits;
+use super::prefetch::ROWS_AHEAD;
 use super::table::Table;
 use super::thread_pool;
 use super::update_head::update_head;
@@ -334,6 +335,8 @@ impl Work for Walk<'_> {
                 false,
                 step.dim,
                 compact,
+                // Their records were asked for while the block before was updated.
+                if number == 0 { ROWS_AHEAD } else { 0 },
             );
             let samples = step.samples_of(&block);
             let (here, rest) = gradient.split_at_mut(samples.len());
@@ -367,6 +370,7 @@ impl Work for Walk<'_> {
                 compact,
                 records,
                 first_row,
+                USERS_PER_BLOCK,
             );
         }
         task.partials[0] = partial;
@@ -424,6 +428,7 @@ impl Work for Gather<'_> {
             self.untouched_is_zero,
             self.dim,
             self.compact,
+            ROWS_AHEAD,
         );
     }
 }
@@ -457,6 +462,7 @@ impl Work for UpdateItems<'_> {
             settled,
             records,
             first_row,
+            ROWS_AHEAD,
         );
     }
 }

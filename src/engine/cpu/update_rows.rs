@@ -11,7 +11,7 @@
 //! records `[page rows, record]`. Long rows are summed piece by piece, as the shaders do in two levels.
 //! Twin of `shaders/update_rows.wgsl`.
 
-use super::prefetch::{ROWS_AHEAD, prefetch};
+use super::prefetch::prefetch;
 use super::sum_pieces::{add_samples, sum_piece};
 use crate::config::MAX_DIM;
 use crate::model::{ROW_HEADER, record_len};
@@ -35,7 +35,7 @@ pub struct Gradients<'a> {
 /// Updates the rows of slots `slots`, whose records stand in `records` from table row `first_row` on; `settled` holds the
 /// factor rows of these slots.
 ///
-/// Panics if a row is not in `records`.
+/// Each row asks for the one that comes `rows_ahead` later, 0 = for none. Panics if a row is not in `records`.
 #[inline(always)]
 pub fn update_rows(
     plan: &SidePlan,
@@ -46,6 +46,7 @@ pub fn update_rows(
     settled: &[f32],
     records: &mut [f32],
     first_row: usize,
+    rows_ahead: usize,
 ) {
     let factor_len = settled.len() / slots.len();
     let dim = factor_len - ROW_HEADER;
@@ -54,7 +55,9 @@ pub fn update_rows(
     let (mut sum, mut piece_sum) = ([0.0; ROW_HEADER + MAX_DIM], [0.0; ROW_HEADER + MAX_DIM]);
     let (sum, piece_sum) = (&mut sum[..factor_len], &mut piece_sum[..factor_len]);
     for (slot, settled) in slots.zip(settled.chunks_exact(factor_len)) {
-        if let Some(&ahead) = plan.rows.get(slot + ROWS_AHEAD) {
+        if rows_ahead > 0
+            && let Some(&ahead) = plan.rows.get(slot + rows_ahead)
+        {
             prefetch(records, (ahead as usize - first_row) * record_len, record_len);
         }
         let samples = &plan.samples[plan.starts[slot] as usize..plan.starts[slot + 1] as usize];
