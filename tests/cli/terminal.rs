@@ -183,10 +183,14 @@ fn the_dashboard_is_right_at_three_sizes_and_its_keys_work() {
 
     for (width, height) in [(120, 40), (200, 60), (80, 24)] {
         tmux.resize(width, height);
+        // Until the first picture of the new size, the old one is seen, cut.
         let screen = tmux.wait_for("resized picture", |screen| {
-            let footer = screen.lines().nth(usize::from(height) - 1);
-            footer.is_some_and(|line| line.starts_with(" q stop and save"))
-                && screen.lines().any(|line| line.chars().count() == usize::from(width))
+            let is_title = |line: &str| line.starts_with(" dotcart  small-1");
+            let is_top = |line: &str| line.starts_with('┌') && line.ends_with('┐');
+            screen.lines().next().is_some_and(is_title)
+                && screen
+                    .lines()
+                    .any(|line| is_top(line) && line.chars().count() == usize::from(width))
         });
         assert_is_whole(&screen, width.into(), height.into());
         for word in ALWAYS {
