@@ -1,5 +1,6 @@
 //! Item rows where they lie: factor rows of a model in memory, or the two tensors of a model file in its memory map.
 
+use super::prefetch::prefetch;
 use crate::interaction::ItemIndex;
 use crate::model::ROW_HEADER;
 use std::ops::Range;
@@ -80,6 +81,12 @@ impl<'a> ItemRows<'a> {
         let first = items.start * self.weight_stride;
         let words = (items.len() * self.weight_stride).saturating_sub(self.weight_stride - self.dim);
         (&self.weights[first..first + words], self.weight_stride)
+    }
+
+    /// Asks for the weights of an item, which need not exist.
+    #[inline(always)]
+    pub fn prefetch(&self, item: usize) {
+        prefetch(self.weights, item * self.weight_stride, self.weight_stride);
     }
 
     /// The bias of an item. Panics if there is no such item.
