@@ -31,8 +31,10 @@ SETTINGS = {
     "train.epochs": 10,
     "train.batch_size": 1024,
     "train.learning_rate": 1e-3,
+    "train.learning_rate_curve": '"constant"',
     "train.optimizer": '"adam"',
     "train.l2": 0,
+    "train.prior": "{ bias = 0.0, embedding = 0.0 }",
 }
 
 
@@ -126,7 +128,7 @@ def main():
             command = [arguments.binary, "train", config, "--plain", "--device", arguments.device, *options]
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
             run = pathlib.Path(folder) / "runs" / "electronics_164k-1"
-            ours = json.loads((run / "evaluation.json").read_text())["auc"]
+            ours = json.loads((run / "evaluation.json").read_text())["ratings"][0]["auc"]
             keras = keras_auc(run, seed)
         results.append((ours, keras))
         print(f"{seed:>4} {ours:9.4f} {keras:9.4f}", flush=True)
