@@ -88,7 +88,7 @@ impl RunError {
     pub fn hint(&self) -> String {
         match self {
             Self::File(error) => Self::hint_of_file(error),
-            Self::Unknown(_) => format!("runs live in `{RUNS}/`; `--run` takes a name there or a path"),
+            Self::Unknown(_) => format!("runs live in `{RUNS}/`: give a name there or a path"),
             Self::NoLatest(_) => "train first: `dotcart train configs/electronics.toml`".to_string(),
             Self::Unfinished(path) => format!("`dotcart train --resume {}` finishes it", path.display()),
             Self::Complete(path) => format!("`dotcart evaluate --run {}` judges it", path.display()),
