@@ -240,6 +240,8 @@ pub struct TrainConfig {
     /// Gradients of single weights are clamped to `[-clip, clip]`; 0 = not at all.
     pub clip: f64,
     pub target: Target,
+    /// Share of the loss that asks whether a rating is relevant, in [0, 1); the rest asks how high it is. Scaled targets only.
+    pub relevance: f64,
     /// Weight of the squared length of the rows of a batch, a mean over its samples.
     pub l2: f64,
     pub prior: Prior,
@@ -460,6 +462,7 @@ impl Default for Config {
                 optimizer: OptimizerChoice::Adam,
                 clip: 0.0,
                 target: Target::Scaled,
+                relevance: 0.0,
                 l2: 0.0,
                 prior: Prior::NONE,
                 early_stopping: EarlyStopping {
@@ -748,6 +751,18 @@ impl Config {
                 &train.reduce_on_plateau.factor,
                 "a number between 0 and 1",
             ))
+            .or(wanted(
+                (0.0..1.0).contains(&train.relevance),
+                "train.relevance",
+                &train.relevance,
+                "at least 0 and below 1; `train.target = \"binary\"` asks for relevance alone",
+            ))
+            .or(wanted(
+                train.relevance == 0.0 || train.target == Target::Scaled,
+                "train.relevance",
+                &train.relevance,
+                "0 where `train.target = \"binary\"`, which asks for relevance alone",
+            ))
             .or(wanted(train.l2 >= 0.0 && train.l2.is_finite(), "train.l2", &train.l2, "a number of at least 0"))
             .or(wanted(
                 train.prior.bias >= 0.0 && train.prior.bias.is_finite(),
@@ -1007,5 +1022,13 @@ mod tests {
         );
         assert!(message("seed = { a = 1 }", &[]).starts_with("`seed`: found a table, wanted a value (x.toml:1)"));
         assert!(message("threads = 20000", &[]).contains("wanted 0 to 1,024"));
+        assert!(
+            message("\n[train]\nrelevance = 1.0", &[])
+                .starts_with("`train.relevance`: found `1`, wanted at least 0 and below 1; `train.target")
+        );
+        assert!(
+            message("[train]\ntarget = \"binary\"\nrelevance = 0.5", &[])
+                .starts_with("`train.relevance`: found `0.5`, wanted 0 where `train.target")
+        );
     }
 }

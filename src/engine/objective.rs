@@ -3,7 +3,12 @@
 //! ```text
 //! loss(z, target) = max(z, 0) - z target + ln(1 + exp(-|z|))        binary cross-entropy with logits
 //! d loss / d z    = sigmoid(z) - target
+//!
+//! training_target = (1 - relevance) target + relevance [rating >= relevant_from]        relevance: `train.relevance`
 //! ```
+//!
+//! The loss is linear in its target, so training on that blend is training on both losses, weighed. Everything that is
+//! measured or refitted (validation loss, calibration, folding in) takes the target alone: two shares compare by it.
 //!
 //! Kernels that update rows consume the gradient alone and know nothing of the loss. The GPU's copy of the same
 //! arithmetic is `shaders/common/objective.wgsl`.
@@ -16,6 +21,7 @@ use crate::interaction::RatingScale;
 pub struct Objective {
     pub scale: RatingScale,
     pub target: Target,
+    pub relevance: f32,
     pub relevant_from: f32,
 }
 
@@ -25,6 +31,7 @@ impl Objective {
         Self {
             scale: config.data.rating_scale,
             target: config.train.target,
+            relevance: config.train.relevance as f32,
             relevant_from: config.evaluate.relevant_from,
         }
     }
@@ -35,6 +42,12 @@ impl Objective {
             Target::Scaled => self.scale.to_unit(rating),
             Target::Binary => f32::from(rating >= self.relevant_from),
         }
+    }
+
+    /// What training draws the score of a rating to, in [0, 1]: the target, blended with relevance.
+    pub fn training_target(&self, rating: f32) -> f32 {
+        let target = self.target(rating);
+        target + self.relevance * (f32::from(rating >= self.relevant_from) - target)
     }
 
     /// The rating that a score predicts, or `None` where scores are chances of relevance and no ratings.
@@ -94,6 +107,28 @@ mod tests {
                 let (fast, slow) = (loss_and_sigmoid(z as f32, target as f32), sigmoid(z as f32));
                 assert!((fast.0 as f64 - exact(z)).abs() < 1e-5 && fast.1 == slow);
             }
+        }
+    }
+
+    #[test]
+    fn the_loss_of_the_training_target_is_both_losses_weighed() {
+        let objective = |target, relevance| Objective {
+            scale: RatingScale { min: 1.0, max: 5.0 },
+            target,
+            relevance,
+            relevant_from: 4.0,
+        };
+        let [rating_alone, relevance_alone] = [objective(Target::Scaled, 0.0), objective(Target::Binary, 0.0)];
+        let blend = objective(Target::Scaled, 0.2);
+        for rating in [1.0, 2.5, 3.75, 4.0, 5.0] {
+            for z in [-3.0, 0.0, 1.5] {
+                let weighed = 0.8 * loss(z, rating_alone.target(rating)) + 0.2 * loss(z, relevance_alone.target(rating));
+                let blended = loss(z, blend.training_target(rating));
+                assert!((blended - weighed).abs() < 1e-6, "{rating}, {z}: {blended} for {weighed}");
+            }
+            // What is measured does not move, and without a share nothing does.
+            assert_eq!(blend.target(rating), rating_alone.target(rating));
+            assert_eq!(rating_alone.training_target(rating), rating_alone.target(rating));
         }
     }
 

@@ -47,7 +47,7 @@ pub fn samples(
         samples[*place] = Sample {
             user: interactions.users[row],
             item: interactions.items[row],
-            target: objective.target(interactions.ratings[row]),
+            target: objective.training_target(interactions.ratings[row]),
             weight: 1.0,
         };
         *place += 1;

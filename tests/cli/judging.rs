@@ -59,6 +59,23 @@ fn calibration_mends_the_scores_and_changes_no_ranking() {
 }
 
 #[test]
+fn a_share_of_relevance_moves_what_is_learned_and_not_what_is_measured() {
+    let scene = Scene::new("relevance", CONFIG);
+    let ratings = |name: &str, share: &str| {
+        train(&scene, name, &["--set", &format!("train.relevance={share}")]);
+        scene.json(&format!("runs/{name}-1/evaluation.json"))["ratings"].clone()
+    };
+    let (without, with) = (ratings("without", "0"), ratings("with", "0.5"));
+    assert_ne!(without[0]["loss"], with[0]["loss"]);
+    // Baselines learn nothing from it: each of their figures is the same, so those of the models compare.
+    assert_eq!(without.as_array().unwrap()[2..], with.as_array().unwrap()[2..]);
+    // Ratings of 4 and 5 are drawn further from the others, and calibration draws predicted ratings back.
+    let rmse = |scores: &Value| scores["rmse"].as_f64().unwrap();
+    assert!(rmse(&with[1]) > rmse(&without[1]));
+    assert!(rmse(&with[0]) < rmse(&with[1]));
+}
+
+#[test]
 fn baselines_definitions_and_both_sides_stand_in_every_evaluation() {
     let scene = Scene::new("judging", CONFIG);
     let text = train(
