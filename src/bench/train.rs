@@ -221,7 +221,7 @@ fn stages_apart(
         steps_done: before % set.steps(),
     };
     let loader = PlanLoader::new(Arc::clone(set), position);
-    trainer.time_stages();
+    trainer.time_stages(STEPS);
     while (trainer.step() as usize) < planned.min(before + STEPS) {
         for chunk in loader.iter() {
             trainer.train(chunk.map_err(|error| PipelineError::Burn(error.to_string()))?)?;

@@ -114,13 +114,14 @@ pub trait Trainer: Send {
     /// Records that are behind would catch up by the new tables: settle them first, see [`reduce_learning_rate`].
     fn set_schedule(&mut self, schedule: Schedule) -> Result<(), EngineError>;
 
-    /// Seconds spent in each stage of the steps so far; empty where nobody measures.
+    /// Seconds spent in each stage of the steps that were measured so far: all of them, or those that
+    /// [`time_stages`](Self::time_stages) asked for. Empty where none was.
     fn stages(&self) -> Vec<(&'static str, f64)> {
         Vec::new()
     }
 
-    /// Has the stages of the steps from here on measured even if that costs time.
-    fn time_stages(&mut self) {}
+    /// Has the stages of the next `steps` steps measured, for an engine that has to wait for each stage in order to tell.
+    fn time_stages(&mut self, _steps: usize) {}
 
     /// Takes the steps of a chunk and returns the statistics that have arrived meanwhile: it does not wait for a device.
     fn train(&mut self, chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError>;

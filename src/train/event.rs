@@ -48,7 +48,8 @@ pub enum TrainEvent {
         learning_rate: f64,
         /// Bytes that the process has in memory; `None` where the system does not tell.
         memory_bytes: Option<u64>,
-        /// Where the steps of this process spent their time so far; empty where the engine does not measure it.
+        /// Where the steps of this process that were measured spent their time so far: every step on the cpu, one a second on
+        /// a gpu, where measuring is waiting. Empty before the first of them.
         stages: Vec<StageTime>,
         seconds: f64,
     },

@@ -152,9 +152,10 @@ impl EngineStrategy {
         Ok(steps_done)
     }
 
-    /// Tells how the process fares.
+    /// Tells how the process fares. Where stages have to be waited for, one step until the next time is measured.
     fn measure(&self, model: &Factorisation, epoch: usize) {
-        let trainer = model.trainer();
+        let mut trainer = model.trainer();
+        trainer.time_stages(1);
         let (step, schedule) = (trainer.step(), trainer.schedule());
         let stages = trainer.stages().into_iter().map(|(name, seconds)| StageTime {
             name: name.to_string(),

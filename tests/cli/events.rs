@@ -1,5 +1,6 @@
 //! A training without a terminal: lines, events as JSON, quiet, TensorBoard, and the log that all of it can be seen in again.
 
+use super::gpu::gpu;
 use super::scene::{CONFIG, Ran, Scene};
 use serde_json::Value;
 
@@ -45,6 +46,25 @@ fn json_is_the_log_line_by_line_and_then_the_evaluation() {
     );
     assert!(!ran.stderr.contains("epoch "), "{}", ran.stderr);
     assert!(ran.stderr.contains("GENERATED"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_gpu_tells_its_stages_from_a_step_now_and_then() {
+    if gpu().is_none() {
+        return;
+    }
+    let scene = Scene::new("gpu-stages", CONFIG);
+    scene.succeed(&["train", "config.toml", "--device", "gpu", "--quiet"]);
+    let log = log(&scene, "small-1");
+    let measured: Vec<&Value> = log.iter().filter(|event| event["event"] == "measured").collect();
+    let seconds = |event: &Value| -> f64 {
+        let stages = event["stages"].as_array().unwrap().iter();
+        stages.map(|stage| stage["seconds"].as_f64().unwrap()).sum()
+    };
+    let (first, last) = (measured[0], measured[measured.len() - 1]);
+    assert!(seconds(first) == 0.0 && seconds(last) > 0.0, "{first} {last}");
+    // Only some of the steps are waited for.
+    assert!(seconds(last) < 0.5 * last["seconds"].as_f64().unwrap(), "{last}");
 }
 
 #[test]

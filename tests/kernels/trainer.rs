@@ -221,12 +221,18 @@ fn stages_are_measured_when_asked_for_and_change_no_bit() {
     let statistics = train(&mut plain, &chunks);
     assert!(plain.stages().is_empty());
     let mut timed = GpuTrainer::new(gpu, &setup, Some(70)).unwrap();
-    timed.time_stages();
-    assert!(timed.stages().iter().all(|(_, seconds)| *seconds == 0.0));
-    assert_eq!(train(&mut timed, &chunks), statistics);
-    for (name, seconds) in timed.stages() {
-        assert!(seconds > 0.0 && seconds < 60.0, "{name}: {seconds} s");
+    let (first, rest) = chunks.split_at(chunks.len() / 2);
+    let steps = first.iter().map(|chunk| chunk.steps.len()).sum();
+    timed.time_stages(steps);
+    assert!(timed.stages().is_empty());
+    assert_eq!(train(&mut timed, first), statistics[..steps]);
+    let stages = timed.stages();
+    assert_eq!(stages.len(), 5, "{stages:?}");
+    for (name, seconds) in &stages {
+        assert!(*seconds > 0.0 && *seconds < 60.0, "{name}: {seconds} s");
     }
+    assert_eq!(train(&mut timed, rest), statistics[steps..]);
+    assert_eq!(timed.stages(), stages, "no more than was asked for");
     for side in Side::BOTH {
         assert!(table(&mut plain, side) == table(&mut timed, side), "{}", side.name());
     }

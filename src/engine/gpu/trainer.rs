@@ -51,8 +51,16 @@ pub struct GpuTrainer {
     status: Buffer,
     scratch: Scratch,
     in_flight: VecDeque<ChunkInFlight>,
-    /// Seconds of each of [`STAGES`], once they are asked for.
-    stages: Option<[f64; STAGES.len()]>,
+    stages: StageClock,
+}
+
+/// Measures the stages of some steps, since it takes waiting for each.
+#[derive(Default)]
+struct StageClock {
+    /// Steps still to be measured.
+    steps: usize,
+    /// Of each of [`STAGES`].
+    seconds: [f64; STAGES.len()],
 }
 
 /// What a step consists of, in the order of [`Stage`].
@@ -181,7 +189,7 @@ impl GpuTrainer {
             status: gpu.upload("status", vec![0u32])?,
             scratch: Scratch::new(gpu)?,
             in_flight: VecDeque::new(),
-            stages: None,
+            stages: StageClock::default(),
         };
         gpu.prefer_huge_pages();
         trainer.write_start_records(setup.seed);
@@ -207,20 +215,17 @@ impl GpuTrainer {
         }
     }
 
-    /// Queues a stage, and waits for it if stages are measured.
+    /// Queues a stage, and waits for it if the step is measured.
     fn stage(
         &mut self,
         stage: Stage,
         queue: impl FnOnce(&mut Self) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        if self.stages.is_none() {
+        if self.stages.steps == 0 {
             return queue(self);
         }
         let gpu = self.gpu;
-        let seconds = gpu.time(|| queue(self))?;
-        if let Some(stages) = &mut self.stages {
-            stages[stage as usize] += seconds;
-        }
+        self.stages.seconds[stage as usize] += gpu.time(|| queue(self))?;
         Ok(())
     }
 
@@ -263,6 +268,7 @@ impl GpuTrainer {
             Ok(())
         })?;
         self.step = step.step;
+        self.stages.steps = self.stages.steps.saturating_sub(1);
         Ok(())
     }
 
@@ -458,12 +464,13 @@ impl Trainer for GpuTrainer {
     }
 
     fn stages(&self) -> Vec<(&'static str, f64)> {
-        let seconds = self.stages.iter().flatten().copied();
-        STAGES.into_iter().zip(seconds).collect()
+        let stages = STAGES.into_iter().zip(self.stages.seconds);
+        // Before the first measured step all are zero, and a stage that these steps do not have stays so.
+        stages.filter(|&(_, seconds)| seconds > 0.0).collect()
     }
 
-    fn time_stages(&mut self) {
-        self.stages.get_or_insert_default();
+    fn time_stages(&mut self, steps: usize) {
+        self.stages.steps = steps;
     }
 
     fn train(&mut self, mut chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {
