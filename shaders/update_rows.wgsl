@@ -1,12 +1,13 @@
 // Update rows: gradient and the optimiser's step for the touched rows of one page of a table.
 //
 //     sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
-//     g       = clip(sum + (l2_share n + pull) settled)       n: the row's samples in the batch; pull: of its prior
+//     g       = clip(sum - drift + (l2_share n + pull) settled)      n: the row's samples in the batch; pull and, of the bias,
+//                                                                    drift: of its prior
 //     record  = step t of the optimiser with g, from the settled weights;  last_step = t      the bias likewise
 //               Adam's m and v decay first from last_step to the end of step t - 1
 //
-// Shapes: rows, first_piece [R], pulls [R, 2] (bias, embedding; none without a prior), starts [R + 1], samples and other slots [samples] in `plan`; gradient [samples];
-// other [other_rows, FACTOR4]; settled [R, FACTOR4], from `gather_rows`: the rows at the end of step t - 1, with the rest of
+// Shapes: rows, first_piece [R], pulls [R, 3] (bias, embedding, drift; none without a prior), starts [R + 1], samples and other
+// slots [samples] in `plan`; gradient [samples]; other [other_rows, FACTOR4]; settled [R, FACTOR4], from `gather_rows`: the rows at the end of step t - 1, with the rest of
 // the record's header in theirs; piece_sums [pieces, FACTOR4], records [page_rows, RECORD4] vec4.
 // Rows with pieces add their piece sums in order instead of walking their samples. A team of LANES threads takes a row.
 // Partner src/engine/gpu/update_rows.rs, twin src/engine/cpu/update_rows.rs.
@@ -65,9 +66,10 @@ struct Row {
     span: Span,
     // The step it was last touched at.
     last: u32,
-    // How strongly bias and embedding are drawn to zero.
+    // How strongly bias and embedding are drawn to zero, and the bias to its centre.
     bias_decay: f32,
     decay: f32,
+    drift: f32,
     // Whether it exists: what does not is reported and left alone.
     valid: bool,
 }
@@ -193,7 +195,7 @@ fn update_header(row: Row, decay: vec2<f32>, row_sum: f32, sum: f32) {
 
 // What the plan says of a row; reports one that cannot be.
 fn find_row(offset: u32) -> Row {
-    var row = Row(0u, 0u, Span(0u, 0u, NO_PIECE, 0u), 0u, 0.0, 0.0, false);
+    var row = Row(0u, 0u, Span(0u, 0u, NO_PIECE, 0u), 0u, 0.0, 0.0, 0.0, false);
     if (offset >= params.slots) {
         return row;
     }
@@ -217,8 +219,10 @@ fn find_row(offset: u32) -> Row {
     row.decay = params.l2_share * f32(end - begin);
     row.bias_decay = row.decay;
     if (params.pulls_at != NO_PULLS) {
-        row.bias_decay += bitcast<f32>(plan[params.pulls_at + 2u * slot]);
-        row.decay += bitcast<f32>(plan[params.pulls_at + 2u * slot + 1u]);
+        let at = params.pulls_at + 3u * slot;
+        row.bias_decay += bitcast<f32>(plan[at]);
+        row.decay += bitcast<f32>(plan[at + 1u]);
+        row.drift = bitcast<f32>(plan[at + 2u]);
     }
     let in_range = begin <= end && end <= params.samples;
     let has_sums = row.span.first_piece == NO_PIECE
@@ -261,7 +265,7 @@ fn main(
             update_column(row, decay, step_size, first + 3u * LANES, sum.weights[3]);
         }
         if (first == 0u) {
-            update_header(row, decay, row_sum, sum.bias);
+            update_header(row, decay, row_sum, sum.bias - row.drift);
         }
     }
 }

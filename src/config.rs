@@ -223,6 +223,8 @@ pub struct ModelConfig {
     pub dim: usize,
 }
 
+/// Most directions that priors are centred by: their normal equations are solved densely.
+const MAX_CENTRE_RANK: usize = 256;
 /// Longest embedding that the kernels are tested with.
 pub const MAX_DIM: usize = 512;
 
@@ -322,12 +324,15 @@ pub struct Prior {
     pub bias: f64,
     /// Of the embeddings.
     pub embedding: f64,
+    /// Directions of who rated what that say where the prior of each bias is centred; 0 = at zero.
+    pub centre_rank: usize,
 }
 
 impl Prior {
     pub const NONE: Self = Self {
         bias: 0.0,
         embedding: 0.0,
+        centre_rank: 0,
     };
 
     /// Whether it does anything.
@@ -775,6 +780,18 @@ impl Config {
                 "train.prior.embedding",
                 &train.prior.embedding,
                 "a number of at least 0",
+            ))
+            .or(wanted(
+                train.prior.centre_rank <= MAX_CENTRE_RANK,
+                "train.prior.centre_rank",
+                &train.prior.centre_rank,
+                "0 to 256",
+            ))
+            .or(wanted(
+                train.prior.centre_rank == 0 || train.prior.bias > 0.0,
+                "train.prior.centre_rank",
+                &train.prior.centre_rank,
+                "0 where `train.prior.bias = 0`: there is no prior to centre",
             ))
             .or(wanted(
                 self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,

@@ -6,12 +6,15 @@
 //!             + 8 train + 21 samples + 28 valid               sampling table; an epoch as it is drawn; scores of validation
 //! steps       (min(b, users) + min(b, items)) factor_bytes    compact rows, b = max(batch, pairs that are scored at once)
 //!             + 60 * 4 b + 16 * 2 planned                     planned steps on their way; two tables of step sizes
-//!             + 20 * 4 b + 4 (users + items)                  with a prior: its pulls on the rows; each row's samples
+//!             + 30 * 4 b + 8 (users + items)                  with a prior: its pulls on the rows; each row's samples, its centre
+//! centres     (users + items) (4 r + r^2 / 128 + 48) + 32 train
+//!                                                             with a prior of centre rank r, before the tables are made: directions
+//!                                                             and their sums, effects; the ratings of each side
 //! evaluation  2 (users + items) factor_bytes + rows (12 + 8 + 1) + 40 test
 //!                                                             the model in its file and as it is judged, when all else is gone
 //! process     64 MiB, with a software adapter 256 MiB         the program, its threads, a driver's compiler
 //!
-//! all in all  process + max(tables + ratings + steps, evaluation)
+//! all in all  process + max(ratings + max(tables + steps, centres), evaluation)
 //! ```
 //!
 //! In bytes. Reading the ratings comes before and is not in it: of a file that is large beside its model it takes the most.
@@ -51,6 +54,8 @@ pub struct MemoryNeed {
     pub ratings: u64,
     /// What a step works in, and planned steps.
     pub steps: u64,
+    /// What finding the centres of priors takes, before there are tables; 0 where they are at zero.
+    pub centres: u64,
     /// The model as it is judged after the training.
     pub evaluation: u64,
     pub process: u64,
@@ -64,7 +69,7 @@ impl MemoryNeed {
     /// The most that the process has in the machine's memory at any time.
     pub fn total(&self) -> u64 {
         let tables = if self.tables_on_card { 0 } else { self.tables };
-        self.process + (tables + self.ratings + self.steps).max(self.evaluation)
+        self.process + (self.ratings + (tables + self.steps).max(self.centres)).max(self.evaluation)
     }
 }
 
@@ -84,9 +89,14 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     // Chunks are filled with steps up to so many samples; one is trained, two wait, one is made, one is given back.
     const CHUNKS: usize = 5;
     let has_prior = config.train.prior.is_set();
-    let words_per_sample = if has_prior { 16 } else { 12 };
+    let words_per_sample = if has_prior { 18 } else { 12 };
     let chunk = batch.max(SAMPLES_PER_CHUNK.min(size.samples)) * words_per_sample * WORD;
-    let counts = if has_prior { (size.users + size.items) * WORD } else { 0 };
+    let rows = size.users + size.items;
+    let of_rows = if has_prior { 2 * rows * WORD } else { 0 };
+    let centres = match config.train.prior.centre_rank {
+        0 => 0,
+        rank => rows * (rank * WORD + rank * rank / 128 + 48) + 32 * size.train,
+    };
     let compact = |rows: usize| widest.min(rows) * factor_bytes;
     let planned = size.samples.div_ceil(batch) * config.train.epochs;
     let row = 3 * WORD + 1 + if size.has_timestamps { size_of::<i64>() } else { 0 };
@@ -94,10 +104,11 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     MemoryNeed {
         dim: shape.dim,
         optimizer: config.train.optimizer,
-        tables: ((size.users + size.items) * shape.record_len(config.train.optimizer) * WORD) as u64,
+        tables: (rows * shape.record_len(config.train.optimizer) * WORD) as u64,
         ratings: (size.rows * row + 8 * size.train + 21 * size.samples + 28 * size.valid) as u64,
-        steps: (compact(size.users) + compact(size.items) + CHUNKS * chunk + counts + 32 * planned) as u64,
-        evaluation: (2 * (size.users + size.items) * factor_bytes + size.rows * row + 40 * size.test) as u64,
+        steps: (compact(size.users) + compact(size.items) + CHUNKS * chunk + of_rows + 32 * planned) as u64,
+        centres: centres as u64,
+        evaluation: (2 * rows * factor_bytes + size.rows * row + 40 * size.test) as u64,
         process: if is_software { 256 << 20 } else { 64 << 20 },
         tables_on_card: adapter.is_some() && !is_software,
         largest_buffer: compact(size.users.max(size.items)).max(chunk) as u64,

@@ -21,7 +21,7 @@ use crate::data::synthetic::GenerateError;
 use crate::data::titles::Titles;
 use crate::data::vocabulary::Vocabulary;
 use crate::device::{Gpu, adapter_of};
-use crate::engine::cpu::{CpuScorer, CpuTrainer};
+use crate::engine::cpu::{CpuScorer, CpuTrainer, thread_pool};
 use crate::engine::gpu::trainer::GpuTrainer;
 use crate::engine::objective::Objective;
 use crate::engine::{EngineError, Trainer, TrainerSetup};
@@ -33,6 +33,7 @@ use crate::model::{Head, ModelShape};
 use crate::optimizer::{LearningRate, MAX_STEPS};
 use crate::recommend::RecommendError;
 use crate::sweep::SweepError;
+use crate::train::centre::{Rated, bias_centres};
 use crate::train::checkpoint;
 use crate::train::clock::Clock;
 use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};
@@ -354,6 +355,27 @@ pub fn open_trainer(config: &Config, setup: &TrainerSetup) -> Result<Box<dyn Tra
     })
 }
 
+/// Where the priors of the biases are centred; nothing where a config leaves them at zero.
+fn centres(config: &Config, prepared: &Prepared, objective: &Objective) -> [Vec<f32>; 2] {
+    let rank = config.train.prior.centre_rank;
+    if rank == 0 {
+        return Default::default();
+    }
+    let rows = prepared.split.rows(Part::Train);
+    let all = &prepared.interactions;
+    let users: Vec<_> = rows.iter().map(|&row| all.users[row as usize]).collect();
+    let items: Vec<_> = rows.iter().map(|&row| all.items[row as usize]).collect();
+    let ratings = rows.iter().map(|&row| all.ratings[row as usize]);
+    let targets: Vec<_> = ratings.map(|rating| objective.training_target(rating)).collect();
+    let rated = Rated {
+        users: &users,
+        items: &items,
+        targets: &targets,
+    };
+    let (users, items) = (prepared.report.users, prepared.report.items);
+    thread_pool(config.threads).install(|| bias_centres(rated, users, items, rank, config.seed))
+}
+
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trained {
@@ -373,12 +395,14 @@ pub fn train(
     wishes: &Wishes,
 ) -> Result<Trained, PipelineError> {
     let objective = Objective::new(config);
+    let centres = centres(config, &prepared, &objective);
     let set = Arc::new(TrainingSet {
         interactions: Arc::clone(&prepared.interactions),
         table: prepared.table,
         objective,
         batch_size: config.train.batch_size,
         prior: config.train.prior,
+        centres: Arc::new(centres),
         seed: config.seed,
         epochs: config.train.epochs,
         pauses: vec![config.train.evaluate_steps, config.train.checkpoint_steps],

@@ -9,8 +9,8 @@
 //! A row with more than [`PIECE`] samples (a bestseller) is cut into pieces that are summed on their own and added up in a
 //! second level: `pieces` holds `(begin, end)` into `samples`, `first_piece[R]` where a row's pieces begin, or [`NO_PIECE`].
 //!
-//! Where rows have a prior, `pulls[R, 2]` says how strongly a step draws a row's bias and its embedding to zero, see
-//! [`EpochPrior`].
+//! Where rows have a prior, `pulls[R, 3]` says how strongly a step draws a row's bias to its centre and its embedding to zero,
+//! see [`EpochPrior`].
 //!
 //! All of it stands in one array of 32-bit words, several steps together, so that it travels to a device in one upload.
 
@@ -120,18 +120,39 @@ pub struct SidePlan<'a> {
     pub slots: &'a [u32],
     pub first_piece: &'a [u32],
     pub pieces: &'a [u32],
-    /// `(bias, embedding)` of each row, bits of f32; empty without a prior.
+    /// The words of a [`Pull`] for each row; empty without a prior.
     pub pulls: &'a [u32],
 }
 
 impl SidePlan<'_> {
-    /// How strongly the step draws the bias and the embedding of a slot's row to zero.
+    /// What the prior of a slot's row does in the step.
     #[inline(always)]
-    pub fn pull(&self, slot: usize) -> [f32; 2] {
+    pub fn pull(&self, slot: usize) -> Pull {
         match self.pulls.as_chunks().0.get(slot) {
-            Some(&[bias, embedding]) => [f32::from_bits(bias), f32::from_bits(embedding)],
-            None => [0.0; 2],
+            Some(&words) => Pull::from_words(words),
+            None => Pull::default(),
         }
+    }
+}
+
+/// What a prior adds to the gradient of a row in a step: `bias * row_bias - drift` and `embedding * row_embedding`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pull {
+    pub bias: f32,
+    pub embedding: f32,
+    /// `bias * centre`.
+    pub drift: f32,
+}
+
+impl Pull {
+    fn words(self) -> [u32; 3] {
+        [self.bias, self.embedding, self.drift].map(f32::to_bits)
+    }
+
+    #[inline(always)]
+    fn from_words(words: [u32; 3]) -> Self {
+        let [bias, embedding, drift] = words.map(f32::from_bits);
+        Self { bias, embedding, drift }
     }
 }
 
@@ -139,33 +160,42 @@ impl SidePlan<'_> {
 /// many, so that rare ones stay close to it.
 ///
 /// ```text
-/// loss of an epoch = sum over samples of cross-entropy + sum over rows of (bias_strength bias^2 + embedding_strength |embedding|^2)
+/// loss of an epoch = sum over samples of cross-entropy
+///                    + sum over rows of (bias_strength (bias - centre)^2 + embedding_strength |embedding|^2)
 /// pull of a step   = 2 strength / batch * (the row's samples in the batch) / (its samples in the epoch)
 /// ```
 #[derive(Clone, Debug)]
-pub struct EpochPrior {
+pub struct EpochPrior<'a> {
     prior: Prior,
+    /// Of the biases of users and of items; rows past the end have 0.
+    centres: &'a [Vec<f32>; 2],
     /// Samples of each row in the epoch, users and items.
     counts: [Vec<u32>; 2],
 }
 
-impl EpochPrior {
-    /// The prior over the samples of an epoch.
-    pub fn new(prior: Prior, samples: &[Sample]) -> Self {
+impl<'a> EpochPrior<'a> {
+    /// The prior over the samples of an epoch, its biases centred at `centres`.
+    pub fn new(prior: Prior, centres: &'a [Vec<f32>; 2], samples: &[Sample]) -> Self {
         let counts = Side::BOTH.map(|side| {
             let rows = samples.iter().map(|sample| sample.row(side) as usize);
             let mut counts = vec![0; rows.clone().max().map_or(0, |last| last + 1)];
             rows.for_each(|row| counts[row] += 1);
             counts
         });
-        Self { prior, counts }
+        Self { prior, centres, counts }
     }
 
-    /// Bits of the pulls on bias and embedding of a row. Panics if the row has no samples in the epoch.
-    fn pull(&self, side: Side, row: u32, in_batch: u32, batch: usize) -> [u32; 2] {
+    /// The pull on a row. Panics if the row has no samples in the epoch.
+    fn pull(&self, side: Side, row: u32, in_batch: u32, batch: usize) -> Pull {
         let in_epoch = self.counts[side as usize][row as usize];
         let share = 2.0 * f64::from(in_batch) / f64::from(in_epoch) / batch as f64;
-        [self.prior.bias, self.prior.embedding].map(|strength| ((strength * share) as f32).to_bits())
+        let [bias, embedding] = [self.prior.bias, self.prior.embedding].map(|strength| (strength * share) as f32);
+        let centre = self.centres[side as usize].get(row as usize).copied().unwrap_or(0.0);
+        Pull {
+            bias,
+            embedding,
+            drift: bias * centre,
+        }
     }
 }
 
@@ -279,7 +309,7 @@ impl PlanChunk {
         for slot in 0..layout.row_count() {
             let starts = &self.words[layout.starts.clone()];
             let (in_batch, row) = (starts[slot + 1] - starts[slot], self.words[layout.rows.start + slot]);
-            self.words.extend(prior.pull(side, row, in_batch, batch));
+            self.words.extend(prior.pull(side, row, in_batch, batch).words());
         }
         first..self.words.len()
     }
@@ -445,7 +475,7 @@ mod tests {
                 }
                 prop_assert!(seen.iter().all(|&count| count == 1));
                 prop_assert_eq!(plan.pieces, pieces.concat());
-                prop_assert_eq!(plan.pull(0), [0.0; 2]);
+                prop_assert_eq!(plan.pull(0), Pull::default());
             }
         }
 
@@ -455,7 +485,8 @@ mod tests {
             batch_size in 1usize..40,
         ) {
             let samples: Vec<_> = pairs.iter().map(|&(user, item)| sample(user, item)).collect();
-            let prior = EpochPrior::new(Prior { bias: 0.5, embedding: 3.0 }, &samples);
+            let centres = Side::BOTH.map(|side| (0..5).map(|row| row as f32 - 2.0 * (side as u8) as f32).collect());
+            let prior = EpochPrior::new(Prior { bias: 0.5, embedding: 3.0, centre_rank: 4 }, &centres, &samples);
             let mut chunk = PlanChunk::default();
             for (step, batch) in (1..).zip(samples.chunks(batch_size)) {
                 chunk.push_with_prior(step, batch, Some(&prior));
@@ -465,14 +496,19 @@ mod tests {
                 for step in &chunk.steps {
                     let plan = chunk.side(step, side);
                     for (slot, &row) in plan.rows.iter().enumerate() {
-                        let sum = sums.entry(row).or_insert([0.0f32; 2]);
+                        let sum = sums.entry(row).or_insert([0.0f32; 3]);
                         let pull = plan.pull(slot);
-                        sum[0] += pull[0] * step.batch() as f32;
-                        sum[1] += pull[1] * step.batch() as f32;
+                        for (sum, part) in sum.iter_mut().zip([pull.bias, pull.embedding, pull.drift]) {
+                            *sum += part * step.batch() as f32;
+                        }
                     }
                 }
                 // Twice the strengths, whatever the row's number of samples.
-                prop_assert!(sums.values().all(|[bias, embedding]| (bias - 1.0).abs() < 1e-5 && (embedding - 6.0).abs() < 1e-5));
+                for (&row, [bias, embedding, drift]) in &sums {
+                    prop_assert!((bias - 1.0).abs() < 1e-5 && (embedding - 6.0).abs() < 1e-5);
+                    let centre = centres[side as usize].get(row as usize).copied().unwrap_or(0.0);
+                    prop_assert!((drift - centre).abs() < 1e-5);
+                }
                 prop_assert_eq!(sums.len(), samples.iter().map(|sample| sample.row(side)).collect::<std::collections::BTreeSet<_>>().len());
             }
         }

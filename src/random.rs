@@ -21,6 +21,7 @@ pub enum Purpose {
     SampledNegatives = 7,
     /// One stream a trial.
     Sweep = 8,
+    Centres = 9,
 }
 
 /// The `number`-th stream of a purpose.

@@ -255,7 +255,8 @@ def tune(name, fit, grid, train):
 
 
 DOTCART_GRID = [
-    "train.prior.bias=0.2,0.3,0.45", "train.prior.embedding=0.7,1.0,1.5", "train.l2=0,0.003", "model.dim=16,64", "train.epochs=10,20",
+    "train.prior.bias=0.2,0.3,0.45", "train.prior.embedding=0.7,1.0,1.5", "train.prior.centre_rank=0,32", "train.l2=0,0.003",
+    "model.dim=16,64", "train.epochs=10,20",
 ]
 # A falling rate ends near the minimum, so that epochs need no choosing after the fact.
 DOTCART_RATE = {"train.learning_rate": 0.01, "train.learning_rate_curve": "cosine"}

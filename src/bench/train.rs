@@ -129,6 +129,7 @@ pub fn measure(
         objective: Objective::new(config),
         batch_size: config.train.batch_size,
         prior: config.train.prior,
+        centres: Arc::default(),
         seed: config.seed,
         epochs: usize::MAX,
         pauses: Vec::new(),

@@ -122,9 +122,13 @@ mod tests {
         let blend = objective(Target::Scaled, 0.2);
         for rating in [1.0, 2.5, 3.75, 4.0, 5.0] {
             for z in [-3.0, 0.0, 1.5] {
-                let weighed = 0.8 * loss(z, rating_alone.target(rating)) + 0.2 * loss(z, relevance_alone.target(rating));
+                let weighed =
+                    0.8 * loss(z, rating_alone.target(rating)) + 0.2 * loss(z, relevance_alone.target(rating));
                 let blended = loss(z, blend.training_target(rating));
-                assert!((blended - weighed).abs() < 1e-6, "{rating}, {z}: {blended} for {weighed}");
+                assert!(
+                    (blended - weighed).abs() < 1e-6,
+                    "{rating}, {z}: {blended} for {weighed}"
+                );
             }
             // What is measured does not move, and without a share nothing does.
             assert_eq!(blend.target(rating), rating_alone.target(rating));

@@ -46,6 +46,8 @@ pub struct TrainingSet {
     pub objective: Objective,
     pub batch_size: usize,
     pub prior: Prior,
+    /// Centres of the biases of users and of items, see [`super::centre`]; none = all at zero.
+    pub centres: Arc<[Vec<f32>; 2]>,
     pub seed: u64,
     /// The last epoch: none is drawn beyond it.
     pub epochs: usize,
@@ -176,7 +178,10 @@ impl DataLoader<PlanChunk> for PlanLoader {
                 let samples = already_drawn
                     .and_then(|drawn| drawn.recv().ok())
                     .unwrap_or_else(|| set.draw(start.epoch));
-                let prior = set.prior.is_set().then(|| EpochPrior::new(set.prior, &samples));
+                let prior = set
+                    .prior
+                    .is_set()
+                    .then(|| EpochPrior::new(set.prior, &set.centres, &samples));
                 let mut step = start.steps_done;
                 while step < set.steps() {
                     let end = set.chunk_end(step);

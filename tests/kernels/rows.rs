@@ -408,14 +408,16 @@ fn a_prior_pulls_as_the_twin_pulls() {
     let prior = Prior {
         bias: 20.0,
         embedding: 5.0,
+        centre_rank: 1,
     };
+    let centres = [40, 50].map(|rows| uniform(&mut rng(5), rows, -2.0, 2.0));
     for optimizer in OPTIMIZERS {
         for teams in both_teams(36) {
             let mut scene = Scene::new(teams, optimizer, 40, 300, true);
             // An epoch of two steps, of which this is one.
             let epoch = batch(&mut rng(4), 600, 50, 40, true);
             scene.chunk = PlanChunk::default();
-            let prior = EpochPrior::new(prior, &epoch);
+            let prior = EpochPrior::new(prior, &centres, &epoch);
             scene.chunk.push_with_prior(STEP, &epoch[..300], Some(&prior));
             check_update(&scene, gpu, &[None, Some(16)]);
         }

@@ -27,6 +27,7 @@ const L2: f32 = 0.03;
 const PRIOR: Prior = Prior {
     bias: 0.7,
     embedding: 2.0,
+    centre_rank: 1,
 };
 
 #[test]
@@ -62,16 +63,20 @@ fn check_scene(engine: Engine, dim: usize, l2: f32, prior: Prior) {
     let (gradients, engine_loss) = engine_gradients(engine, shape, l2, prior, &batch, &model);
 
     let model: Vec<f64> = model.iter().map(|&x| x as f64).collect();
-    let cross_entropy = loss(&model, &batch, dim, |_, _| [0.0; 2]);
+    let cross_entropy = loss(&model, &batch, dim, |_, _, _| 0.0);
     assert!(
         (engine_loss - cross_entropy).abs() < RTOL * cross_entropy,
         "dim {dim}: the engine reports a loss of {engine_loss} for {cross_entropy}"
     );
     // A row's prior is spread over its samples of the epoch.
-    let decay = |side: Side, sample: &Sample| {
+    let centres = centres();
+    let decay = |side: Side, sample: &Sample, row: &[f64]| {
         let of_row = epoch.iter().filter(|other| other.row(side) == sample.row(side));
         let samples = of_row.count() as f64;
-        [prior.bias, prior.embedding].map(|strength| l2 as f64 + strength / samples)
+        let [bias, embedding] = [row[0], row[1..].iter().map(|x| x * x).sum::<f64>().sqrt()];
+        let centre = centres[side as usize][sample.row(side) as usize] as f64;
+        l2 as f64 * (bias.powi(2) + embedding.powi(2))
+            + (prior.bias * (bias - centre).powi(2) + prior.embedding * embedding.powi(2)) / samples
     };
     let scale = model.len() - 2;
     let slopes: Vec<f64> = (0..model.len())
@@ -98,9 +103,14 @@ fn check_scene(engine: Engine, dim: usize, l2: f32, prior: Prior) {
     }
 }
 
+/// Where the priors of the biases are centred.
+fn centres() -> [Vec<f32>; 2] {
+    [USERS, ITEMS].map(|rows| (0..rows).map(|row| 0.2 * (row % 5) as f32 - 0.3).collect())
+}
+
 /// The mean loss of a batch, from its definition. `model` holds users, items, scale, bias; a row is `bias | weight[dim]`;
-/// `decay` gives the weights of a sample's squared bias and squared embedding.
-fn loss(model: &[f64], batch: &[Sample], dim: usize, decay: impl Fn(Side, &Sample) -> [f64; 2]) -> f64 {
+/// `decay` is what a row adds to the loss of each of its samples.
+fn loss(model: &[f64], batch: &[Sample], dim: usize, decay: impl Fn(Side, &Sample, &[f64]) -> f64) -> f64 {
     let (rows, head) = model.split_at(model.len() - 2);
     let (users, items) = rows.split_at(USERS * (1 + dim));
     let losses = batch.iter().map(|sample| {
@@ -111,11 +121,8 @@ fn loss(model: &[f64], batch: &[Sample], dim: usize, decay: impl Fn(Side, &Sampl
         let score = 1.0 / (1.0 + (-z).exp());
         let target = sample.target as f64;
         let cross_entropy = -(target * score.ln() + (1.0 - target) * (1.0 - score).ln());
-        let squares = [(Side::User, user), (Side::Item, item)].map(|(side, row)| {
-            let [bias, embedding] = decay(side, sample);
-            bias * row[0] * row[0] + embedding * row[1..].iter().map(|x| x * x).sum::<f64>()
-        });
-        sample.weight as f64 * cross_entropy + squares[0] + squares[1]
+        let decays = [(Side::User, user), (Side::Item, item)].map(|(side, row)| decay(side, sample, row));
+        sample.weight as f64 * cross_entropy + decays[0] + decays[1]
     });
     losses.sum::<f64>() / batch.len() as f64
 }
@@ -148,7 +155,8 @@ fn engine_gradients(
     let head = [head[0], 0.0, 0.0, 0.0, head[1], 0.0, 0.0, 0.0];
     trainer.set_head(head, 0).unwrap();
 
-    let prior = prior.is_set().then(|| EpochPrior::new(prior, &epoch()));
+    let centres = centres();
+    let prior = prior.is_set().then(|| EpochPrior::new(prior, &centres, &epoch()));
     let mut chunk = PlanChunk::default();
     chunk.push_with_prior(1, batch, prior.as_ref());
     let mut statistics = trainer.train(chunk).unwrap();

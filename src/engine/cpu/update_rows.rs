@@ -3,7 +3,8 @@
 //! ```text
 //! sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
 //! settled = the row at the end of step t - 1, from `gather_rows`        (the state catches up here, see crate::optimizer)
-//! g       = clip(sum + (2 l2 n / B + pull) settled)                     n: the row's samples in the batch; pull: of its prior
+//! g       = clip(sum - drift + (2 l2 n / B + pull) settled)             n: the row's samples in the batch; pull and, of the
+//!                                                                       bias, drift: of its prior
 //! record  = the optimiser's step t with g;  last_step = t               the bias likewise
 //! ```
 //!
@@ -73,12 +74,13 @@ pub fn update_rows(
             }
         }
         let l2 = l2_share * samples.len() as f32;
-        let [bias_pull, embedding_pull] = plan.pull(slot);
+        let pull = plan.pull(slot);
+        sum[0] -= pull.drift;
         let row = RowStep {
             step,
             step_size: schedule.step_size(step),
-            bias_decay: l2 + bias_pull,
-            decay: l2 + embedding_pull,
+            bias_decay: l2 + pull.bias,
+            decay: l2 + pull.embedding,
             clip: schedule.clip(),
         };
         let record = &mut records[(plan.rows[slot] as usize - first_row) * record_len..][..record_len];

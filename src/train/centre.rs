@@ -1,0 +1,428 @@
+//! Centres: where the prior of each bias is centred, from who rated what.
+//!
+//! What somebody rates tells how they rate, and who rates a product tells how it is rated. So the prior of a row with few
+//! ratings is not centred at zero but at what rows in the same part of the rating graph have for a bias:
+//!
+//! ```text
+//! N[u, i]      = 1 / sqrt((n_u + DAMPING) (n_i + DAMPING)) where u rated i, else 0          n: training ratings of a row
+//! V            = orthonormal basis of the `rank` leading right singular directions of N;  U = N V, orthonormalised
+//! target(u, i) ~ mean + user_bias[u] + item_bias[i] + U[u] . a + V[i] . b
+//!                by least squares with ridges, one part after the other
+//! centre[u]    = U[u] . a / (mean (1 - mean)),  centre[i] = V[i] . b / (mean (1 - mean))    in logits
+//! ```
+//!
+//! The singular directions come from subspace iteration (Halko, Martinsson and Tropp 2011). That the choice of what is rated
+//! says something of the rating: Marlin and Zemel 2009; Koren's SVD++ (2008) uses it for embeddings. All sums run in a fixed
+//! order, so any number of threads gives the same centres.
+
+use crate::random::{Purpose, stream};
+use rand::RngExt;
+use rayon::prelude::*;
+
+/// Ratings that every row has more of in N, so that rows with one or two do not lead a direction.
+const DAMPING: f32 = 3.0;
+const ITERATIONS: usize = 12;
+const SWEEPS: usize = 20;
+/// Of a bias, in ratings.
+const BIAS_RIDGE: f64 = 4.0;
+/// Of the weights of directions whose entries have mean square 1.
+const DIRECTION_RIDGE: f64 = 1.0;
+/// A direction with less than this share of its square left, beside those before it, is none.
+const DEPENDENT: f64 = 1e-8;
+/// Rows that one thread takes at a time.
+const BLOCK: usize = 1024;
+
+/// Training ratings: rows of users, items and targets, of equal length.
+#[derive(Clone, Copy, Debug)]
+pub struct Rated<'a> {
+    pub users: &'a [u32],
+    pub items: &'a [u32],
+    pub targets: &'a [f32],
+}
+
+/// Centres of the biases of all users and items, in logits; 0 for rows without ratings.
+///
+/// Panics if a row is not below `users` or `items`.
+pub fn bias_centres(rated: Rated, users: usize, items: usize, rank: usize, seed: u64) -> [Vec<f32>; 2] {
+    let mean = rated.targets.iter().copied().map(f64::from).sum::<f64>() / rated.targets.len().max(1) as f64;
+    if mean <= 0.0 || mean >= 1.0 {
+        // All targets are the same, or there are none: nothing departs from anything.
+        return [vec![0.0; users], vec![0.0; items]];
+    }
+    let by_user = Adjacency::new(rated.users, rated.items, rated.targets, users);
+    let by_item = Adjacency::new(rated.items, rated.users, rated.targets, items);
+    let mut random = stream(seed, Purpose::Centres, 0);
+    let mut of_items = Directions {
+        rank,
+        values: (0..items * rank).map(|_| random.random_range(-1.0..1.0)).collect(),
+    };
+    of_items.orthonormalise();
+    let mut of_users = Directions {
+        rank,
+        values: vec![0.0; users * rank],
+    };
+    for _ in 0..ITERATIONS {
+        by_user.multiply(&of_items, &by_item, &mut of_users);
+        by_item.multiply(&of_users, &by_user, &mut of_items);
+        of_items.orthonormalise();
+    }
+    by_user.multiply(&of_items, &by_item, &mut of_users);
+    of_users.orthonormalise();
+
+    let mut sides = [Effects::new(by_user, of_users), Effects::new(by_item, of_items)];
+    for _ in 0..SWEEPS {
+        let [users, items] = &mut sides;
+        items.fit(mean, &users.effects);
+        users.fit(mean, &items.effects);
+    }
+    let slope = 1.0 / (mean * (1.0 - mean));
+    sides.map(|side| side.centres.iter().map(|&centre| (slope * centre) as f32).collect())
+}
+
+/// The ratings of each row of one side.
+struct Adjacency {
+    /// Where the ratings of a row begin and, one further, end.
+    starts: Vec<usize>,
+    /// The row on the other side of each rating.
+    others: Vec<u32>,
+    targets: Vec<f32>,
+    /// `1 / sqrt(n + DAMPING)`.
+    weights: Vec<f32>,
+}
+
+impl Adjacency {
+    fn new(rows: &[u32], others: &[u32], targets: &[f32], number: usize) -> Self {
+        let mut starts = vec![0; number + 1];
+        for &row in rows {
+            starts[row as usize + 1] += 1;
+        }
+        let weight = |&count: &usize| 1.0 / (count as f32 + DAMPING).sqrt();
+        let weights = starts[1..].iter().map(weight).collect();
+        for row in 0..number {
+            starts[row + 1] += starts[row];
+        }
+        let mut next = starts.clone();
+        let mut sorted = Self {
+            starts,
+            others: vec![0; rows.len()],
+            targets: vec![0.0; rows.len()],
+            weights,
+        };
+        for ((&row, &other), &target) in rows.iter().zip(others).zip(targets) {
+            let place = &mut next[row as usize];
+            sorted.others[*place] = other;
+            sorted.targets[*place] = target;
+            *place += 1;
+        }
+        sorted
+    }
+
+    fn count(&self, row: usize) -> usize {
+        self.starts[row + 1] - self.starts[row]
+    }
+
+    /// `out = N other`, or its transpose: each row the weighted sum of what it is rated with.
+    fn multiply(&self, other: &Directions, other_side: &Adjacency, out: &mut Directions) {
+        let rank = out.rank;
+        let blocks = out.values.par_chunks_mut(BLOCK * rank).enumerate();
+        blocks.for_each(|(block, values)| {
+            for (row, sum) in (block * BLOCK..).zip(values.chunks_exact_mut(rank)) {
+                sum.fill(0.0);
+                for &at in &self.others[self.starts[row]..self.starts[row + 1]] {
+                    let weight = self.weights[row] * other_side.weights[at as usize];
+                    let direction = &other.values[at as usize * rank..][..rank];
+                    sum.iter_mut()
+                        .zip(direction)
+                        .for_each(|(sum, value)| *sum += weight * value);
+                }
+            }
+        });
+    }
+}
+
+/// A row of `rank` numbers for each row of a table.
+struct Directions {
+    rank: usize,
+    values: Vec<f32>,
+}
+
+impl Directions {
+    /// `sum over rows of weight(row) row row^T`, `[rank, rank]`.
+    fn gram(&self, weight: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+        let rank = self.rank;
+        let blocks: Vec<Vec<f64>> = self
+            .values
+            .par_chunks(BLOCK * rank)
+            .enumerate()
+            .map(|(block, values)| {
+                let mut gram = vec![0.0; rank * rank];
+                for (row, values) in (block * BLOCK..).zip(values.chunks_exact(rank)) {
+                    let weight = weight(row);
+                    for (left, sums) in values.iter().zip(gram.chunks_exact_mut(rank)) {
+                        let left = weight * f64::from(*left);
+                        sums.iter_mut()
+                            .zip(values)
+                            .for_each(|(sum, &right)| *sum += left * f64::from(right));
+                    }
+                }
+                gram
+            })
+            .collect();
+        let mut gram = vec![0.0; rank * rank];
+        for block in &blocks {
+            gram.iter_mut().zip(block).for_each(|(sum, part)| *sum += part);
+        }
+        gram
+    }
+
+    /// Makes the columns orthonormal, by the Cholesky factor of their Gram matrix; a column that depends on those before it
+    /// becomes zero.
+    fn orthonormalise(&mut self) {
+        let rank = self.rank;
+        let factor = cholesky(&self.gram(|_| 1.0), rank);
+        self.values.par_chunks_mut(BLOCK * rank).for_each(|values| {
+            let mut solved = vec![0.0; rank];
+            for row in values.chunks_exact_mut(rank) {
+                for column in 0..rank {
+                    let known: f64 = (0..column)
+                        .map(|before| factor[column * rank + before] * solved[before])
+                        .sum();
+                    let pivot = factor[column * rank + column];
+                    solved[column] = if pivot > 0.0 {
+                        (f64::from(row[column]) - known) / pivot
+                    } else {
+                        0.0
+                    };
+                }
+                row.iter_mut()
+                    .zip(&solved)
+                    .for_each(|(value, &solved)| *value = solved as f32);
+            }
+        });
+    }
+}
+
+/// The lower triangle L of `matrix = L L^T`; a column without anything of its own is zero.
+fn cholesky(matrix: &[f64], rank: usize) -> Vec<f64> {
+    let mut lower = vec![0.0; rank * rank];
+    for column in 0..rank {
+        for row in column..rank {
+            let known: f64 = (0..column)
+                .map(|at| lower[row * rank + at] * lower[column * rank + at])
+                .sum();
+            let left = matrix[row * rank + column] - known;
+            let pivot: f64 = lower[column * rank + column];
+            lower[row * rank + column] = if row > column {
+                if pivot > 0.0 { left / pivot } else { 0.0 }
+            } else if left > DEPENDENT * matrix[column * rank + column] {
+                left.sqrt()
+            } else {
+                0.0
+            };
+        }
+    }
+    lower
+}
+
+/// What one side adds to a target: a bias of its own, and a centre that its directions explain.
+struct Effects {
+    ratings: Adjacency,
+    directions: Directions,
+    /// Cholesky factor of the directions' normal equations.
+    normal: Vec<f64>,
+    biases: Vec<f64>,
+    centres: Vec<f64>,
+    /// Bias and centre.
+    effects: Vec<f64>,
+}
+
+impl Effects {
+    fn new(ratings: Adjacency, mut directions: Directions) -> Self {
+        let (rank, rows) = (directions.rank, ratings.weights.len());
+        let unit = (rows as f32).sqrt();
+        directions.values.iter_mut().for_each(|value| *value *= unit);
+        let mut normal = directions.gram(|row| ratings.count(row) as f64);
+        (0..rank).for_each(|at| normal[at * rank + at] += DIRECTION_RIDGE);
+        Self {
+            normal: cholesky(&normal, rank),
+            ratings,
+            directions,
+            biases: vec![0.0; rows],
+            centres: vec![0.0; rows],
+            effects: vec![0.0; rows],
+        }
+    }
+
+    /// Fits weights of directions, then biases, to what the other side's effects leave.
+    fn fit(&mut self, mean: f64, other: &[f64]) {
+        let (ratings, rank) = (&self.ratings, self.directions.rank);
+        let left: Vec<f64> = (0..self.biases.len())
+            .into_par_iter()
+            .map(|row| {
+                let range = ratings.starts[row]..ratings.starts[row + 1];
+                let rated = ratings.others[range.clone()].iter().zip(&ratings.targets[range]);
+                rated
+                    .map(|(&at, &target)| f64::from(target) - mean - other[at as usize])
+                    .sum()
+            })
+            .collect();
+        let mut weights = vec![0.0; rank];
+        for (row, direction) in self.directions.values.chunks_exact(rank).enumerate() {
+            let left = left[row] - ratings.count(row) as f64 * self.biases[row];
+            weights
+                .iter_mut()
+                .zip(direction)
+                .for_each(|(sum, &value)| *sum += left * f64::from(value));
+        }
+        solve(&self.normal, &mut weights);
+        let directions = self.directions.values.par_chunks_exact(rank).enumerate();
+        directions
+            .zip(&mut self.biases)
+            .zip(&mut self.centres)
+            .zip(&mut self.effects)
+            .for_each(|((((row, direction), bias), centre), effect)| {
+                *centre = direction
+                    .iter()
+                    .zip(&weights)
+                    .map(|(&value, weight)| f64::from(value) * weight)
+                    .sum();
+                let count = ratings.count(row) as f64;
+                *bias = (left[row] - count * *centre) / (count + BIAS_RIDGE);
+                *effect = *bias + *centre;
+            });
+    }
+}
+
+/// Solves `L L^T x = right` in place, L from [`cholesky`].
+fn solve(lower: &[f64], right: &mut [f64]) {
+    let rank = right.len();
+    for row in 0..rank {
+        let known: f64 = (0..row).map(|at| lower[row * rank + at] * right[at]).sum();
+        right[row] = (right[row] - known) / lower[row * rank + row];
+    }
+    for row in (0..rank).rev() {
+        let known: f64 = (row + 1..rank).map(|at| lower[at * rank + row] * right[at]).sum();
+        right[row] = (right[row] - known) / lower[row * rank + row];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two kinds of users and of items: nobody rates what is of the other kind, and the first kind is rated lower.
+    fn two_kinds(users: u32, items: u32) -> (Vec<u32>, Vec<u32>, Vec<f32>) {
+        let pairs = (0..users).flat_map(|user| (0..items).map(move |item| (user, item)));
+        let rated = pairs.filter(|(user, item)| user % 2 == item % 2 && !(user / 2 + item / 2).is_multiple_of(3));
+        let (users, items): (Vec<u32>, Vec<u32>) = rated.unzip();
+        let target = |(at, &user): (usize, &u32)| if user % 2 == 0 { 0.2 } else { 0.8 } + 0.1 * (at % 3) as f32;
+        let targets = users.iter().enumerate().map(target).collect();
+        (users, items, targets)
+    }
+
+    #[test]
+    fn a_row_with_one_rating_is_centred_with_its_kind() {
+        let (mut users, mut items, mut targets) = two_kinds(40, 30);
+        // Two newcomers who liked, once, a product of the kind that is rated low and one of the kind that is rated high.
+        for (user, item) in [(40, 6), (41, 7)] {
+            users.push(user);
+            items.push(item);
+            targets.push(0.6);
+        }
+        let rated = Rated {
+            users: &users,
+            items: &items,
+            targets: &targets,
+        };
+        let [of_users, of_items] = bias_centres(rated, 43, 31, 4, 1);
+        assert!(of_users[40] < 0.0 && of_users[41] > 0.0, "{of_users:?}");
+        for (row, &centre) in of_items[..30].iter().enumerate() {
+            assert!(
+                if row % 2 == 0 { centre < 0.0 } else { centre > 0.0 },
+                "item {row}: {centre}"
+            );
+        }
+        // Who rated nothing has no place among the others.
+        assert_eq!((of_users[42], of_items[30]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_centres() {
+        let (users, items, targets) = two_kinds(3000, 40);
+        let centres = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let rated = Rated {
+                users: &users,
+                items: &items,
+                targets: &targets,
+            };
+            pool.install(|| bias_centres(rated, 3000, 40, 8, 5))
+        };
+        assert_eq!(centres(1), centres(3));
+    }
+
+    #[test]
+    fn more_directions_than_there_are_and_equal_ratings_are_no_fault() {
+        let (users, items, targets) = two_kinds(6, 4);
+        let centres = |targets: &[f32], rank| {
+            let rated = Rated {
+                users: &users,
+                items: &items,
+                targets,
+            };
+            bias_centres(rated, 6, 4, rank, 1).concat()
+        };
+        let wide = centres(&targets, 16);
+        assert!(
+            wide.iter().all(|centre| centre.is_finite()) && wide.iter().any(|centre| centre.abs() > 0.1),
+            "{wide:?}"
+        );
+        assert!(
+            centres(&vec![1.0; targets.len()], 4)
+                .iter()
+                .all(|centre| *centre == 0.0)
+        );
+        assert!(
+            centres(&vec![0.5; targets.len()], 4)
+                .iter()
+                .all(|centre| centre.abs() < 1e-6)
+        );
+    }
+
+    #[test]
+    fn the_directions_are_orthonormal_and_those_of_the_largest_singular_values() {
+        // Along a ring all singular values are known: N^T N is circulant, and its eigenvectors are waves.
+        let number = 24u32;
+        let users: Vec<u32> = (0..number).flat_map(|user| [user, user]).collect();
+        let items: Vec<u32> = (0..number).flat_map(|user| [user, (user + 1) % number]).collect();
+        let targets = vec![0.5; users.len()];
+        let by_user = Adjacency::new(&users, &items, &targets, 24);
+        let by_item = Adjacency::new(&items, &users, &targets, 24);
+        let mut of_users = Directions {
+            rank: 3,
+            values: vec![0.0; 72],
+        };
+        let mut random = stream(3, Purpose::Centres, 0);
+        let mut of_items = Directions {
+            rank: 3,
+            values: (0..72).map(|_| random.random_range(-1.0..1.0)).collect(),
+        };
+        for _ in 0..400 {
+            by_user.multiply(&of_items, &by_item, &mut of_users);
+            by_item.multiply(&of_users, &by_user, &mut of_items);
+            of_items.orthonormalise();
+        }
+        let gram = of_items.gram(|_| 1.0);
+        for (at, value) in gram.iter().enumerate() {
+            assert!((value - f64::from(u8::from(at % 4 == 0))).abs() < 1e-5, "{gram:?}");
+        }
+        // The three largest: the constant and the longest wave, twice.
+        by_user.multiply(&of_items, &by_item, &mut of_users);
+        let squares: f64 = of_users.values.iter().map(|&value| f64::from(value).powi(2)).sum();
+        let eigenvalue = |wave: f64| (2.0 + 2.0 * (std::f64::consts::TAU * wave / 24.0).cos()) / 25.0;
+        assert!(
+            (squares - eigenvalue(0.0) - 2.0 * eigenvalue(1.0)).abs() < 1e-4,
+            "{squares}"
+        );
+    }
+}
