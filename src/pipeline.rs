@@ -33,7 +33,7 @@ use crate::model::{Head, ModelShape};
 use crate::optimizer::{LearningRate, MAX_STEPS};
 use crate::recommend::RecommendError;
 use crate::sweep::SweepError;
-use crate::train::centre::{Rated, bias_centres};
+use crate::train::centre::{self, Rated, bias_centres};
 use crate::train::checkpoint;
 use crate::train::clock::Clock;
 use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};
@@ -355,12 +355,13 @@ pub fn open_trainer(config: &Config, setup: &TrainerSetup) -> Result<Box<dyn Tra
     })
 }
 
-/// Where the priors of the biases are centred; nothing where a config leaves them at zero.
-fn centres(config: &Config, prepared: &Prepared, objective: &Objective) -> [Vec<f32>; 2] {
+/// Where the priors of the biases are centred, users and items; nothing where a config leaves them at zero.
+pub fn centres(config: &Config, prepared: &Prepared, progress: &dyn Progress) -> Arc<[Vec<f32>; 2]> {
     let rank = config.train.prior.centre_rank;
     if rank == 0 {
-        return Default::default();
+        return Arc::default();
     }
+    let objective = Objective::new(config);
     let rows = prepared.split.rows(Part::Train);
     let all = &prepared.interactions;
     let users: Vec<_> = rows.iter().map(|&row| all.users[row as usize]).collect();
@@ -373,7 +374,8 @@ fn centres(config: &Config, prepared: &Prepared, objective: &Objective) -> [Vec<
         targets: &targets,
     };
     let (users, items) = (prepared.report.users, prepared.report.items);
-    thread_pool(config.threads).install(|| bias_centres(rated, users, items, rank, config.seed))
+    let find = || bias_centres(rated, users, items, rank, config.seed, progress);
+    Arc::new(thread_pool(config.threads).install(find))
 }
 
 /// How a training ended.
@@ -386,23 +388,24 @@ pub struct Trained {
 }
 
 /// Trains a run, from its last checkpoint if it has one, until done or interrupted; the best epoch becomes its model.
+/// `centres`: from [`centres`], of the same config and rows.
 pub fn train(
     run: &RunDirectory,
     config: &Config,
     prepared: Prepared,
+    centres: Arc<[Vec<f32>; 2]>,
     bus: &EventBus,
     interrupter: &Interrupter,
     wishes: &Wishes,
 ) -> Result<Trained, PipelineError> {
     let objective = Objective::new(config);
-    let centres = centres(config, &prepared, &objective);
     let set = Arc::new(TrainingSet {
         interactions: Arc::clone(&prepared.interactions),
         table: prepared.table,
         objective,
         batch_size: config.train.batch_size,
         prior: config.train.prior,
-        centres: Arc::new(centres),
+        centres: Arc::clone(&centres),
         seed: config.seed,
         epochs: config.train.epochs,
         pauses: vec![config.train.evaluate_steps, config.train.checkpoint_steps],
@@ -422,7 +425,10 @@ pub fn train(
     })?;
     let place = match last.exists() {
         true => Some(checkpoint::load(&last, trainer.as_mut()).map_err(TrainError::from)?),
-        false => None,
+        false => {
+            centre::start_at(&centres, trainer.as_mut())?;
+            None
+        }
     };
     let position = place.as_ref().map_or(Position::START, |place| place.position());
     if trainer.step() as usize != (position.epoch - 1) * set.steps() + position.steps_done {

@@ -10,6 +10,7 @@ use crate::artifact::run_directory::{DATA_REPORT, RunDirectory};
 use crate::artifact::tensor_file::FileError;
 use crate::config::{Assignment, Config, StoppingMetric};
 use crate::data::interactions::Interactions;
+use crate::data::progress::Silent;
 use crate::data::report::DataReport;
 use crate::device::adapter_of;
 use crate::pipeline::{self, PipelineError, Prepared};
@@ -305,6 +306,7 @@ impl Work<'_> {
         let _ = std::fs::remove_dir_all(&path);
         let run = RunDirectory::scratch(&path)?;
         let prepared = pipeline::resplit(&config, self.report.clone(), Arc::clone(self.interactions))?;
+        let centres = pipeline::centres(&config, &prepared, &Silent);
         let valid = Arc::new(Mutex::new(Vec::new()));
         let own = Interrupter::new();
         let bus = EventBus::default();
@@ -313,7 +315,7 @@ impl Work<'_> {
             all: self.interrupter.clone(),
             own: own.clone(),
         }));
-        let trained = pipeline::train(&run, &config, prepared, &bus, &own, &Wishes::default());
+        let trained = pipeline::train(&run, &config, prepared, centres, &bus, &own, &Wishes::default());
         let _ = std::fs::remove_dir_all(&path);
         let trained = match trained {
             Err(PipelineError::Train(TrainError::Export(ExportError::File(FileError::Diverged { value, .. })))) => {

@@ -122,9 +122,10 @@ impl Session<'_> {
         if !std::mem::replace(&mut self.hears_signals, true) {
             stop_on_signals(interrupter);
         }
+        let centres = pipeline::centres(&config, &prepared, &Bar::unless(self.arguments.quiet));
         let wishes = Wishes::default();
         let bus = watched_bus(&run, self.arguments, interrupter, &wishes)?;
-        let result = pipeline::train(&run, &config, prepared, &bus, interrupter, &wishes);
+        let result = pipeline::train(&run, &config, prepared, centres, &bus, interrupter, &wishes);
         // The terminal is given back before anything else is said.
         bus.close();
         let trained = result?;

@@ -15,6 +15,9 @@
 //! says something of the rating: Marlin and Zemel 2009; Koren's SVD++ (2008) uses it for embeddings. All sums run in a fixed
 //! order, so any number of threads gives the same centres.
 
+use crate::data::progress::{Progress, Unit};
+use crate::engine::{EngineError, Trainer};
+use crate::model::Side;
 use crate::random::{Purpose, stream};
 use rand::RngExt;
 use rayon::prelude::*;
@@ -43,7 +46,14 @@ pub struct Rated<'a> {
 /// Centres of the biases of all users and items, in logits; 0 for rows without ratings.
 ///
 /// Panics if a row is not below `users` or `items`.
-pub fn bias_centres(rated: Rated, users: usize, items: usize, rank: usize, seed: u64) -> [Vec<f32>; 2] {
+pub fn bias_centres(
+    rated: Rated,
+    users: usize,
+    items: usize,
+    rank: usize,
+    seed: u64,
+    progress: &dyn Progress,
+) -> [Vec<f32>; 2] {
     let mean = rated.targets.iter().copied().map(f64::from).sum::<f64>() / rated.targets.len().max(1) as f64;
     if mean <= 0.0 || mean >= 1.0 {
         // All targets are the same, or there are none: nothing departs from anything.
@@ -61,13 +71,17 @@ pub fn bias_centres(rated: Rated, users: usize, items: usize, rank: usize, seed:
         rank,
         values: vec![0.0; users * rank],
     };
-    for _ in 0..ITERATIONS {
+    let rows = (users + items) as u64;
+    progress.begin("centres", Unit::Rows, Some(ITERATIONS as u64 * rows));
+    for done in 1..=ITERATIONS as u64 {
         by_user.multiply(&of_items, &by_item, &mut of_users);
         by_item.multiply(&of_users, &by_user, &mut of_items);
         of_items.orthonormalise();
+        progress.at(done * rows);
     }
     by_user.multiply(&of_items, &by_item, &mut of_users);
     of_users.orthonormalise();
+    progress.end();
 
     let mut sides = [Effects::new(by_user, of_users), Effects::new(by_item, of_items)];
     for _ in 0..SWEEPS {
@@ -77,6 +91,22 @@ pub fn bias_centres(rated: Rated, users: usize, items: usize, rank: usize, seed:
     }
     let slope = 1.0 / (mean * (1.0 - mean));
     sides.map(|side| side.centres.iter().map(|&centre| (slope * centre) as f32).collect())
+}
+
+/// Starts the biases of an untrained engine at their centres: a row with few ratings hardly gets anywhere else.
+pub fn start_at(centres: &[Vec<f32>; 2], trainer: &mut dyn Trainer) -> Result<(), EngineError> {
+    let record_len = trainer.shape().record_len(trainer.schedule().optimizer());
+    for side in Side::BOTH {
+        for (block, centres) in centres[side as usize].chunks(BLOCK).enumerate() {
+            let mut records = vec![0.0; centres.len() * record_len];
+            trainer.read_records(side, block * BLOCK, &mut records)?;
+            for (record, &centre) in records.chunks_exact_mut(record_len).zip(centres) {
+                record[0] = centre;
+            }
+            trainer.write_records(side, block * BLOCK, &records)?;
+        }
+    }
+    Ok(())
 }
 
 /// The ratings of each row of one side.
@@ -309,6 +339,7 @@ fn solve(lower: &[f64], right: &mut [f64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::progress::Silent;
 
     /// Two kinds of users and of items: nobody rates what is of the other kind, and the first kind is rated lower.
     fn two_kinds(users: u32, items: u32) -> (Vec<u32>, Vec<u32>, Vec<f32>) {
@@ -334,7 +365,7 @@ mod tests {
             items: &items,
             targets: &targets,
         };
-        let [of_users, of_items] = bias_centres(rated, 43, 31, 4, 1);
+        let [of_users, of_items] = bias_centres(rated, 43, 31, 4, 1, &Silent);
         assert!(of_users[40] < 0.0 && of_users[41] > 0.0, "{of_users:?}");
         for (row, &centre) in of_items[..30].iter().enumerate() {
             assert!(
@@ -356,7 +387,7 @@ mod tests {
                 items: &items,
                 targets: &targets,
             };
-            pool.install(|| bias_centres(rated, 3000, 40, 8, 5))
+            pool.install(|| bias_centres(rated, 3000, 40, 8, 5, &Silent))
         };
         assert_eq!(centres(1), centres(3));
     }
@@ -370,7 +401,7 @@ mod tests {
                 items: &items,
                 targets,
             };
-            bias_centres(rated, 6, 4, rank, 1).concat()
+            bias_centres(rated, 6, 4, rank, 1, &Silent).concat()
         };
         let wide = centres(&targets, 16);
         assert!(

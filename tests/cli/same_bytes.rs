@@ -175,6 +175,36 @@ fn a_training_killed_after_a_reduction_resumes_to_the_same_bytes() {
     assert!(whole.0 == cut.0, "another state after the same reductions");
 }
 
+#[test]
+fn a_prior_centred_by_who_rated_what_keeps_the_bytes() {
+    let scene = Scene::new("centred", CONFIG);
+    let centred = ["--set", "train.prior={ bias = 0.5, embedding = 1.0, centre_rank = 8 }"];
+    let with = |name: &str, threads: &str, prior: &[&str]| {
+        let threads = format!("threads={threads}");
+        model(&scene, name, &[&["--device", "cpu", "--set", &threads], prior].concat())
+    };
+    let reference = with("one", "1", &centred);
+    assert!(reference == with("two", "2", &centred), "two threads");
+    let at_zero = ["--set", "train.prior={ bias = 0.5, embedding = 1.0 }"];
+    assert!(reference != with("zero", "1", &at_zero), "no centre");
+
+    scene.succeed(
+        &[
+            &["train", "config.toml", "--set", "name=whole"],
+            LONG.as_slice(),
+            &centred,
+        ]
+        .concat(),
+    );
+    drop(start_and_wait_for(&scene, "checkpoint_saved", 5, &centred));
+    assert!(
+        !scene.folder.join("runs/cut-1/manifest.json").exists(),
+        "the training was over before it was killed"
+    );
+    scene.succeed(&["train", "--resume", "cut-1"]);
+    assert!(last_state(&scene, "whole-1") == last_state(&scene, "cut-1"));
+}
+
 /// The tensors of a run's last checkpoint, and the reductions of its learning rate.
 fn last_state(scene: &Scene, run: &str) -> (Vec<u8>, serde_json::Value) {
     let bytes = scene.read(&format!("runs/{run}/checkpoint/last.safetensors"));
