@@ -339,7 +339,12 @@ fn solve(lower: &[f64], right: &mut [f64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::OptimizerChoice;
     use crate::data::progress::Silent;
+    use crate::engine::TrainerSetup;
+    use crate::engine::cpu::CpuTrainer;
+    use crate::model::ModelShape;
+    use crate::optimizer::LearningRate;
 
     /// Two kinds of users and of items: nobody rates what is of the other kind, and the first kind is rated lower.
     fn two_kinds(users: u32, items: u32) -> (Vec<u32>, Vec<u32>, Vec<f32>) {
@@ -375,6 +380,41 @@ mod tests {
         }
         // Who rated nothing has no place among the others.
         assert_eq!((of_users[42], of_items[30]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn biases_start_at_their_centres_and_nothing_else_moves() {
+        let shape = ModelShape {
+            users: 1500,
+            items: 3,
+            dim: 4,
+        };
+        let setup = TrainerSetup {
+            shape,
+            seed: 1,
+            steps: 1,
+            learning_rate: LearningRate::constant(1e-3),
+            optimizer: OptimizerChoice::Adam,
+            l2: 0.0,
+            clip: 0.0,
+            holds_scale: true,
+        };
+        let records = |trainer: &mut CpuTrainer, side| {
+            let mut records = vec![0.0; shape.rows(side) * shape.record_len(OptimizerChoice::Adam)];
+            trainer.read_records(side, 0, &mut records).unwrap();
+            records
+        };
+        let mut trainer = CpuTrainer::new(&setup, 1);
+        let centres = Side::BOTH.map(|side| (0..shape.rows(side)).map(|row| 0.5 - row as f32).collect::<Vec<_>>());
+        let before = Side::BOTH.map(|side| records(&mut trainer, side));
+        start_at(&centres, &mut trainer).unwrap();
+        for side in Side::BOTH {
+            let mut expected = before[side as usize].clone();
+            let rows = expected.chunks_exact_mut(shape.record_len(OptimizerChoice::Adam));
+            rows.zip(&centres[side as usize])
+                .for_each(|(record, &centre)| record[0] = centre);
+            assert!(records(&mut trainer, side) == expected, "{}", side.name());
+        }
     }
 
     #[test]
