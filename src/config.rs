@@ -223,8 +223,6 @@ pub struct ModelConfig {
     pub dim: usize,
 }
 
-/// Most directions that priors are centred by: their normal equations are solved densely.
-const MAX_CENTRE_RANK: usize = 256;
 /// Longest embedding that the kernels are tested with.
 pub const MAX_DIM: usize = 512;
 
@@ -324,11 +322,14 @@ pub struct Prior {
     pub bias: f64,
     /// Of the embeddings.
     pub embedding: f64,
-    /// Directions of who rated what that say where the prior of each bias is centred; 0 = at zero.
+    /// Directions of who rated what that say where the prior of each bias is centred; 0 = at zero. Nothing without `bias`.
     pub centre_rank: usize,
 }
 
 impl Prior {
+    /// Most directions: their normal equations are solved densely.
+    const MAX_CENTRE_RANK: usize = 256;
+
     pub const NONE: Self = Self {
         bias: 0.0,
         embedding: 0.0,
@@ -782,16 +783,10 @@ impl Config {
                 "a number of at least 0",
             ))
             .or(wanted(
-                train.prior.centre_rank <= MAX_CENTRE_RANK,
+                train.prior.centre_rank <= Prior::MAX_CENTRE_RANK,
                 "train.prior.centre_rank",
                 &train.prior.centre_rank,
                 "0 to 256",
-            ))
-            .or(wanted(
-                train.prior.centre_rank == 0 || train.prior.bias > 0.0,
-                "train.prior.centre_rank",
-                &train.prior.centre_rank,
-                "0 where `train.prior.bias = 0`: there is no prior to centre",
             ))
             .or(wanted(
                 self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,
@@ -1042,6 +1037,10 @@ mod tests {
         assert!(
             message("\n[train]\nrelevance = 1.0", &[])
                 .starts_with("`train.relevance`: found `1`, wanted at least 0 and below 1; `train.target")
+        );
+        assert!(
+            message("[train]\nprior = { bias = 0.3, centre_rank = 257 }", &[])
+                .starts_with("`train.prior.centre_rank`: found `257`, wanted 0 to 256 (x.toml:2)")
         );
         assert!(
             message("[train]\ntarget = \"binary\"\nrelevance = 0.5", &[])

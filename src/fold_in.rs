@@ -8,7 +8,7 @@
 //! Hessian     scale^2 * sum q[r] (1 - q[r]) * (v[r], 1) (v[r], 1)'  +  RIDGE * identity
 //! ```
 //!
-//! The objective of training for one row, solved to convergence: Newton steps by Cholesky's factorisation, halved until the
+//! The objective of training for one row, but for what training alone has (`train.relevance`, a centre of the prior), solved to convergence: Newton steps by Cholesky's factorisation, halved until the
 //! loss falls (S. Boyd, L. Vandenberghe, Convex Optimization, section 9.5). It is strictly convex, so there is one answer and
 //! Newton's method finds it from anywhere.
 //!

@@ -40,7 +40,7 @@
 //! - All randomness comes from the seed. Nothing is added atomically, so the same seed on the same device gives the same
 //!   bytes, on the cpu for any number of threads.
 //! - Looking (evaluate, export) and saving (checkpoint) change no bit of a training's result.
-//! - Training never waits for a device in order to report.
+//! - Training does not wait for a device in order to report, but for one step a second, whose stages are told apart.
 //! - Every shader in `shaders/` has a launcher of the same name in `engine/gpu/` and a twin in `engine/cpu/`.
 //! - A run without a manifest is unfinished: it is resumed, never loaded.
 

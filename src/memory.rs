@@ -7,7 +7,7 @@
 //! steps       (min(b, users) + min(b, items)) factor_bytes    compact rows, b = max(batch, pairs that are scored at once)
 //!             + 60 * 4 b + 16 * 2 planned                     planned steps on their way; two tables of step sizes
 //!             + 30 * 4 b + 8 (users + items)                  with a prior: its pulls on the rows; each row's samples, its centre
-//! centres     (users + items) (4 r + r^2 / 128 + 48) + 32 train
+//! centres     (users + items) (4 r + 48) + 512 r^2 + 32 train
 //!                                                             with a prior of centre rank r, before the tables are made: directions
 //!                                                             and their sums, effects; the ratings of each side
 //! evaluation  2 (users + items) factor_bytes + rows (12 + 8 + 1) + 40 test
@@ -94,8 +94,9 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     let rows = size.users + size.items;
     let of_rows = if has_prior { 2 * rows * WORD } else { 0 };
     let centres = match config.train.prior.centre_rank {
+        _ if config.train.prior.bias == 0.0 => 0,
         0 => 0,
-        rank => rows * (rank * WORD + rank * rank / 128 + 48) + 32 * size.train,
+        rank => rows * (rank * WORD + 48) + 512 * rank * rank + 32 * size.train,
     };
     let compact = |rows: usize| widest.min(rows) * factor_bytes;
     let planned = size.samples.div_ceil(batch) * config.train.epochs;
@@ -197,6 +198,13 @@ fn alternatives(
     {
         found.push(format!("`model.dim` = {dim}"));
     }
+    let ranks = (0..config.train.prior.centre_rank).rev();
+    if let Some(rank) = ranks
+        .into_iter()
+        .find(|&rank| fits_with(&|config| config.train.prior.centre_rank = rank))
+    {
+        found.push(format!("`train.prior.centre_rank` = {rank}"));
+    }
     // Its records are as short as those of SGD.
     if fits_with(&|config| config.train.optimizer = OptimizerChoice::Adagrad) {
         found.push("`train.optimizer` = \"adagrad\"".to_string());
@@ -238,6 +246,7 @@ fn alternatives(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Prior;
 
     fn electronics() -> TrainingSize {
         TrainingSize {
@@ -325,5 +334,21 @@ mod tests {
         );
         assert!(!text.contains("batch_size"), "no batch is small enough: {text}");
         assert!(alternatives(&size, &config, None, &[], &|_| false).starts_with("no smaller model"));
+
+        let mut config = config;
+        config.model.dim = 4;
+        config.train.prior = Prior {
+            bias: 0.3,
+            embedding: 1.0,
+            centre_rank: 256,
+        };
+        let (room, centred) = (4 << 30, predict(&size, &config, None));
+        assert!(centred.total() > room, "{centred:?}");
+        let text = alternatives(&size, &config, None, &[], &|need| need.total() <= room);
+        assert_eq!(text, "this would fit: `train.prior.centre_rank` = 180");
+        for (rank, fits) in [(180, true), (181, false)] {
+            config.train.prior.centre_rank = rank;
+            assert_eq!(predict(&size, &config, None).total() <= room, fits, "{rank}");
+        }
     }
 }

@@ -232,7 +232,7 @@ fn stages_apart(
         }
     }
     trainer.finish()?;
-    let steps = trainer.step() as usize - before;
+    let steps = (trainer.step() as usize - before).min(STEPS);
     let stage = |(name, seconds)| Stage {
         name,
         milliseconds_per_step: 1e3 * seconds / steps as f64,

@@ -117,12 +117,13 @@ impl Session<'_> {
             output.never_held_out(never, prepared.report.users);
         }
         output.oversampling(&prepared.classes);
+        // Before signals are heard: nothing is trained yet that an interrupt could save.
+        let centres = pipeline::centres(&config, &prepared, &Bar::unless(self.arguments.quiet));
 
         let interrupter = &self.interrupter;
         if !std::mem::replace(&mut self.hears_signals, true) {
             stop_on_signals(interrupter);
         }
-        let centres = pipeline::centres(&config, &prepared, &Bar::unless(self.arguments.quiet));
         let wishes = Wishes::default();
         let bus = watched_bus(&run, self.arguments, interrupter, &wishes)?;
         let result = pipeline::train(&run, &config, prepared, centres, &bus, interrupter, &wishes);

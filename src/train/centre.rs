@@ -5,18 +5,20 @@
 //!
 //! ```text
 //! N[u, i]      = 1 / sqrt((n_u + DAMPING) (n_i + DAMPING)) where u rated i, else 0          n: training ratings of a row
-//! V            = orthonormal basis of the `rank` leading right singular directions of N;  U = N V, orthonormalised
+//! V            = orthonormal basis, [items, rank], near the leading right singular directions of N;  U = N V, orthonormalised
 //! target(u, i) ~ mean + user_bias[u] + item_bias[i] + U[u] . a + V[i] . b
-//!                by least squares with ridges, one part after the other
-//! centre[u]    = U[u] . a / (mean (1 - mean)),  centre[i] = V[i] . b / (mean (1 - mean))    in logits
+//!                by ridge regression, one side after the other; on each side both parts at once
+//! centre[u]    = logit(mean + U[u] . a) - logit(mean),  centre[i] = logit(mean + V[i] . b) - logit(mean)
 //! ```
 //!
-//! The singular directions come from subspace iteration (Halko, Martinsson and Tropp 2011). That the choice of what is rated
-//! says something of the rating: Marlin and Zemel 2009; Koren's SVD++ (2008) uses it for embeddings. All sums run in a fixed
-//! order, so any number of threads gives the same centres.
+//! The ridge of a and of b is where their evidence is greatest (MacKay, Bayesian interpolation, 1992), so where the graph tells
+//! nothing of ratings the centres are zero. V comes from [`ITERATIONS`] rounds of subspace iteration (Halko, Martinsson and
+//! Tropp 2011): past the first few, the singular values lie so close that it is one near basis of many, by the seed. That the
+//! choice of what is rated says something of the rating: Marlin and Zemel 2009; Koren's SVD++ (2008) uses it for embeddings.
+//! All sums run in a fixed order, so any number of threads gives the same centres.
 
 use crate::data::progress::{Progress, Unit};
-use crate::engine::{EngineError, Trainer};
+use crate::engine::{EngineError, ROWS_PER_READ, Trainer};
 use crate::model::Side;
 use crate::random::{Purpose, stream};
 use rand::RngExt;
@@ -28,12 +30,16 @@ const ITERATIONS: usize = 12;
 const SWEEPS: usize = 20;
 /// Of a bias, in ratings.
 const BIAS_RIDGE: f64 = 4.0;
-/// Of the weights of directions whose entries have mean square 1.
-const DIRECTION_RIDGE: f64 = 1.0;
+/// Bounds of the ridge of the weights of directions, in ratings: of nothing but noise the evidence has no maximum.
+const RIDGE: [f64; 2] = [1.0, 1e9];
+/// A predicted target is kept so far from 0 and 1 when it becomes a logit.
+const MARGIN: f64 = 0.01;
 /// A direction with less than this share of its square left, beside those before it, is none.
 const DEPENDENT: f64 = 1e-8;
 /// Rows that one thread takes at a time.
 const BLOCK: usize = 1024;
+/// Parts that sums over all rows are made of.
+const PARTS: usize = 64;
 
 /// Training ratings: rows of users, items and targets, of equal length.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +49,9 @@ pub struct Rated<'a> {
     pub targets: &'a [f32],
 }
 
-/// Centres of the biases of all users and items, in logits; 0 for rows without ratings.
+/// Centres of the biases of all users and items, `[users]` and `[items]`, in logits; 0 for rows without ratings.
 ///
-/// Panics if a row is not below `users` or `items`.
+/// Panics if a row is not below `users` or `items`, the columns differ in length, or `rank` is 0.
 pub fn bias_centres(
     rated: Rated,
     users: usize,
@@ -54,6 +60,12 @@ pub fn bias_centres(
     seed: u64,
     progress: &dyn Progress,
 ) -> [Vec<f32>; 2] {
+    assert!(rank > 0, "bias_centres: no direction");
+    let columns = [rated.users.len(), rated.items.len(), rated.targets.len()];
+    assert!(
+        columns[0] == columns[1] && columns[1] == columns[2],
+        "bias_centres: columns differ in length"
+    );
     let mean = rated.targets.iter().copied().map(f64::from).sum::<f64>() / rated.targets.len().max(1) as f64;
     if mean <= 0.0 || mean >= 1.0 {
         // All targets are the same, or there are none: nothing departs from anything.
@@ -83,27 +95,37 @@ pub fn bias_centres(
     of_users.orthonormalise();
     progress.end();
 
-    let mut sides = [Effects::new(by_user, of_users), Effects::new(by_item, of_items)];
+    let squares = rated.targets.iter().map(|&target| (f64::from(target) - mean).powi(2));
+    let noise = squares.sum::<f64>() / rated.targets.len() as f64;
+    let mut sides = [
+        Effects::new(by_user, of_users, noise),
+        Effects::new(by_item, of_items, noise),
+    ];
     for _ in 0..SWEEPS {
         let [users, items] = &mut sides;
         items.fit(mean, &users.effects);
         users.fit(mean, &items.effects);
     }
-    let slope = 1.0 / (mean * (1.0 - mean));
-    sides.map(|side| side.centres.iter().map(|&centre| (slope * centre) as f32).collect())
+    let logit = |target: f64| (target / (1.0 - target)).ln();
+    let [low, high] = [mean.min(MARGIN), mean.max(1.0 - MARGIN)];
+    let in_logits = |centre: &f64| (logit((mean + centre).clamp(low, high)) - logit(mean)) as f32;
+    sides.map(|side| side.centres.iter().map(in_logits).collect())
 }
 
 /// Starts the biases of an untrained engine at their centres: a row with few ratings hardly gets anywhere else.
 pub fn start_at(centres: &[Vec<f32>; 2], trainer: &mut dyn Trainer) -> Result<(), EngineError> {
     let record_len = trainer.shape().record_len(trainer.schedule().optimizer());
     for side in Side::BOTH {
-        for (block, centres) in centres[side as usize].chunks(BLOCK).enumerate() {
+        for (block, centres) in centres[side as usize].chunks(ROWS_PER_READ).enumerate() {
+            if centres.iter().all(|&centre| centre == 0.0) {
+                continue;
+            }
             let mut records = vec![0.0; centres.len() * record_len];
-            trainer.read_records(side, block * BLOCK, &mut records)?;
+            trainer.read_records(side, block * ROWS_PER_READ, &mut records)?;
             for (record, &centre) in records.chunks_exact_mut(record_len).zip(centres) {
                 record[0] = centre;
             }
-            trainer.write_records(side, block * BLOCK, &records)?;
+            trainer.write_records(side, block * ROWS_PER_READ, &records)?;
         }
     }
     Ok(())
@@ -180,13 +202,14 @@ impl Directions {
     /// `sum over rows of weight(row) row row^T`, `[rank, rank]`.
     fn gram(&self, weight: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
         let rank = self.rank;
-        let blocks: Vec<Vec<f64>> = self
+        let rows = (self.values.len() / rank).div_ceil(PARTS).max(1);
+        let parts: Vec<Vec<f64>> = self
             .values
-            .par_chunks(BLOCK * rank)
+            .par_chunks(rows * rank)
             .enumerate()
-            .map(|(block, values)| {
+            .map(|(part, values)| {
                 let mut gram = vec![0.0; rank * rank];
-                for (row, values) in (block * BLOCK..).zip(values.chunks_exact(rank)) {
+                for (row, values) in (part * rows..).zip(values.chunks_exact(rank)) {
                     let weight = weight(row);
                     for (left, sums) in values.iter().zip(gram.chunks_exact_mut(rank)) {
                         let left = weight * f64::from(*left);
@@ -199,8 +222,8 @@ impl Directions {
             })
             .collect();
         let mut gram = vec![0.0; rank * rank];
-        for block in &blocks {
-            gram.iter_mut().zip(block).for_each(|(sum, part)| *sum += part);
+        for part in &parts {
+            gram.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
         }
         gram
     }
@@ -258,8 +281,11 @@ fn cholesky(matrix: &[f64], rank: usize) -> Vec<f64> {
 struct Effects {
     ratings: Adjacency,
     directions: Directions,
-    /// Cholesky factor of the directions' normal equations.
+    /// The directions' normal equations without their ridge, `[rank, rank]`.
     normal: Vec<f64>,
+    ridge: f64,
+    /// Variance of a target.
+    noise: f64,
     biases: Vec<f64>,
     centres: Vec<f64>,
     /// Bias and centre.
@@ -267,14 +293,15 @@ struct Effects {
 }
 
 impl Effects {
-    fn new(ratings: Adjacency, mut directions: Directions) -> Self {
+    fn new(ratings: Adjacency, mut directions: Directions, noise: f64) -> Self {
         let (rank, rows) = (directions.rank, ratings.weights.len());
         let unit = (rows as f32).sqrt();
         directions.values.iter_mut().for_each(|value| *value *= unit);
-        let mut normal = directions.gram(|row| ratings.count(row) as f64);
-        (0..rank).for_each(|at| normal[at * rank + at] += DIRECTION_RIDGE);
         Self {
-            normal: cholesky(&normal, rank),
+            normal: directions.gram(|row| ratings.count(row) as f64 * bias_share(ratings.count(row))),
+            // Where the sum of all directions is worth as much as a bias, to begin with.
+            ridge: BIAS_RIDGE * rank as f64,
+            noise,
             ratings,
             directions,
             biases: vec![0.0; rows],
@@ -283,7 +310,7 @@ impl Effects {
         }
     }
 
-    /// Fits weights of directions, then biases, to what the other side's effects leave.
+    /// Fits weights of directions and biases to what the other side's effects leave, then the ridge of the weights to them.
     fn fit(&mut self, mean: f64, other: &[f64]) {
         let (ratings, rank) = (&self.ratings, self.directions.rank);
         let left: Vec<f64> = (0..self.biases.len())
@@ -298,13 +325,13 @@ impl Effects {
             .collect();
         let mut weights = vec![0.0; rank];
         for (row, direction) in self.directions.values.chunks_exact(rank).enumerate() {
-            let left = left[row] - ratings.count(row) as f64 * self.biases[row];
+            let left = left[row] * bias_share(ratings.count(row));
             weights
                 .iter_mut()
                 .zip(direction)
                 .for_each(|(sum, &value)| *sum += left * f64::from(value));
         }
-        solve(&self.normal, &mut weights);
+        self.ridge = solve_with_ridge(&self.normal, self.ridge, self.noise, &mut weights);
         let directions = self.directions.values.par_chunks_exact(rank).enumerate();
         directions
             .zip(&mut self.biases)
@@ -320,6 +347,37 @@ impl Effects {
                 *bias = (left[row] - count * *centre) / (count + BIAS_RIDGE);
                 *effect = *bias + *centre;
             });
+    }
+}
+
+/// What is left of a rating's weight on the weights of directions once the bias of its row, which explains it too, is integrated
+/// out: the ratings of a row tell no more than [`BIAS_RIDGE`] ratings of different rows.
+fn bias_share(count: usize) -> f64 {
+    BIAS_RIDGE / (count as f64 + BIAS_RIDGE)
+}
+
+/// Solves `(normal + ridge I) x = right` in place and returns the ridge that x makes more likely,
+/// `noise g / |x|^2` with `g = rank - ridge trace (normal + ridge I)^-1`, the number of directions that are known.
+fn solve_with_ridge(normal: &[f64], ridge: f64, noise: f64, right: &mut [f64]) -> f64 {
+    let rank = right.len();
+    let mut sum = normal.to_vec();
+    (0..rank).for_each(|at| sum[at * rank + at] += ridge);
+    let lower = cholesky(&sum, rank);
+    solve(&lower, right);
+    let of_inverse = |at: usize| {
+        let mut column = vec![0.0; rank];
+        column[at] = 1.0;
+        solve(&lower, &mut column);
+        column[at]
+    };
+    let trace: f64 = (0..rank).map(of_inverse).sum();
+    let square: f64 = right.iter().map(|weight| weight * weight).sum();
+    let known = (rank as f64 - ridge * trace).max(0.0);
+    let [least, most] = RIDGE;
+    if square > 0.0 {
+        (known * noise / square).clamp(least, most)
+    } else {
+        most
     }
 }
 
@@ -359,8 +417,8 @@ mod tests {
     #[test]
     fn a_row_with_one_rating_is_centred_with_its_kind() {
         let (mut users, mut items, mut targets) = two_kinds(40, 30);
-        // Two newcomers who liked, once, a product of the kind that is rated low and one of the kind that is rated high.
-        for (user, item) in [(40, 6), (41, 7)] {
+        // Two new products, each rated once and alike: by one who rates products of the low kind, and by one of the high kind.
+        for (user, item) in [(6, 30), (7, 31)] {
             users.push(user);
             items.push(item);
             targets.push(0.6);
@@ -370,16 +428,16 @@ mod tests {
             items: &items,
             targets: &targets,
         };
-        let [of_users, of_items] = bias_centres(rated, 43, 31, 4, 1, &Silent);
-        assert!(of_users[40] < 0.0 && of_users[41] > 0.0, "{of_users:?}");
-        for (row, &centre) in of_items[..30].iter().enumerate() {
+        let [of_users, of_items] = bias_centres(rated, 41, 33, 4, 1, &Silent);
+        for (row, &centre) in of_items[..32].iter().enumerate() {
+            let is_low = row % 2 == 0;
             assert!(
-                if row % 2 == 0 { centre < 0.0 } else { centre > 0.0 },
+                if is_low { centre < -0.03 } else { centre > 0.03 },
                 "item {row}: {centre}"
             );
         }
         // Who rated nothing has no place among the others.
-        assert_eq!((of_users[42], of_items[30]), (0.0, 0.0));
+        assert_eq!((of_users[40], of_items[32]), (0.0, 0.0));
     }
 
     #[test]
@@ -418,6 +476,33 @@ mod tests {
     }
 
     #[test]
+    fn where_the_graph_tells_nothing_the_centres_are_zero_and_elsewhere_within_bounds() {
+        let mut random = stream(9, Purpose::Centres, 1);
+        let pairs: Vec<(u32, u32)> = (0..4000)
+            .map(|_| (random.random_range(0..500), random.random_range(0..200)))
+            .collect();
+        let (users, items): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
+        let centres = |targets: &[f32]| {
+            let rated = Rated {
+                users: &users,
+                items: &items,
+                targets,
+            };
+            bias_centres(rated, 500, 200, 16, 1, &Silent).concat()
+        };
+        let largest = |centres: Vec<f32>| centres.into_iter().fold(0.0f32, |most, centre| most.max(centre.abs()));
+        let noise: Vec<f32> = users.iter().map(|_| random.random_range(0.3..0.9)).collect();
+        assert!(largest(centres(&noise)) < 0.02);
+        // Chances near 1 whose exceptions stand together.
+        let rare: Vec<f32> = users
+            .iter()
+            .zip(&items)
+            .map(|(user, item)| f32::from(user % 50 > 0 || item % 9 > 0))
+            .collect();
+        assert!(largest(centres(&rare)) < 6.0);
+    }
+
+    #[test]
     fn any_number_of_threads_gives_the_same_centres() {
         let (users, items, targets) = two_kinds(3000, 40);
         let centres = |threads| {
@@ -444,10 +529,7 @@ mod tests {
             bias_centres(rated, 6, 4, rank, 1, &Silent).concat()
         };
         let wide = centres(&targets, 16);
-        assert!(
-            wide.iter().all(|centre| centre.is_finite()) && wide.iter().any(|centre| centre.abs() > 0.1),
-            "{wide:?}"
-        );
+        assert!(wide.iter().all(|centre| centre.is_finite()), "{wide:?}");
         assert!(
             centres(&vec![1.0; targets.len()], 4)
                 .iter()

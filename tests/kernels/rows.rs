@@ -410,7 +410,7 @@ fn a_prior_pulls_as_the_twin_pulls() {
         embedding: 5.0,
         centre_rank: 1,
     };
-    let centres = [40, 50].map(|rows| uniform(&mut rng(5), rows, -2.0, 2.0));
+    let centres = [50, 40].map(|rows| uniform(&mut rng(5), rows, -2.0, 2.0));
     for optimizer in OPTIMIZERS {
         for teams in both_teams(36) {
             let mut scene = Scene::new(teams, optimizer, 40, 300, true);
