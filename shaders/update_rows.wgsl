@@ -7,8 +7,9 @@
 //               Adam's m and v decay first from last_step to the end of step t - 1
 //
 // Shapes: rows, first_piece [R], pulls [R, 3] (bias, embedding, drift; none without a prior), starts [R + 1], samples and other
-// slots [samples] in `plan`; gradient [samples]; other [other_rows, FACTOR4]; settled [R, FACTOR4], from `gather_rows`: the rows at the end of step t - 1, with the rest of
-// the record's header in theirs; piece_sums [pieces, FACTOR4], records [page_rows, RECORD4] vec4.
+// slots [samples] in `plan`; gradient [samples]; other [other_rows, FACTOR4]; settled [R, FACTOR4], from `gather_rows`: the
+// rows at the end of step t - 1, with the rest of the record's header in theirs; piece_sums [pieces, FACTOR4], records
+// [page_rows, RECORD4] vec4.
 // Rows with pieces add their piece sums in order instead of walking their samples. A team of LANES threads takes a row.
 // Partner src/engine/gpu/update_rows.rs, twin src/engine/cpu/update_rows.rs.
 

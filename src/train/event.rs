@@ -32,7 +32,8 @@ pub enum TrainEvent {
     EpochStarted {
         epoch: usize,
     },
-    /// `samples` of the epoch are done, and the mean loss of the steps since the last such event.
+    /// `samples` of the epoch are done, and the mean loss of the steps since the last such event: against what training draws
+    /// scores to, which with `train.relevance` is not what validation measures.
     Progress {
         epoch: usize,
         step: u32,

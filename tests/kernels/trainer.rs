@@ -10,6 +10,7 @@ use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
 use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
 use dotcart::model::Side;
 use dotcart::plan::{PAIRS_PER_PLAN, PlanChunk};
+use dotcart::train::centre::start_at;
 use rand::RngExt;
 
 /// After some thirty steps of learning rate 1e-2 a weight has gone up to 0.3. Adam's step is a ratio, so a gradient that is
@@ -235,6 +236,30 @@ fn stages_are_measured_when_asked_for_and_change_no_bit() {
     assert_eq!(timed.stages(), stages, "no more than was asked for");
     for side in Side::BOTH {
         assert!(table(&mut plain, side) == table(&mut timed, side), "{}", side.name());
+    }
+}
+
+#[test]
+fn biases_start_at_their_centres_on_every_page() {
+    let Some(gpu) = gpu() else { return };
+    for optimizer in OPTIMIZERS {
+        let setup = setup_for(200, 50, 32, optimizer);
+        // Rows past the end of a side's centres, and pages without any, are left alone.
+        let centres = [150, 50].map(|rows| {
+            (0..rows)
+                .map(|row| if row < 80 { 0.0 } else { row as f32 / 100.0 })
+                .collect()
+        });
+        let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(40));
+        start_at(&centres, &mut on_gpu).unwrap();
+        start_at(&centres, &mut on_cpu).unwrap();
+        for side in Side::BOTH {
+            assert!(table(&mut on_gpu, side) == table(&mut on_cpu, side), "{}", side.name());
+        }
+        assert_eq!(
+            table(&mut on_gpu, Side::User)[149 * on_gpu.shape().record_len(optimizer)],
+            1.49
+        );
     }
 }
 
