@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The ridge of a and of b is where their evidence is greatest (MacKay, Bayesian interpolation, 1992), so where the graph tells
-//! nothing of ratings the centres are zero. V comes from [`ITERATIONS`] rounds of subspace iteration (Halko, Martinsson and
+//! nothing of ratings the centres are zero. V comes from twelve rounds of subspace iteration (Halko, Martinsson and
 //! Tropp 2011): past the first few, the singular values lie so close that it is one near basis of many, by the seed. That the
 //! choice of what is rated says something of the rating: Marlin and Zemel 2009; Koren's SVD++ (2008) uses it for embeddings.
 //! All sums run in a fixed order, so any number of threads gives the same centres.
