@@ -476,30 +476,44 @@ mod tests {
     }
 
     #[test]
-    fn where_the_graph_tells_nothing_the_centres_are_zero_and_elsewhere_within_bounds() {
+    fn where_the_graph_tells_nothing_the_centres_are_zero() {
         let mut random = stream(9, Purpose::Centres, 1);
-        let pairs: Vec<(u32, u32)> = (0..4000)
-            .map(|_| (random.random_range(0..500), random.random_range(0..200)))
-            .collect();
-        let (users, items): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
-        let centres = |targets: &[f32]| {
-            let rated = Rated {
-                users: &users,
-                items: &items,
-                targets,
-            };
-            bias_centres(rated, 500, 200, 16, 1, &Silent).concat()
+        let users: Vec<u32> = (0..4000).map(|_| random.random_range(0..500)).collect();
+        let items: Vec<u32> = (0..4000).map(|_| random.random_range(0..200)).collect();
+        let targets: Vec<f32> = (0..4000).map(|_| random.random_range(0.3..0.9)).collect();
+        let rated = Rated {
+            users: &users,
+            items: &items,
+            targets: &targets,
         };
-        let largest = |centres: Vec<f32>| centres.into_iter().fold(0.0f32, |most, centre| most.max(centre.abs()));
-        let noise: Vec<f32> = users.iter().map(|_| random.random_range(0.3..0.9)).collect();
-        assert!(largest(centres(&noise)) < 0.02);
-        // Chances near 1 whose exceptions stand together.
-        let rare: Vec<f32> = users
+        let centres = bias_centres(rated, 500, 200, 16, 1, &Silent).concat();
+        let largest = centres.iter().fold(0.0f32, |most, centre| most.max(centre.abs()));
+        assert!(largest < 0.02, "{largest}");
+    }
+
+    #[test]
+    fn a_part_of_the_graph_that_is_unlike_all_others_stays_within_the_logits_of_the_margin() {
+        // A hundred users give twenty products the highest rating; ten others give four others the lowest.
+        let liked = (0..100).flat_map(|user| (0..20).map(move |item| (user, item, 1.0)));
+        let disliked = (100..110).flat_map(|user| (20..24).map(move |item| (user, item, 0.0)));
+        let (mut users, mut items, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        for (user, item, target) in liked.chain(disliked) {
+            users.push(user);
+            items.push(item);
+            targets.push(target);
+        }
+        let rated = Rated {
+            users: &users,
+            items: &items,
+            targets: &targets,
+        };
+        let [of_users, of_items] = bias_centres(rated, 110, 24, 4, 1, &Silent);
+        // logit(0.01) - logit(2000 / 2040) = -8.5; without the bound it were -40 or more.
+        let least = of_users
             .iter()
-            .zip(&items)
-            .map(|(user, item)| f32::from(user % 50 > 0 || item % 9 > 0))
-            .collect();
-        assert!(largest(centres(&rare)) < 6.0);
+            .chain(&of_items)
+            .fold(0.0f32, |least, &centre| least.min(centre));
+        assert!((-8.6..-4.0).contains(&least), "{least}");
     }
 
     #[test]
