@@ -338,7 +338,12 @@ impl Prior {
 
     /// Whether it does anything.
     pub fn is_set(&self) -> bool {
-        *self != Self::NONE
+        self.bias > 0.0 || self.embedding > 0.0
+    }
+
+    /// Directions that its centres come from; 0 without biases to centre.
+    pub fn directions(&self) -> usize {
+        if self.bias > 0.0 { self.centre_rank } else { 0 }
     }
 }
 
@@ -986,6 +991,22 @@ mod tests {
         )
         .unwrap();
         assert_eq!(load(&config.to_toml(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn a_centre_without_a_prior_is_none() {
+        let prior = |text: &str| {
+            load(&format!("[train]\nprior = {{ {text} }}"), &[])
+                .unwrap()
+                .train
+                .prior
+        };
+        let centre_alone = prior("centre_rank = 32");
+        assert!(!centre_alone.is_set() && centre_alone.directions() == 0);
+        let of_embeddings = prior("embedding = 1.0, centre_rank = 32");
+        assert!(of_embeddings.is_set() && of_embeddings.directions() == 0);
+        let of_biases = prior("bias = 0.3, centre_rank = 32");
+        assert!(of_biases.is_set() && of_biases.directions() == 32);
     }
 
     #[test]

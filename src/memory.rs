@@ -93,8 +93,7 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     let chunk = batch.max(SAMPLES_PER_CHUNK.min(size.samples)) * words_per_sample * WORD;
     let rows = size.users + size.items;
     let of_rows = if has_prior { 2 * rows * WORD } else { 0 };
-    let centres = match config.train.prior.centre_rank {
-        _ if config.train.prior.bias == 0.0 => 0,
+    let centres = match config.train.prior.directions() {
         0 => 0,
         rank => rows * (rank * WORD + 48) + 512 * rank * rank + 32 * size.train,
     };

@@ -8,7 +8,7 @@ use crate::artifact::run_directory::{
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::{interactions_file, vocabulary_file};
 use crate::calibrate::{Calibration, Outcome as CalibrationOutcome, calibrate};
-use crate::config::{Config, ConfigError, DeviceChoice, Prior};
+use crate::config::{Config, ConfigError, DeviceChoice};
 use crate::data::fault::IngestError;
 use crate::data::ingest::{Ingested, ingest};
 use crate::data::interactions::Interactions;
@@ -357,12 +357,8 @@ pub fn open_trainer(config: &Config, setup: &TrainerSetup) -> Result<Box<dyn Tra
 
 /// Where the priors of the biases are centred, users and items; nothing where a config leaves them at zero.
 pub fn centres(config: &Config, prepared: &Prepared, progress: &dyn Progress) -> Arc<[Vec<f32>; 2]> {
-    let Prior {
-        bias,
-        centre_rank: rank,
-        ..
-    } = config.train.prior;
-    if rank == 0 || bias == 0.0 {
+    let rank = config.train.prior.directions();
+    if rank == 0 {
         return Arc::default();
     }
     let objective = Objective::new(config);
