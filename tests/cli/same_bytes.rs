@@ -96,16 +96,21 @@ fn start_and_wait_for(scene: &Scene, event: &str, count: usize, more: &[&str]) -
     }
 }
 
+/// Starts the long training with more arguments and kills it when an event was seen `count` times.
+fn kill_after(scene: &Scene, event: &str, count: usize, more: &[&str]) {
+    drop(start_and_wait_for(scene, event, count, more));
+    assert!(
+        !scene.folder.join("runs/cut-1/manifest.json").exists(),
+        "the training was over before it was killed"
+    );
+}
+
 #[test]
 fn a_killed_training_resumes_to_the_same_bytes() {
     let scene = Scene::new("kill", CONFIG);
     let reference = long_model(&scene, &[]);
     // In the middle of an epoch.
-    drop(start_and_wait(&scene, 5));
-    assert!(
-        !scene.folder.join("runs/cut-1/manifest.json").exists(),
-        "the training was over before it was killed"
-    );
+    kill_after(&scene, "checkpoint_saved", 5, &[]);
     let refused = scene.run(&["recommend", "--user", "x", "--run", "cut-1"]);
     assert_eq!(refused.code, Some(1));
     assert!(
@@ -131,11 +136,7 @@ fn a_training_that_draws_anew_each_epoch_resumes_to_the_same_bytes() {
         "the same rows are drawn each epoch"
     );
     // In the middle of an epoch after the first.
-    drop(start_and_wait_for(&scene, "checkpoint_saved", 25, &redraw));
-    assert!(
-        !scene.folder.join("runs/cut-1/manifest.json").exists(),
-        "the training was over before it was killed"
-    );
+    kill_after(&scene, "checkpoint_saved", 25, &redraw);
     scene.succeed(&["train", "--resume", "cut-1"]);
     assert!(reference == scene.read("runs/cut-1/model.safetensors"));
 }
@@ -162,11 +163,7 @@ fn a_training_killed_after_a_reduction_resumes_to_the_same_bytes() {
         ]
         .concat(),
     );
-    drop(start_and_wait_for(&scene, "learning_rate_reduced", 2, &plateau));
-    assert!(
-        !scene.folder.join("runs/cut-1/manifest.json").exists(),
-        "the training was over before it was killed"
-    );
+    kill_after(&scene, "learning_rate_reduced", 2, &plateau);
     scene.succeed(&["train", "--resume", "cut-1"]);
     // The best epoch came before the kill: what tells is the last state, and the reductions in its header.
     let [whole, cut] = ["whole-1", "cut-1"].map(|run| last_state(&scene, run));
@@ -196,11 +193,7 @@ fn a_prior_centred_by_who_rated_what_keeps_the_bytes() {
         ]
         .concat(),
     );
-    drop(start_and_wait_for(&scene, "checkpoint_saved", 5, &centred));
-    assert!(
-        !scene.folder.join("runs/cut-1/manifest.json").exists(),
-        "the training was over before it was killed"
-    );
+    kill_after(&scene, "checkpoint_saved", 5, &centred);
     scene.succeed(&["train", "--resume", "cut-1"]);
     assert!(last_state(&scene, "whole-1") == last_state(&scene, "cut-1"));
 }
