@@ -191,8 +191,12 @@ impl Output {
 /// What a training takes, all in all and in its parts.
 pub fn memory_line(need: &MemoryNeed) -> String {
     let place = if need.tables_on_card { "on the card " } else { "" };
+    let centres = match need.centres {
+        0 => String::new(),
+        bytes => format!("; finding centres before that {}", mebibytes(bytes)),
+    };
     format!(
-        "about {} at the most: tables and optimiser {place}{} (dim {}), ratings {}, steps {}; the model when judged {}",
+        "about {} at the most: tables and optimiser {place}{} (dim {}), ratings {}, steps {}; the model when judged {}{centres}",
         mebibytes(need.total()),
         mebibytes(need.tables),
         need.dim,
