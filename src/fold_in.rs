@@ -8,9 +8,9 @@
 //! Hessian     scale^2 * sum q[r] (1 - q[r]) * (v[r], 1) (v[r], 1)'  +  RIDGE * identity
 //! ```
 //!
-//! The objective of training for one row, but for what training alone has (`train.relevance`, a centre of the prior), solved to convergence: Newton steps by Cholesky's factorisation, halved until the
-//! loss falls (S. Boyd, L. Vandenberghe, Convex Optimization, section 9.5). It is strictly convex, so there is one answer and
-//! Newton's method finds it from anywhere.
+//! The objective of training for one row, but for what training alone has (`train.relevance`, a centre of the prior), solved
+//! to convergence: Newton steps by Cholesky's factorisation, halved until the loss falls (S. Boyd, L. Vandenberghe, Convex
+//! Optimization, section 9.5). It is strictly convex, so there is one answer and Newton's method finds it from anywhere.
 //!
 //! Where the gradient is zero, x is a sum over the ratings (the representer theorem: G. Kimeldorf, G. Wahba, 1971), and so is
 //! every affinity of the user; that is what [`FoldedUser::contributions`] shows:
@@ -21,6 +21,7 @@
 //! logit(i)        = scale * c[i] + bias + sum over r of contribution[r]
 //! ```
 
+use crate::cholesky::Cholesky;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::interaction::ItemIndex;
 use crate::model::{Head, ROW_HEADER};
@@ -98,17 +99,18 @@ pub fn fold_in(rows: ItemRows, head: Head, ratings: &[FoldInRating]) -> FoldedUs
         if !goes_on {
             break;
         }
-        let mut hessian = vec![vec![0.0; dim + 1]; dim + 1];
+        let size = dim + 1;
+        let mut hessian = vec![0.0; size * size];
         for (feature, score) in features.iter().zip(&scores) {
             let curvature = scale * scale * score * (1.0 - score);
             for (row, &value) in feature.iter().enumerate() {
-                add(&mut hessian[row][..=row], curvature * value, &feature[..=row]);
+                // The lower triangle is all that is read.
+                add(&mut hessian[row * size..][..=row], curvature * value, &feature[..=row]);
             }
         }
-        for (row, values) in hessian.iter_mut().enumerate() {
-            values[row] += RIDGE;
-        }
-        let step = solve(hessian, &gradient);
+        (0..size).for_each(|at| hessian[at * size + at] += RIDGE);
+        let mut step = gradient.clone();
+        Cholesky::new(hessian, size).solve(&mut step);
         let (before, slope) = (loss(&x), dot(&gradient, &step));
         let mut length = 1.0;
         loop {
@@ -162,37 +164,6 @@ fn add(sum: &mut [f64], factor: f64, values: &[f64]) {
 
 fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
-}
-
-/// Solves `matrix x = right` for a positive definite matrix of which the lower triangle is given (Cholesky).
-fn solve(mut matrix: Vec<Vec<f64>>, right: &[f64]) -> Vec<f64> {
-    let count = right.len();
-    for row in 0..count {
-        for column in 0..=row {
-            let (above, here) = matrix.split_at_mut(row);
-            let known = if column == row {
-                &here[0][..column]
-            } else {
-                &above[column][..column]
-            };
-            let rest = here[0][column] - dot(known, &here[0][..column]);
-            here[0][column] = if column == row {
-                rest.sqrt()
-            } else {
-                rest / above[column][column]
-            };
-        }
-    }
-    let mut x = right.to_vec();
-    for row in 0..count {
-        x[row] = (x[row] - dot(&matrix[row][..row], &x[..row])) / matrix[row][row];
-    }
-    for row in (0..count).rev() {
-        x[row] /= matrix[row][row];
-        let value = x[row];
-        add(&mut x[..row], -value, &matrix[row][..row]);
-    }
-    x
 }
 
 #[cfg(test)]

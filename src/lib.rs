@@ -8,6 +8,7 @@
 //!   -> ingest       Vocabulary x 2, Interactions        any format, told by content; cleaned; columns, never a struct a row
 //!   -> split        Split                               one byte a row: train, valid, test
 //!   -> oversample   SamplingTable                       row numbers, from the training split alone
+//!   -> centre       where priors are centred            by who rated what, of the training split; if the config asks for it
 //!   -> plan         PlanChunk stream                    batches with sorted row segments, made ahead on a thread
 //!   -> train        TrainEvents -> dashboard | lines | metrics.jsonl | TensorBoard
 //!   -> artifact     a run directory                     all that recommend, evaluate and resume need
@@ -30,7 +31,7 @@
 //! 4  artifact/       the run directory and its files
 //! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
 //! 2  plan  model  optimizer  memory            data/  host only      metrics/  pure functions
-//! 1  interaction  config  random  format  calendar  system_memory       device  shader  launch: the only files that name wgpu or cubecl
+//! 1  interaction  config  random  cholesky  format  calendar  system_memory       device  shader  launch: the only files that name wgpu or cubecl
 //! ```
 //!
 //! # Invariants
@@ -48,6 +49,7 @@ pub mod artifact;
 pub mod bench;
 pub mod calendar;
 pub mod calibrate;
+pub mod cholesky;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -1,0 +1,99 @@
+//! Cholesky's factorisation of a small dense matrix, and what is solved with it.
+
+/// A direction with less than this share of its square left, beside those before it, is taken for none.
+const DEPENDENT: f64 = 1e-8;
+
+/// The lower triangle L of `matrix = L L^T`, `[size, size]` by rows.
+pub struct Cholesky {
+    size: usize,
+    lower: Vec<f64>,
+}
+
+impl Cholesky {
+    /// Factorises a symmetric positive semidefinite matrix, `[size, size]` by rows, of which the lower triangle is read. A column
+    /// that depends on those before it becomes zero, and so does what is solved for it.
+    ///
+    /// Panics if the matrix is of another size.
+    pub fn new(matrix: Vec<f64>, size: usize) -> Self {
+        assert_eq!(matrix.len(), size * size, "Cholesky: not a square");
+        let mut lower = matrix;
+        for row in 0..size {
+            let (above, here) = lower.split_at_mut(row * size);
+            for column in 0..row {
+                let pivot = above[column * size + column];
+                let rest = here[column] - dot(&above[column * size..][..column], &here[..column]);
+                here[column] = if pivot > 0.0 { rest / pivot } else { 0.0 };
+            }
+            let rest = here[row] - dot(&here[..row], &here[..row]);
+            here[row] = if rest > DEPENDENT * here[row] { rest.sqrt() } else { 0.0 };
+        }
+        Self { size, lower }
+    }
+
+    /// Solves `L x = right` in place.
+    pub fn solve_lower(&self, right: &mut [f64]) {
+        for row in 0..self.size {
+            let factors = &self.lower[row * self.size..][..=row];
+            let rest = right[row] - dot(&factors[..row], &right[..row]);
+            right[row] = divided(rest, factors[row]);
+        }
+    }
+
+    /// Solves `L L^T x = right` in place.
+    pub fn solve(&self, right: &mut [f64]) {
+        self.solve_lower(right);
+        for row in (0..self.size).rev() {
+            let factors = &self.lower[row * self.size..][..=row];
+            let value = divided(right[row], factors[row]);
+            right[row] = value;
+            let before = right[..row].iter_mut().zip(factors);
+            before.for_each(|(right, factor)| *right -= value * factor);
+        }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// `rest / pivot`; 0 where there is no pivot.
+fn divided(rest: f64, pivot: f64) -> f64 {
+    if pivot > 0.0 { rest / pivot } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_solved_gives_the_right_side_again() {
+        // M M^T + I of M[row, column] = sin(row + 7 column).
+        let (size, entry) = (9, |row: usize, column: usize| ((row + 7 * column) as f64).sin());
+        let at = |row, column| {
+            let product: f64 = (0..size).map(|inner| entry(row, inner) * entry(column, inner)).sum();
+            product + if row == column { 1.0 } else { 0.0 }
+        };
+        let matrix: Vec<f64> = (0..size * size).map(|index| at(index / size, index % size)).collect();
+        let right: Vec<f64> = (0..size).map(|row| row as f64 - 3.5).collect();
+        let mut x = right.clone();
+        Cholesky::new(matrix.clone(), size).solve(&mut x);
+        for (row, right) in matrix.chunks_exact(size).zip(&right) {
+            assert!((dot(row, &x) - right).abs() < 1e-12, "{x:?}");
+        }
+    }
+
+    #[test]
+    fn a_column_that_depends_on_others_is_left_out() {
+        // The third of these vectors is the sum of the first two.
+        let vectors = [[1.0, 2.0], [0.5, -1.0], [1.5, 1.0]];
+        let gram: Vec<f64> = vectors.iter().flat_map(|a| vectors.iter().map(|b| dot(a, b))).collect();
+        let mut x = vec![6.0, -0.75, 5.25];
+        let cholesky = Cholesky::new(gram, 3);
+        cholesky.solve(&mut x);
+        assert_eq!(x[2], 0.0);
+        for (vector, right) in vectors.iter().zip([6.0, -0.75, 5.25]) {
+            let combined = [0, 1].map(|axis| x[0] * vectors[0][axis] + x[1] * vectors[1][axis]);
+            assert!((dot(vector, &combined) - right).abs() < 1e-12, "{x:?}");
+        }
+    }
+}
