@@ -1,6 +1,7 @@
 //! Judging: the same figures again, calibration that changes no ranking, runs side by side, splits for other programs.
 
 use super::scene::{CONFIG, Scene};
+use safetensors::SafeTensors;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -73,6 +74,24 @@ fn a_share_of_relevance_moves_what_is_learned_and_not_what_is_measured() {
     let rmse = |scores: &Value| scores["rmse"].as_f64().unwrap();
     assert!(rmse(&with[1]) > rmse(&without[1]));
     assert!(rmse(&with[0]) < rmse(&with[1]));
+}
+
+#[test]
+fn a_training_begins_at_the_centres_of_its_priors() {
+    let scene = Scene::new("start", CONFIG);
+    // So slow that a bias goes nowhere: what it has at the end it began with.
+    let slow = ["--set", "train.learning_rate=1e-9", "--set", "train.epochs=1"];
+    let largest_bias = |name: &str, rank: &str| {
+        let prior = format!("train.prior={{ bias = 0.5, embedding = 1.0, centre_rank = {rank} }}");
+        train(&scene, name, &[&slow[..], &["--set", &prior]].concat());
+        let bytes = scene.read(&format!("runs/{name}-1/model.safetensors"));
+        let biases = SafeTensors::deserialize(&bytes).unwrap();
+        let biases = biases.tensor("item_bias").unwrap().data().as_chunks().0;
+        let sizes = biases.iter().map(|bytes| f32::from_le_bytes(*bytes).abs());
+        sizes.fold(0.0, f32::max)
+    };
+    assert!(largest_bias("zero", "0") < 1e-6);
+    assert!(largest_bias("centred", "8") > 1e-3);
 }
 
 #[test]

@@ -98,3 +98,38 @@ fn solve_with_ridge(normal: &[f64], ridge: f64, noise: f64, right: &mut [f64]) -
         most
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fit_is_the_least_of_squares_with_both_ridges() {
+        // Seven users of 1 to 7 ratings, along one direction.
+        let (users, items): (Vec<u32>, Vec<u32>) = (0..7u32)
+            .flat_map(|user| (0..=user).map(move |item| (user, item)))
+            .unzip();
+        let targets: Vec<f32> = (0..users.len()).map(|at| ((at * at) % 11) as f32 / 10.0).collect();
+        let direction: Vec<f32> = (0..7).map(|user| 0.5 - (user * 3 % 7) as f32 / 4.0).collect();
+        let (mean, other) = (0.4, [0.1, -0.2, 0.0, 0.3, -0.1, 0.05, 0.2]);
+        let directions = Directions {
+            rank: 1,
+            values: direction.clone(),
+        };
+        let mut effects = Effects::new(Neighbours::new(&users, &items, &targets, 7), directions, 0.06);
+        let ridge = effects.ridge;
+        effects.fit(mean, &other);
+        let weight = effects.centres[0] / f64::from(direction[0]);
+        let mut slope = ridge * weight;
+        for (user, &along) in direction.iter().enumerate() {
+            let bias = effects.effects[user] - effects.centres[user];
+            let rated = (0..users.len()).filter(|&row| users[row] as usize == user);
+            let left: f64 = rated
+                .map(|row| f64::from(targets[row]) - mean - other[items[row] as usize] - effects.effects[user])
+                .sum();
+            assert!((left - BIAS_RIDGE * bias).abs() < 1e-12, "user {user}");
+            slope -= f64::from(along) * left;
+        }
+        assert!(slope.abs() < 1e-12, "{slope}");
+    }
+}
