@@ -17,21 +17,22 @@
 //!   -> recommend    Ranking
 //! ```
 //!
-//! [`pipeline`] is this list as code.
+//! [`flow::pipeline`] is this list as code.
 //!
 //! # The house: imports go down only
 //!
 //! ```text
 //! 9  main.rs
-//! 8  cli/            one file a command; output.rs is the only printer
-//! 7  pipeline  inspect  compare  trials  report/   the flow above        dashboard/  state, view, terminal, plain
-//!    bench/          pure measuring                tensorboard/  event files
-//! 6  train/          burn-train's learner around an engine       sweep/  what trials vary, and what came of them
-//! 5  recommend/  fold_in     evaluate/  calibrate  export
-//! 4  artifact/       the run directory and its files
-//! 3  engine/         Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL); objective
-//! 2  plan  model  optimizer  memory            data/  host only      metrics/  pure functions
-//! 1  interaction  config  random  cholesky  format  calendar  system_memory       device  shader  launch: the only files that name wgpu or cubecl
+//! 8  cli/         one file a command; output/ is the only printer
+//! 7  flow/        what strings stages together: pipeline, trials and sweep, inspect, compare
+//!    view/        what shows events: dashboard, report, tensorboard          bench/  pure measuring
+//! 6  train/       burn-train's learner around an engine
+//! 5  recommend/   ranking, filters, reasons, bulk, folding in     evaluate/  what is judged, metrics, calibration
+//! 4  artifact/    the run directory and its files, and what leaves it
+//! 3  engine/      Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL; the only files that name wgpu
+//!                 or cubecl); model, plan, objective, optimizer, memory
+//! 2  data/        from any table to columns, host only
+//! 1  config/      the experiment          common/  what knows nothing of recommenders
 //! ```
 //!
 //! # Invariants
@@ -47,35 +48,13 @@
 
 pub mod artifact;
 pub mod bench;
-pub mod calendar;
-pub mod calibrate;
-pub mod cholesky;
 pub mod cli;
-pub mod compare;
+pub mod common;
 pub mod config;
-pub mod dashboard;
 pub mod data;
-pub mod device;
 pub mod engine;
 pub mod evaluate;
-pub mod export;
-pub mod fold_in;
-pub mod format;
-pub mod inspect;
-pub mod interaction;
-pub mod launch;
-pub mod memory;
-pub mod metrics;
-pub mod model;
-pub mod optimizer;
-pub mod pipeline;
-pub mod plan;
-pub mod random;
+pub mod flow;
 pub mod recommend;
-pub mod report;
-pub mod shader;
-pub mod sweep;
-pub mod system_memory;
-pub mod tensorboard;
 pub mod train;
-pub mod trials;
+pub mod view;

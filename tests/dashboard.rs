@@ -1,12 +1,12 @@
 //! What a user sees of a training, from one recorded list of events: the dashboard at several sizes, and plain lines.
 
-use dotcart::dashboard::chart::ChartKind;
-use dotcart::dashboard::keys::{Controls, Role};
-use dotcart::dashboard::palette::Palette;
-use dotcart::dashboard::plain::Plain;
-use dotcart::dashboard::state::State;
-use dotcart::dashboard::view::draw;
 use dotcart::train::event::{ClassCount, FinishReason, Observer, StageTime, TrainEvent, TrainStart, ValidMetrics};
+use dotcart::view::dashboard::chart::ChartKind;
+use dotcart::view::dashboard::keys::{Controls, Role};
+use dotcart::view::dashboard::palette::Palette;
+use dotcart::view::dashboard::plain::Plain;
+use dotcart::view::dashboard::state::State;
+use dotcart::view::dashboard::view::draw;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;

@@ -4,8 +4,8 @@
 //! Training reads its rows from the same order, so a resumed run needs nothing but this file.
 
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::common::interaction::{ItemIndex, Part, UserIndex};
 use crate::data::interactions::Interactions;
-use crate::interaction::{ItemIndex, Part, UserIndex};
 use safetensors::tensor::Dtype;
 use std::path::Path;
 

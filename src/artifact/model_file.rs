@@ -4,10 +4,10 @@
 //! `bias` `[1]`, all f32; the scale is above zero. The same seed on the same device gives the same bytes.
 
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::common::interaction::UserIndex;
 use crate::engine::cpu::item_rows::ItemRows;
+use crate::engine::model::{Head, Model, ModelShape, ROW_HEADER, Side};
 use crate::engine::{EngineError, Trainer, for_each_factor_block};
-use crate::interaction::UserIndex;
-use crate::model::{Head, Model, ModelShape, ROW_HEADER, Side};
 use safetensors::tensor::Dtype;
 use std::path::Path;
 

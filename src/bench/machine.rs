@@ -5,9 +5,9 @@
 //! back, asked for ahead of time and in huge pages, as the cpu engine does it. No training that keeps its state in records is faster than that,
 //! unless caches help: popular rows come again.
 
+use crate::common::random::{Purpose, stream};
 use crate::engine::cpu::prefetch::{ROWS_AHEAD, prefetch};
 use crate::engine::cpu::table::Table;
-use crate::random::{Purpose, stream};
 use rand::RngExt;
 use serde::Serialize;
 use std::sync::Mutex;

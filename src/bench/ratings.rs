@@ -4,10 +4,10 @@
 //! who rates what is drawn. Users and products are numbered in the order in which they first appear and rows are grouped by
 //! user, as after ingest. A pair may be rated twice, which changes no cost.
 
+use crate::common::random::{Purpose, stream};
 use crate::config::GenerateConfig;
 use crate::data::interactions::Interactions;
 use crate::data::marginals::{CLASS_SHARES, ratings_per_product, ratings_per_user};
-use crate::random::{Purpose, stream};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 

@@ -1,11 +1,11 @@
 //! Scoring: users a second and products scored a second, for the engines' top-k on generated matrices.
 
 use crate::config::DeviceChoice;
-use crate::device::adapter_of;
 use crate::engine::cpu::item_rows::ItemRows;
+use crate::engine::gpu::device::adapter_of;
 use crate::engine::gpu::scorer::MAX_K;
+use crate::engine::model::{Head, Model, ModelShape, ROW_HEADER, Side, start_weight};
 use crate::engine::{EngineError, Query, ScoredItem, Scorer, open_scorer};
-use crate::model::{Head, Model, ModelShape, ROW_HEADER, Side, start_weight};
 use serde::Serialize;
 use std::time::Instant;
 

@@ -16,19 +16,19 @@
 //! of it: popular rows come again, compact rows hardly leave. So a fraction is no share of a whole and may pass 1.
 
 use super::machine::{self, MachineRates};
+use crate::common::interaction::Part;
+use crate::common::system_memory::{forget_peak, peak_resident_bytes, resident_bytes};
 use crate::config::{Config, DeviceChoice, OptimizerChoice};
 use crate::data::interactions::Interactions;
 use crate::data::oversample::oversample;
 use crate::data::split::Split;
-use crate::device::{AdapterKind, Gpu};
 use crate::engine::Trainer;
+use crate::engine::gpu::device::{AdapterKind, Gpu};
+use crate::engine::model::{ModelShape, Side};
 use crate::engine::objective::Objective;
-use crate::interaction::Part;
-use crate::model::{ModelShape, Side};
-use crate::optimizer::MAX_STEPS;
-use crate::pipeline::{PipelineError, open_trainer, trainer_setup};
-use crate::plan::PlanChunk;
-use crate::system_memory::{forget_peak, peak_resident_bytes, resident_bytes};
+use crate::engine::optimizer::MAX_STEPS;
+use crate::engine::plan::PlanChunk;
+use crate::flow::pipeline::{PipelineError, open_trainer, trainer_setup};
 use crate::train::loader::{PlanLoader, Position, TrainingSet};
 use burn::data::dataloader::DataLoader;
 use serde::Serialize;
@@ -365,7 +365,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Sample;
+    use crate::engine::plan::Sample;
 
     #[test]
     fn bytes_are_those_of_the_touched_rows_and_the_plan() {

@@ -6,11 +6,11 @@ use super::output::bench::{minute_line, sweep_header, sweep_line, train_page};
 use super::{CommandResult, End};
 use crate::bench::ratings::{ONE_MILLION, generate};
 use crate::bench::train::measure;
+use crate::common::format::count;
 use crate::config::{Config, GenerateConfig};
 use crate::data::interactions::Interactions;
 use crate::data::marginals::ELECTRONICS;
 use crate::data::synthetic::GenerateError;
-use crate::format::count;
 use std::path::Path;
 use std::sync::Arc;
 

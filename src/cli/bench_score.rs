@@ -4,10 +4,10 @@ use super::args::BenchScoreArguments;
 use super::output::Output;
 use super::{CommandResult, End};
 use crate::bench::score::{ScoreReport, ScoreSetup, measure, random_model};
+use crate::common::format::count;
 use crate::config::DeviceChoice;
 use crate::engine::gpu::scorer::MAX_K;
-use crate::format::count;
-use crate::model::{Model, ModelShape, ROW_HEADER};
+use crate::engine::model::{Model, ModelShape, ROW_HEADER};
 use crate::recommend::RecommendError;
 use std::path::Path;
 

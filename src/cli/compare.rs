@@ -5,7 +5,7 @@ use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::RunDirectory;
-use crate::compare::compare;
+use crate::flow::compare::compare;
 
 pub fn run(arguments: &CompareArguments, output: &mut Output) -> CommandResult {
     let mut runs = Vec::new();

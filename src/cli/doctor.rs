@@ -4,11 +4,11 @@ use super::args::DoctorArguments;
 use super::output::{Output, memory_line};
 use super::progress::Bar;
 use super::{CommandResult, End};
+use crate::common::format::{count, mebibytes};
+use crate::common::system_memory::room;
 use crate::config::{Assignment, Config};
-use crate::device::{AdapterKind, adapters};
-use crate::format::{count, mebibytes};
-use crate::pipeline;
-use crate::system_memory::room;
+use crate::engine::gpu::device::{AdapterKind, adapters};
+use crate::flow::pipeline;
 
 pub fn run(arguments: &DoctorArguments, output: &mut Output) -> CommandResult {
     let adapters = adapters();

@@ -5,10 +5,10 @@ use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
+use crate::common::interaction::Part;
 use crate::config::Config;
 use crate::data::report::DataReport;
 use crate::evaluate::evaluate;
-use crate::interaction::Part;
 
 pub fn run(arguments: &EvaluateArguments, output: &mut Output) -> CommandResult {
     let run = RunDirectory::find(arguments.run.as_deref())?;

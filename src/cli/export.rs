@@ -3,9 +3,9 @@
 use super::args::{ExportArguments, ExportWhat};
 use super::output::Output;
 use super::{CommandResult, End};
+use crate::artifact::export::export_splits;
 use crate::artifact::run_directory::RunDirectory;
-use crate::export::export_splits;
-use crate::format::count;
+use crate::common::format::count;
 
 pub fn run(arguments: &ExportArguments, output: &mut Output) -> CommandResult {
     let ExportWhat::Splits(splits) = &arguments.what;

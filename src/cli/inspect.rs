@@ -5,8 +5,8 @@ use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
 use crate::config::{Assignment, Config};
-use crate::inspect::inspect;
-use crate::pipeline;
+use crate::flow::inspect::inspect;
+use crate::flow::pipeline;
 
 pub fn run(arguments: &InspectArguments, output: &mut Output) -> CommandResult {
     let mut assignments = Vec::new();

@@ -20,7 +20,7 @@ mod train;
 mod view;
 mod watch;
 
-use crate::pipeline::PipelineError;
+use crate::flow::pipeline::PipelineError;
 use args::{Arguments, BenchCommand, Command};
 use clap::Parser;
 use output::Output;

@@ -1,8 +1,8 @@
 //! A progress bar on stderr, where somebody looks and the work is long.
 
 use super::output::Output;
+use crate::common::format::{count, duration};
 use crate::data::progress::{Progress, Unit};
-use crate::format::{count, duration};
 use crate::recommend::bulk::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;

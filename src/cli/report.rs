@@ -6,7 +6,7 @@ use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
 use crate::artifact::tensor_file::write_whole;
 use crate::config::Config;
-use crate::report::report;
+use crate::view::report::report;
 
 pub fn run(arguments: &ReportArguments, output: &mut Output) -> CommandResult {
     let run = RunDirectory::find(arguments.run.as_deref())?;

@@ -1,7 +1,7 @@
 //! Signals: Ctrl-C, a request to end, a window that closes.
 
 use super::End;
-use crate::dashboard::terminal;
+use crate::view::dashboard::terminal;
 use burn::train::Interrupter;
 use std::time::{Duration, Instant};
 

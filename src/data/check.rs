@@ -2,9 +2,9 @@
 
 use super::fault::{Fault, IngestError, MAX_ID_BYTES, shorten};
 use super::readers::{Field, Fields};
-use crate::calendar::{DAY, day_of};
+use crate::common::calendar::{DAY, day_of};
+use crate::common::interaction::RatingScale;
 use crate::config::DataConfig;
-use crate::interaction::RatingScale;
 use std::path::Path;
 
 /// One good row.

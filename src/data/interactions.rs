@@ -1,6 +1,6 @@
 //! All ratings of a table, as columns.
 
-use crate::interaction::{Interaction, ItemIndex, UserIndex};
+use crate::common::interaction::{Interaction, ItemIndex, UserIndex};
 use burn_dataset::{Dataset, DatasetError};
 
 /// Columns of equal length, one entry a row of the file; grouped by user after ingest.

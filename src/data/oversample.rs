@@ -15,8 +15,8 @@
 //! counterpart); `scripts/make_golden_oversample.py` writes down what it answers.
 
 use super::split::TrainRows;
+use crate::common::random::{Purpose, stream};
 use crate::config::{OversampleConfig, OversampleStrategy, Resample};
-use crate::random::{Purpose, stream};
 use rand::RngExt;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -263,10 +263,10 @@ fn refuse_one_class(classes: &[RatingClass]) -> Result<(), OversampleError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::Part;
     use crate::config::{Config, SplitConfig, SplitStrategy};
     use crate::data::interactions::Interactions;
     use crate::data::split::Split;
-    use crate::interaction::Part;
     use proptest::prelude::*;
     use serde::Deserialize;
 

@@ -7,9 +7,9 @@
 //! they stand in the file. So a split depends on the rows, the config and the seed alone, not on threads or the machine.
 
 use super::interactions::Interactions;
+use crate::common::interaction::Part;
+use crate::common::random::{Purpose, stream};
 use crate::config::{SplitConfig, SplitStrategy};
-use crate::interaction::Part;
-use crate::random::{Purpose, stream};
 use rand::seq::SliceRandom;
 use std::ops::Range;
 

@@ -17,8 +17,8 @@
 //! time to the one whose taste it matches better.
 
 use super::marginals::{CLASS_SHARES, ratings_per_product, ratings_per_user};
+use crate::common::random::{Purpose, stream};
 use crate::config::GenerateConfig;
-use crate::random::{Purpose, stream};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use std::ffi::OsString;
@@ -325,7 +325,7 @@ fn push_product_id(line: &mut Vec<u8>, product: u32) {
 mod tests {
     use super::*;
     use crate::data::marginals::{SINGLE_SHARE, electronics_of};
-    use crate::metrics::curves::Sweep;
+    use crate::evaluate::metrics::curves::Sweep;
     use std::collections::{HashMap, HashSet};
 
     fn text(size: GenerateConfig, seed: u64) -> String {

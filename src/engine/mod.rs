@@ -1,21 +1,25 @@
 //! The two engines behind one contract: [`Trainer`] changes a model, [`Scorer`] asks it.
 //!
 //! An engine owns its tables. Training state is handed out and taken in row range by row range, in the record layout of
-//! [`crate::model`], so nothing above this floor knows how an engine stores it, and a checkpoint of one engine continues on
+//! [`crate::engine::model`], so nothing above this floor knows how an engine stores it, and a checkpoint of one engine continues on
 //! the other. `cpu` is plain Rust and the specification: every file of `gpu` is a shader's launcher, and the file of the
 //! same name under `cpu` is the shader's twin.
 
 pub mod cpu;
 pub mod gpu;
 pub mod key;
+pub mod memory;
+pub mod model;
 pub mod objective;
+pub mod optimizer;
+pub mod plan;
 
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::{DeviceChoice, OptimizerChoice};
-use crate::device::{DeviceError, Gpu};
-use crate::interaction::{ItemIndex, UserIndex};
-use crate::model::{Head, Model, ModelShape, Side};
-use crate::optimizer::{LearningRate, Schedule, read_out, settle_record};
-use crate::plan::PlanChunk;
+use crate::engine::gpu::device::{DeviceError, Gpu};
+use crate::engine::model::{Head, Model, ModelShape, Side};
+use crate::engine::optimizer::{LearningRate, Schedule, read_out, settle_record};
+use crate::engine::plan::PlanChunk;
 use cpu::CpuScorer;
 use cpu::item_rows::ItemRows;
 use gpu::scorer::GpuScorer;

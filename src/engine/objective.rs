@@ -13,8 +13,8 @@
 //! Kernels that update rows consume the gradient alone and know nothing of the loss. The GPU's copy of the same
 //! arithmetic is `shaders/common/objective.wgsl`.
 
+use crate::common::interaction::RatingScale;
 use crate::config::{Config, Target, Threshold};
-use crate::interaction::RatingScale;
 
 /// The map from ratings to targets.
 #[derive(Clone, Copy, Debug, PartialEq)]

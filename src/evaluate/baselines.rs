@@ -10,7 +10,7 @@
 //! Fitted by alternating least squares: each side in turn is solved exactly for the other. Koren: Factor in the neighbors, 2010;
 //! ridges and sweeps are the defaults of Surprise's `BaselineOnly`.
 
-use crate::interaction::{ItemIndex, UserIndex};
+use crate::common::interaction::{ItemIndex, UserIndex};
 
 /// Weight of a user's squared bias; in ratings: a user's mean is pulled halfway to the rest at so many.
 const USER_RIDGE: f64 = 15.0;

@@ -4,24 +4,26 @@
 //! Both beside what needs no model (`baselines`), and what each figure means stands in the result ([`definitions`]).
 
 pub mod baselines;
+pub mod calibrate;
 pub mod definitions;
+pub mod metrics;
 pub mod rankings;
 pub mod ratings;
 pub mod sampled;
 
 use crate::artifact::run_directory::{CALIBRATION, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
-use crate::calibrate::{Calibration, Outcome};
+use crate::common::interaction::Part;
 use crate::config::Config;
 use crate::data::interactions::Interactions;
 use crate::data::progress::Progress;
 use crate::engine::cpu::CpuScorer;
+use crate::engine::model::Model;
 use crate::engine::objective::Objective;
 use crate::engine::{EngineError, Scorer};
-use crate::interaction::Part;
-use crate::metrics::calibration::{ReliabilityBin, reliability};
-use crate::metrics::curves::{Sweep, thin};
-use crate::model::Model;
+use crate::evaluate::calibrate::{Calibration, Outcome};
+use crate::evaluate::metrics::calibration::{ReliabilityBin, reliability};
+use crate::evaluate::metrics::curves::{Sweep, thin};
 use baselines::{Biases, falling_order};
 use rankings::{FixedRanking, Rankings, Table, judge_rankings};
 use ratings::{HeldOut, Judge, Predictions, Predictor, RatingScores};

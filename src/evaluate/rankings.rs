@@ -5,15 +5,15 @@
 
 use super::ratings::Predictor;
 use super::sampled::{Sampled, SampledNegatives};
+use crate::common::interaction::{ItemIndex, Part, UserIndex};
+use crate::common::random::{Purpose, stream};
 use crate::config::Config;
 use crate::data::interactions::Interactions;
 use crate::data::progress::{Progress, Unit};
+use crate::engine::model::Model;
 use crate::engine::{EngineError, Query, ScoredItem, Scorer};
-use crate::interaction::{ItemIndex, Part, UserIndex};
-use crate::metrics::catalogue::Shown;
-use crate::metrics::ranking::{MeanRanking, RankingMetrics};
-use crate::model::Model;
-use crate::random::{Purpose, stream};
+use crate::evaluate::metrics::catalogue::Shown;
+use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;

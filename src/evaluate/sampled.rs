@@ -5,12 +5,12 @@
 //! sampled metrics for item recommendation, KDD 2020. They are labelled as sampled wherever they stand.
 
 use super::rankings::Case;
+use crate::common::interaction::ItemIndex;
+use crate::common::random::{Purpose, stream};
 use crate::config::Config;
+use crate::engine::model::Model;
 use crate::engine::{EngineError, Scorer};
-use crate::interaction::ItemIndex;
-use crate::metrics::ranking::{MeanRanking, RankingMetrics};
-use crate::model::Model;
-use crate::random::{Purpose, stream};
+use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Explain: which of a user's rated products pull a recommendation up.
 //!
-//! The user is fitted to their ratings with the items held fixed ([`crate::fold_in`]); at that fit the logit of every product
+//! The user is fitted to their ratings with the items held fixed ([`crate::recommend::fold_in`]); at that fit the logit of every product
 //! is a sum of one term for each rating and the product's own part, exactly:
 //!
 //! ```text
@@ -13,8 +13,8 @@
 //! beside it: the two rows differ, as the trained one also moved while the items did.
 
 use super::{Because, Ranking, RecommendError, Recommender, Why};
-use crate::fold_in::fold_in;
-use crate::interaction::ItemIndex;
+use crate::common::interaction::ItemIndex;
+use crate::recommend::fold_in::fold_in;
 
 /// Rated products that are named for each recommendation.
 const REASONS: usize = 3;

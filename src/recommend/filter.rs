@@ -1,8 +1,8 @@
 //! Filter: which products may be recommended at all.
 
 use super::{RecommendError, Recommender};
+use crate::common::interaction::ItemIndex;
 use crate::engine::cpu::item_rows::ItemRows;
-use crate::interaction::ItemIndex;
 use std::path::{Path, PathBuf};
 
 /// What the user of the command wants left out.

@@ -7,6 +7,7 @@ pub mod bulk;
 mod error;
 mod explain;
 pub mod filter;
+pub mod fold_in;
 pub mod parts;
 mod popular;
 pub mod similar;
@@ -18,14 +19,14 @@ use crate::artifact::model_file::ModelFile;
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, MODEL, RunDirectory};
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::vocabulary_file::VocabularyFile;
+use crate::common::interaction::{ItemIndex, Part, UserIndex};
 use crate::config::{Config, DeviceChoice};
 use crate::data::report::DataReport;
 use crate::engine::cpu::CpuScorer;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::objective::{Objective, sigmoid};
 use crate::engine::{Query, ScoredItem, Scorer, open_scorer};
-use crate::fold_in::{FoldInRating, fold_in};
-use crate::interaction::{ItemIndex, Part, UserIndex};
+use crate::recommend::fold_in::{FoldInRating, fold_in};
 use bulk::USERS_PER_BATCH;
 use filter::Candidates;
 use serde::Serialize;
@@ -36,7 +37,7 @@ use serde::Serialize;
 pub enum Basis {
     /// The user's own row of the model.
     Trained,
-    /// A row fitted to the ratings that were given, see [`crate::fold_in`].
+    /// A row fitted to the ratings that were given, see [`crate::recommend::fold_in`].
     FoldedIn,
     /// The user has no training rating: products by their own bias.
     ProductBias,

@@ -10,9 +10,9 @@
 
 use super::filter::Candidates;
 use super::{Ask, Basis, Ranking, RecommendError, Recommender};
+use crate::common::interaction::Part;
 use crate::engine::ScoredItem;
 use crate::engine::cpu::score_top_k::{Best, Candidate};
-use crate::interaction::Part;
 
 /// How many ratings at the overall mean every product is taken to have beside its own.
 const PRIOR_RATINGS: f64 = 20.0;

@@ -1,15 +1,15 @@
 //! Checkpoints: the whole state of a training in one safetensors file, streamed page by page.
 //!
-//! `user_records` `[users, record]`, `item_records` `[items, record]` (layouts in [`crate::model`]), `head` `[8]`; the place in
+//! `user_records` `[users, record]`, `item_records` `[items, record]` (layouts in [`crate::engine::model`]), `head` `[8]`; the place in
 //! the training and the best epoch stand in the header. The file does not depend on the engine, on its page size or on the number of threads.
 
 use super::loader::Position;
 use super::stopping::Best;
 use crate::artifact::model_file::ExportError;
 use crate::artifact::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::engine::model::{LAST_STEP, Side};
+use crate::engine::optimizer::Reduction;
 use crate::engine::{ROWS_PER_READ, Trainer};
-use crate::model::{LAST_STEP, Side};
-use crate::optimizer::Reduction;
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -4,11 +4,11 @@
 //! nearest cache. Every order is as likely as with one big shuffle, and nothing walks memory at random: on an epoch of eight
 //! million samples that takes a fifth of the time. Source: Rao 1961 and Sandelius 1962.
 
+use crate::common::random::{Purpose, stream};
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
 use crate::engine::objective::Objective;
-use crate::plan::Sample;
-use crate::random::{Purpose, stream};
+use crate::engine::plan::Sample;
 use rand::Rng;
 use rand::seq::SliceRandom;
 

@@ -6,9 +6,9 @@
 
 use super::loader::PairBatch;
 use crate::engine::objective::{Objective, sigmoid};
+use crate::engine::plan::PlanChunk;
 use crate::engine::{EngineError, StepStatistics, Trainer};
-use crate::metrics::rating::cross_entropy;
-use crate::plan::PlanChunk;
+use crate::evaluate::metrics::rating::cross_entropy;
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};

@@ -8,7 +8,7 @@ use crate::config::Prior;
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
 use crate::engine::objective::Objective;
-use crate::plan::{EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
+use crate::engine::plan::{EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;

@@ -13,12 +13,12 @@ use super::stopping::Stopping;
 use super::wishes::Wishes;
 use crate::artifact::model_file::{self, ExportError};
 use crate::artifact::run_directory::{CHECKPOINT_BEST, CHECKPOINT_LAST, RunDirectory};
+use crate::common::system_memory::resident_bytes;
 use crate::config::Config;
 use crate::engine::objective::Objective;
 use crate::engine::{EngineError, StepStatistics, reduce_learning_rate};
-use crate::metrics::curves::Sweep;
-use crate::metrics::rating::Confusion;
-use crate::system_memory::resident_bytes;
+use crate::evaluate::metrics::curves::Sweep;
+use crate::evaluate::metrics::rating::Confusion;
 use burn::train::{
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,

@@ -1,8 +1,8 @@
 //! The dashboard in a real terminal: tmux runs it, keys are sent, the screen is read.
 
 use super::scene::{CONFIG, Scene};
-use dotcart::dashboard::keys::Role;
-use dotcart::dashboard::terminal::Terminal;
+use dotcart::view::dashboard::keys::Role;
+use dotcart::view::dashboard::terminal::Terminal;
 use std::process::Command;
 use std::time::{Duration, Instant};
 

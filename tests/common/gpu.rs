@@ -3,7 +3,7 @@
 //! Shared by test targets with `#[path]`. Any adapter will do, the software one too; with `DOTCART_REQUIRE_GPU=1` there has
 //! to be one.
 
-use dotcart::device::Gpu;
+use dotcart::engine::gpu::device::Gpu;
 
 /// The device; none where this machine has no adapter, which is said once.
 pub fn gpu() -> Option<Gpu> {

@@ -5,17 +5,17 @@ use crate::support::{
     DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_close_by, batch, both_teams, chunk, factor_rows, garbage,
     read, read_status, rng, status, uniform, upload,
 };
-use dotcart::device::Gpu;
 use dotcart::engine::cpu;
+use dotcart::engine::gpu::device::Gpu;
 use dotcart::engine::gpu::pair_forward::{self, PairForward};
 use dotcart::engine::gpu::pair_logits::{self, PairLogits};
 use dotcart::engine::gpu::sum_pieces::{self, SumPieces};
 use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::update_head::{self, UpdateHead};
 use dotcart::engine::gpu::{STATUS_BAD_SAMPLE, STATUS_BAD_SLOT};
-use dotcart::model::{Head, Side};
-use dotcart::optimizer::{LearningRate, Schedule};
-use dotcart::plan::PlanChunk;
+use dotcart::engine::model::{Head, Side};
+use dotcart::engine::optimizer::{LearningRate, Schedule};
+use dotcart::engine::plan::PlanChunk;
 
 /// Every width with every size around which something is cut; the widest once.
 fn cases() -> impl Iterator<Item = (usize, usize)> {

@@ -6,13 +6,14 @@
 
 use crate::gpu::gpu;
 use crate::support::{GARBAGE, assert_close, factor_rows, garbage, rng, upload};
-use dotcart::device::{Buffer, Gpu};
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::cpu::item_rows::ItemRows;
 use dotcart::engine::cpu::select_top_k::select_top_k;
 use dotcart::engine::cpu::tile_best::tile_best;
 use dotcart::engine::cpu::tile_scores::tile_scores;
 use dotcart::engine::gpu::constants;
+use dotcart::engine::gpu::device::{Buffer, Gpu};
+use dotcart::engine::gpu::launch::Kernel;
 use dotcart::engine::gpu::scorer::{GpuScorer, MAX_K};
 use dotcart::engine::gpu::select_top_k::{self, NO_PLACE};
 use dotcart::engine::gpu::tile_best::{
@@ -20,9 +21,8 @@ use dotcart::engine::gpu::tile_best::{
 };
 use dotcart::engine::gpu::tile_scores::{self, TileScores};
 use dotcart::engine::key::{NO_KEY, key_of, score_of};
+use dotcart::engine::model::{Head, Model, ModelShape, ROW_HEADER};
 use dotcart::engine::{EngineError, Query, ScoredItem, Scorer};
-use dotcart::launch::Kernel;
-use dotcart::model::{Head, Model, ModelShape, ROW_HEADER};
 use proptest::prelude::*;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -6,16 +6,16 @@ use crate::support::{
     garbage, read, read_status, records, rng, setup, status, uniform, upload,
 };
 use dotcart::config::{OptimizerChoice, Prior};
-use dotcart::device::{Buffer, Gpu};
 use dotcart::engine::cpu;
+use dotcart::engine::gpu::device::{Buffer, Gpu};
 use dotcart::engine::gpu::gather_rows::{self, GatherRows};
 use dotcart::engine::gpu::table::Table;
 use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::update_rows::{self, UpdateRows};
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_SAMPLE, STATUS_BAD_STEP};
-use dotcart::model::{LAST_STEP, ROW_HEADER, Side};
-use dotcart::optimizer::{LearningRate, Schedule};
-use dotcart::plan::{EpochPrior, PlanChunk};
+use dotcart::engine::model::{LAST_STEP, ROW_HEADER, Side};
+use dotcart::engine::optimizer::{LearningRate, Schedule};
+use dotcart::engine::plan::{EpochPrior, PlanChunk};
 
 const STEP: u32 = 300;
 

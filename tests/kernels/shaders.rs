@@ -1,9 +1,9 @@
 //! Shaders without a device: they compose, they are valid, and they agree with their launchers.
 
 use crate::support::{OPTIMIZERS, both_teams};
+use dotcart::engine::gpu::launch::{Binding, KernelSpec};
+use dotcart::engine::gpu::shader::{COMMON, Constant, SHADERS, compose, validate};
 use dotcart::engine::gpu::{SPECS, training_constants};
-use dotcart::launch::{Binding, KernelSpec};
-use dotcart::shader::{COMMON, Constant, SHADERS, compose, validate};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner, back, valid::ModuleInfo};
 use std::path::Path;
 

@@ -1,12 +1,12 @@
 //! Random inputs, plans, and comparisons that say what differs.
 
 use dotcart::config::OptimizerChoice;
-use dotcart::device::{AdapterKind, Buffer, Gpu, Word};
 use dotcart::engine::TrainerSetup;
+use dotcart::engine::gpu::device::{AdapterKind, Buffer, Gpu, Word};
 use dotcart::engine::gpu::teams::Teams;
-use dotcart::model::{LAST_STEP, ModelShape, ROW_HEADER};
-use dotcart::optimizer::LearningRate;
-use dotcart::plan::{PlanChunk, Sample};
+use dotcart::engine::model::{LAST_STEP, ModelShape, ROW_HEADER};
+use dotcart::engine::optimizer::LearningRate;
+use dotcart::engine::plan::{PlanChunk, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -3,13 +3,13 @@
 use crate::gpu::gpu;
 use crate::support::{OPTIMIZERS, assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
 use dotcart::config::{MAX_DIM, OptimizerChoice};
-use dotcart::device::{AdapterKind, Gpu};
 use dotcart::engine::cpu::CpuTrainer;
+use dotcart::engine::gpu::device::{AdapterKind, Gpu};
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
+use dotcart::engine::model::Side;
+use dotcart::engine::plan::{PAIRS_PER_PLAN, PlanChunk};
 use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
-use dotcart::model::Side;
-use dotcart::plan::{PAIRS_PER_PLAN, PlanChunk};
 use dotcart::train::centre::start_at;
 use rand::RngExt;
 
@@ -365,7 +365,7 @@ fn a_record_from_the_future_is_an_error() {
     let setup = setup(30, 30, 8);
     let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
     let mut records = table(&mut trainer, Side::Item);
-    records[setup.record_len() + dotcart::model::LAST_STEP] = 400.0;
+    records[setup.record_len() + dotcart::engine::model::LAST_STEP] = 400.0;
     trainer.write_records(Side::Item, 0, &records).unwrap();
     trainer.train(chunk(1, &batch(&mut rng(11), 20, 30, 30, true))).unwrap();
     assert_status(trainer.finish(), STATUS_BAD_STEP);

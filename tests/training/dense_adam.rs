@@ -14,10 +14,10 @@ use burn::module::{Module, Param};
 use burn::optim::{AdamConfig, AdamState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use dotcart::config::OptimizerChoice;
+use dotcart::engine::model::{ModelShape, ROW_HEADER, Side, start_weight};
+use dotcart::engine::optimizer::adam::{BETA1, BETA2, EPSILON};
+use dotcart::engine::plan::Sample;
 use dotcart::engine::{TrainerSetup, export};
-use dotcart::model::{ModelShape, ROW_HEADER, Side, start_weight};
-use dotcart::optimizer::adam::{BETA1, BETA2, EPSILON};
-use dotcart::plan::Sample;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -119,7 +119,7 @@ impl Scene {
             shape: self.shape,
             seed: SEED,
             steps: STEPS,
-            learning_rate: dotcart::optimizer::LearningRate::constant(LEARNING_RATE),
+            learning_rate: dotcart::engine::optimizer::LearningRate::constant(LEARNING_RATE),
             optimizer,
             l2: 0.0,
             clip: 0.0,

@@ -8,10 +8,10 @@
 use crate::{Engine, cpu, device, gpu};
 use dotcart::config::{OptimizerChoice, Prior};
 use dotcart::engine::TrainerSetup;
-use dotcart::model::{ModelShape, ROW_HEADER, Side};
-use dotcart::optimizer::LearningRate;
-use dotcart::optimizer::adam::BETA1;
-use dotcart::plan::{EpochPrior, PIECE, PlanChunk, Sample};
+use dotcart::engine::model::{ModelShape, ROW_HEADER, Side};
+use dotcart::engine::optimizer::LearningRate;
+use dotcart::engine::optimizer::adam::BETA1;
+use dotcart::engine::plan::{EpochPrior, PIECE, PlanChunk, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -3,10 +3,10 @@
 use crate::{Engine, cpu, device, gpu, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuScorer;
+use dotcart::engine::model::ModelShape;
+use dotcart::engine::optimizer::LearningRate;
+use dotcart::engine::plan::Sample;
 use dotcart::engine::{Query, Scorer, TrainerSetup, export};
-use dotcart::model::ModelShape;
-use dotcart::optimizer::LearningRate;
-use dotcart::plan::Sample;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;

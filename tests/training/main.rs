@@ -19,11 +19,11 @@ mod optimizers;
 mod ranking;
 mod same_bytes;
 
-use dotcart::device::Gpu;
 use dotcart::engine::cpu::CpuTrainer;
+use dotcart::engine::gpu::device::Gpu;
 use dotcart::engine::gpu::trainer::GpuTrainer;
+use dotcart::engine::plan::{PlanChunk, Sample};
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup};
-use dotcart::plan::{PlanChunk, Sample};
 
 /// Starts an engine.
 pub type Engine = fn(&TrainerSetup) -> Box<dyn Trainer>;

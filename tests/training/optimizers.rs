@@ -3,10 +3,10 @@
 
 use crate::{Engine, cpu, device, gpu, train};
 use dotcart::config::{LearningRateCurve, OptimizerChoice};
+use dotcart::engine::model::{ModelShape, ROW_HEADER, Side};
+use dotcart::engine::optimizer::{LearningRate, Reduction};
+use dotcart::engine::plan::Sample;
 use dotcart::engine::{Trainer, TrainerSetup, export, reduce_learning_rate};
-use dotcart::model::{ModelShape, ROW_HEADER, Side};
-use dotcart::optimizer::{LearningRate, Reduction};
-use dotcart::plan::Sample;
 use serde::Deserialize;
 
 /// What `scripts/make_golden_optimizers.py` wrote.

@@ -2,8 +2,8 @@
 
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::cpu::pair_logits::dot;
+use dotcart::engine::model::{Head, Model, ModelShape, ROW_HEADER};
 use dotcart::engine::{EngineError, Query, ScoredItem, Scorer};
-use dotcart::model::{Head, Model, ModelShape, ROW_HEADER};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

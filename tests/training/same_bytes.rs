@@ -6,10 +6,10 @@ use crate::{Engine, cpu, device, gpu, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::cpu::instruction_set::InstructionSet;
+use dotcart::engine::model::{ModelShape, Side};
+use dotcart::engine::optimizer::LearningRate;
+use dotcart::engine::plan::Sample;
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup, export};
-use dotcart::model::{ModelShape, Side};
-use dotcart::optimizer::LearningRate;
-use dotcart::plan::Sample;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -2,8 +2,8 @@
 
 use crate::bench::train::{Minute, TrainReport};
 use crate::cli::args::Sweep;
+use crate::common::format::{count, mebibytes, percent};
 use crate::config::Config;
-use crate::format::{count, mebibytes, percent};
 
 /// A training that was measured, as a page.
 pub fn train_page(report: &TrainReport) -> Vec<String> {

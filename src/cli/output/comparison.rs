@@ -1,10 +1,10 @@
 //! The table of a comparison: a row a figure, a column a run, and for two runs what the second changes.
 
 use super::Output;
-use crate::compare::{ComparedRun, Comparison};
+use crate::common::format::count;
 use crate::evaluate::definitions::definition;
 use crate::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
-use crate::format::count;
+use crate::flow::compare::{ComparedRun, Comparison};
 
 /// Width of the figures' names.
 const NAME: usize = 30;
@@ -177,7 +177,7 @@ impl Output {
             let mut distinct = rows;
             distinct.dedup();
             self.data(&format!("  true rating {rating}: {} rows", distinct.join(", ")));
-            let of = |value: &dyn Fn(&crate::metrics::classes::ClassRow) -> Option<f64>| -> Vec<Option<f64>> {
+            let of = |value: &dyn Fn(&crate::evaluate::metrics::classes::ClassRow) -> Option<f64>| -> Vec<Option<f64>> {
                 classes.iter().map(|class| class.and_then(value)).collect()
             };
             self.comparison_row("  mean prediction", &of(&|class| class.mean_predicted), "");

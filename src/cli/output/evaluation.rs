@@ -1,13 +1,13 @@
 //! The tables of an evaluation: a row a figure, a column a predictor, the definition at the row's end.
 
 use super::Output;
-use crate::calibrate::{Calibration, Outcome};
+use crate::common::format::{count, percent};
 use crate::evaluate::Evaluation;
+use crate::evaluate::calibrate::{Calibration, Outcome};
 use crate::evaluate::definitions::definition;
+use crate::evaluate::metrics::bootstrap::Interval;
 use crate::evaluate::rankings::{RankerScores, Rankings};
 use crate::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
-use crate::format::{count, percent};
-use crate::metrics::bootstrap::Interval;
 
 /// Width of the figures' names.
 const NAME: usize = 13;

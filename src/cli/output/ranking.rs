@@ -1,7 +1,7 @@
 //! Rankings and likenesses in the words of people, and as CSV.
 
 use super::Output;
-use crate::format::count;
+use crate::common::format::count;
 use crate::recommend::bulk::Summary;
 use crate::recommend::filter::Unlisted;
 use crate::recommend::similar::Similar;

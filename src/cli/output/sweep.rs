@@ -1,9 +1,9 @@
 //! Trials of a sweep, as people read them.
 
+use crate::common::format::{duration, percent};
 use crate::config::StoppingMetric;
-use crate::format::{duration, percent};
-use crate::sweep::journal::{Outcome, Settings};
-use crate::trials::Ranked;
+use crate::flow::sweep::journal::{Outcome, Settings};
+use crate::flow::trials::Ranked;
 
 /// A trial that is done, in one line.
 pub fn trial_line(trial: &Ranked) -> String {

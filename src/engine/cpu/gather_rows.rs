@@ -4,13 +4,13 @@
 //! compact[slot] = read_out(record[rows[slot]], end of step `now`)
 //! ```
 //!
-//! Shapes: rows `[R]`; records `[page rows, record]`; compact `[R, 4 + dim]`, layouts in [`crate::model`].
+//! Shapes: rows `[R]`; records `[page rows, record]`; compact `[R, 4 + dim]`, layouts in [`crate::engine::model`].
 //! The records are left alone: the update writes each of them once, and validation reads a model without touching it.
 //! Twin of `shaders/gather_rows.wgsl`.
 
 use super::prefetch::prefetch;
-use crate::model::{ROW_HEADER, record_len};
-use crate::optimizer::{Schedule, read_out};
+use crate::engine::model::{ROW_HEADER, record_len};
+use crate::engine::optimizer::{Schedule, read_out};
 
 /// Fills `compact` for `rows`, whose records stand in `records` from table row `first_row` on.
 ///

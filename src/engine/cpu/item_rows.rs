@@ -1,8 +1,8 @@
 //! Item rows where they lie: factor rows of a model in memory, or the two tensors of a model file in its memory map.
 
 use super::prefetch::prefetch;
-use crate::interaction::ItemIndex;
-use crate::model::ROW_HEADER;
+use crate::common::interaction::ItemIndex;
+use crate::engine::model::ROW_HEADER;
 use std::ops::Range;
 
 /// Weights and biases of items, not copied.

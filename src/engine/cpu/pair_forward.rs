@@ -10,8 +10,8 @@
 //! Twin of `shaders/pair_forward.wgsl`, whose groups may be of another size: only their sums are compared.
 
 use super::pair_logits::affinity;
+use crate::engine::model::{Head, ROW_HEADER};
 use crate::engine::objective::loss_and_sigmoid;
-use crate::model::{Head, ROW_HEADER};
 
 /// The samples of a step and what they are measured against.
 #[derive(Clone, Copy, Debug)]

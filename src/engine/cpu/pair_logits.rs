@@ -7,7 +7,7 @@
 //! Shapes: slots `[B]`; compact `[R, 4 + dim]`; logits `[B]`.
 //! Twin of `shaders/pair_logits.wgsl`.
 
-use crate::model::{Head, ROW_HEADER};
+use crate::engine::model::{Head, ROW_HEADER};
 
 /// The dot product of two factor rows plus both biases.
 #[inline(always)]

@@ -26,9 +26,9 @@ use super::item_rows::ItemRows;
 use super::lanes::{LargestSize, NotBelow, score_rows};
 use super::score_top_k::{Best, Candidate};
 use super::thresholds::Thresholds;
+use crate::common::interaction::ItemIndex;
 use crate::engine::Query;
-use crate::interaction::ItemIndex;
-use crate::model::ROW_HEADER;
+use crate::engine::model::ROW_HEADER;
 use std::ops::Range;
 
 /// Queries of one product: twice what the crate's kernel takes at once on AVX2.

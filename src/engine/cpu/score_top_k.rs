@@ -12,9 +12,9 @@
 use super::item_rows::ItemRows;
 use super::lanes::score_rows;
 use super::thresholds::Thresholds;
+use crate::common::interaction::ItemIndex;
 use crate::engine::Query;
-use crate::interaction::ItemIndex;
-use crate::model::ROW_HEADER;
+use crate::engine::model::ROW_HEADER;
 use std::ops::Range;
 
 /// An item and its score.

@@ -7,9 +7,9 @@ use super::score_block::score_block;
 use super::score_top_k::{Candidate, score_top_k};
 use super::thread_pool;
 use super::thresholds::Thresholds;
+use crate::common::interaction::ItemIndex;
+use crate::engine::model::{Head, Model, ROW_HEADER};
 use crate::engine::{EngineError, Query, ScoredItem, Scorer};
-use crate::interaction::ItemIndex;
-use crate::model::{Head, Model, ROW_HEADER};
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -9,7 +9,7 @@
 //! Twin of `shaders/sum_pieces.wgsl`.
 
 use super::update_rows::Gradients;
-use crate::model::ROW_HEADER;
+use crate::engine::model::ROW_HEADER;
 
 /// Adds `gradient[s] * other_row` for the given samples to `sum`, in order; `sum[0]` collects the bias gradient.
 ///

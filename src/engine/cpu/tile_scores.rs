@@ -8,10 +8,10 @@
 
 use super::item_rows::ItemRows;
 use super::pair_logits::dot;
+use crate::common::interaction::ItemIndex;
 use crate::engine::Query;
 use crate::engine::key::{NO_KEY, key_of};
-use crate::interaction::ItemIndex;
-use crate::model::ROW_HEADER;
+use crate::engine::model::ROW_HEADER;
 use std::ops::Range;
 
 /// A key for each of some items. Panics if the query's row does not fit or an item is not there.

@@ -11,9 +11,9 @@
 
 use crate::config::OptimizerChoice;
 use crate::engine::HeadState;
-use crate::optimizer::Schedule;
-use crate::optimizer::adagrad::adagrad_step;
-use crate::optimizer::adam::adam_step;
+use crate::engine::optimizer::Schedule;
+use crate::engine::optimizer::adagrad::adagrad_step;
+use crate::engine::optimizer::adam::adam_step;
 
 /// Steps the head and returns the loss of the batch.
 pub fn update_head(partials: &[[f32; 4]], schedule: &Schedule, step: u32, head: &mut HeadState) -> f32 {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
-//! settled = the row at the end of step t - 1, from `gather_rows`        (the state catches up here, see crate::optimizer)
+//! settled = the row at the end of step t - 1, from `gather_rows`        (the state catches up here, see crate::engine::optimizer)
 //! g       = clip(sum - drift + (2 l2 n / B + pull) settled)             n: the row's samples in the batch; pull and, of the
 //!                                                                       bias, drift: of its prior
 //! record  = the optimiser's step t with g;  last_step = t               the bias likewise
@@ -15,9 +15,9 @@
 use super::prefetch::prefetch;
 use super::sum_pieces::{add_samples, sum_piece};
 use crate::config::MAX_DIM;
-use crate::model::{ROW_HEADER, record_len};
-use crate::optimizer::{RowStep, Schedule, step_row};
-use crate::plan::{NO_PIECE, PIECE, SidePlan};
+use crate::engine::model::{ROW_HEADER, record_len};
+use crate::engine::optimizer::{RowStep, Schedule, step_row};
+use crate::engine::plan::{NO_PIECE, PIECE, SidePlan};
 use std::ops::Range;
 
 /// What the gradient of a step consists of, the same for all rows of a side.

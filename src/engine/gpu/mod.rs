@@ -1,4 +1,4 @@
-//! The gpu engine: WGSL kernels on the device that [`crate::device`] opens.
+//! The gpu engine: WGSL kernels on the device that [`crate::engine::gpu::device`] opens.
 //!
 //! Each file named like a shader launches it and says what it binds; the file of that name under `cpu` is its twin.
 //! `table` keeps a table in pages, `trainer` and `scorer` put the kernels in order.
@@ -11,11 +11,14 @@
 //! `gather_rows` could write back what it settled, which would spare `update_rows` the decay; but then looking at a model
 //! would change its state. Each launcher's file says what its kernel moves in bytes.
 
+pub mod device;
 pub mod gather_rows;
+pub mod launch;
 pub mod pair_forward;
 pub mod pair_logits;
 pub mod scorer;
 pub mod select_top_k;
+pub mod shader;
 pub mod sum_pieces;
 pub mod table;
 pub mod teams;
@@ -26,12 +29,12 @@ pub mod update_head;
 pub mod update_rows;
 
 use crate::config::{MAX_DIM, OptimizerChoice};
+use crate::engine::gpu::launch::KernelSpec;
+use crate::engine::gpu::shader::Constant;
 use crate::engine::key::NO_KEY;
-use crate::launch::KernelSpec;
-use crate::model::{ROW_HEADER, record_len};
-use crate::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
-use crate::plan::{NO_PIECE, NO_PULLS, PIECE};
-use crate::shader::Constant;
+use crate::engine::model::{ROW_HEADER, record_len};
+use crate::engine::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
+use crate::engine::plan::{NO_PIECE, NO_PULLS, PIECE};
 use teams::Teams;
 
 /// Threads of a workgroup, except where [`Teams`] or a kernel says otherwise.

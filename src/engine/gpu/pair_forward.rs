@@ -4,8 +4,8 @@
 //! samples. The compact rows of a batch are what `gather_rows` has just written: most of these reads are met by a cache.
 
 use super::teams::Teams;
-use crate::device::{Buffer, Gpu};
-use crate::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "pair_forward",

@@ -3,8 +3,8 @@
 //! Bytes for each sample: reads 8 (slots) and 2 (4 + 4 dim) of compact rows, writes 4.
 
 use super::teams::Teams;
-use crate::device::{Buffer, Gpu};
-use crate::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "pair_logits",

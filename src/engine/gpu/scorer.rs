@@ -16,14 +16,14 @@ use super::select_top_k::{self, SelectTopK};
 use super::teams::Teams;
 use super::tile_best::{self, BLOCK, QUERIES, TILE, TileBest, lay_out_items, lay_out_seen, lay_out_users};
 use super::tile_scores::{self, TileScores};
-use crate::device::{Buffer, DeviceError, Gpu, Pending};
+use crate::common::interaction::ItemIndex;
 use crate::engine::cpu::CpuScorer;
 use crate::engine::cpu::item_rows::ItemRows;
+use crate::engine::gpu::device::{Buffer, DeviceError, Gpu, Pending};
 use crate::engine::key::{NO_KEY, score_of};
+use crate::engine::model::{Head, Model, ROW_HEADER};
+use crate::engine::plan::PAIRS_PER_PLAN;
 use crate::engine::{EngineError, Query, ScoredItem, Scorer};
-use crate::interaction::ItemIndex;
-use crate::model::{Head, Model, ROW_HEADER};
-use crate::plan::PAIRS_PER_PLAN;
 
 /// The largest `k` that the kernels serve. Beyond it, where a ranking is most of a sort, the cpu engine answers.
 pub const MAX_K: usize = 1024;

@@ -3,8 +3,8 @@
 //! Bytes for each key: 4, read six times over, five of them from a cache.
 
 use super::{MAX_TRIPS, constants};
-use crate::device::{Buffer, Gpu};
-use crate::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 
 /// Threads of a workgroup: one for each value of a byte.
 const THREADS: usize = 256;

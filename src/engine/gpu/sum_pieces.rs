@@ -4,8 +4,8 @@
 //! writes 16 + 4 dim. A team that needs several passes for its columns reads the 12 once a pass.
 
 use super::teams::Teams;
-use crate::device::{Buffer, Gpu};
-use crate::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "sum_pieces",

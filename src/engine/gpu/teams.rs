@@ -10,8 +10,8 @@
 //! workgroups to the processor's cores, the same number to each, so a launch of few rows (a page) wants small ones.
 
 use crate::config::MAX_DIM;
-use crate::device::AdapterKind;
-use crate::shader::Constant;
+use crate::engine::gpu::device::AdapterKind;
+use crate::engine::gpu::shader::Constant;
 
 /// Threads of a workgroup on a graphics card, and on a software driver: two of its registers.
 const CARD_THREADS: usize = 128;

@@ -12,11 +12,11 @@
 //! twice the reads of workgroup memory: there the card's interest went first.
 
 use super::constants;
-use crate::device::{Buffer, Gpu};
 use crate::engine::Query;
 use crate::engine::cpu::item_rows::ItemRows;
-use crate::launch::{Kernel, KernelSpec, input, output, params};
-use crate::model::ROW_HEADER;
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::model::ROW_HEADER;
 use std::ops::Range;
 
 /// Items of a tile: of each query's `k` best tiles all items are scored again, so smaller tiles mean less work there and more

@@ -5,8 +5,8 @@
 
 use super::constants;
 use super::tile_best::TILE;
-use crate::device::{Buffer, Gpu};
-use crate::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "tile_scores",

@@ -16,13 +16,13 @@ use super::table::Table;
 use super::teams::Teams;
 use super::update_head::{self, UpdateHead};
 use super::update_rows::{self, UpdateRows};
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::OptimizerChoice;
-use crate::device::{AdapterKind, Buffer, DeviceError, Gpu, Pending};
+use crate::engine::gpu::device::{AdapterKind, Buffer, DeviceError, Gpu, Pending};
+use crate::engine::model::{ModelShape, Side, start_records};
+use crate::engine::optimizer::Schedule;
+use crate::engine::plan::{PIECE, PlanChunk, StepLayout, pair_plans};
 use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
-use crate::interaction::{ItemIndex, UserIndex};
-use crate::model::{ModelShape, Side, start_records};
-use crate::optimizer::Schedule;
-use crate::plan::{PIECE, PlanChunk, StepLayout, pair_plans};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 

@@ -5,8 +5,8 @@
 use super::teams::Teams;
 use super::{WORKGROUP, training_constants};
 use crate::config::OptimizerChoice;
-use crate::device::{Buffer, Gpu};
-use crate::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "update_head",

@@ -9,8 +9,8 @@
 use super::teams::Teams;
 use super::training_constants;
 use crate::config::OptimizerChoice;
-use crate::device::{Buffer, Gpu};
-use crate::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "update_rows",
@@ -54,7 +54,7 @@ params! {
         pub clip: f32,
         /// `2 l2 / samples`.
         pub l2_share: f32,
-        /// Where the pulls of the rows' prior begin in the plan, or [`crate::plan::NO_PULLS`].
+        /// Where the pulls of the rows' prior begin in the plan, or [`crate::engine::plan::NO_PULLS`].
         pub pulls_at: u32,
     }
 }

@@ -1,9 +1,9 @@
 //! Directions: where each row stands in the graph of who rated what, by subspace iteration.
 
 use super::graph::Neighbours;
-use crate::cholesky::Cholesky;
+use crate::common::cholesky::Cholesky;
+use crate::common::random::{Purpose, stream};
 use crate::data::progress::Progress;
-use crate::random::{Purpose, stream};
 use rand::RngExt;
 use rayon::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use super::directions::Directions;
 use super::graph::Neighbours;
-use crate::cholesky::Cholesky;
+use crate::common::cholesky::Cholesky;
 use rayon::prelude::*;
 
 /// Of a bias, in ratings.

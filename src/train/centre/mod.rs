@@ -22,8 +22,8 @@ mod effects;
 mod graph;
 
 use crate::data::progress::{Progress, Unit};
+use crate::engine::model::Side;
 use crate::engine::{EngineError, ROWS_PER_READ, Trainer};
-use crate::model::Side;
 use directions::{ITERATIONS, leading};
 use effects::Effects;
 use graph::Neighbours;
@@ -103,13 +103,13 @@ pub fn start_at(centres: &[Vec<f32>; 2], trainer: &mut dyn Trainer) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::random::{Purpose, stream};
     use crate::config::OptimizerChoice;
     use crate::data::progress::Silent;
     use crate::engine::TrainerSetup;
     use crate::engine::cpu::CpuTrainer;
-    use crate::model::ModelShape;
-    use crate::optimizer::LearningRate;
-    use crate::random::{Purpose, stream};
+    use crate::engine::model::ModelShape;
+    use crate::engine::optimizer::LearningRate;
     use rand::RngExt;
 
     /// Two kinds of users and of items: nobody rates what is of the other kind, and the first kind is rated lower.

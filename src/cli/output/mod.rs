@@ -1,0 +1,350 @@
+//! The only printer. stdout is data (reports, rankings), stderr is talk. Rankings are in `ranking`.
+
+pub mod bench;
+mod comparison;
+mod evaluation;
+mod ranking;
+pub mod sweep;
+
+use crate::common::calendar::date_of;
+use crate::common::format::{count, mebibytes, percent};
+use crate::common::interaction::Part;
+use crate::config::Duplicates;
+use crate::data::report::DataReport;
+use crate::engine::memory::MemoryNeed;
+use crate::flow::inspect::Inspection;
+use crate::train::event::ClassCount;
+use serde::Serialize;
+use std::io::Write;
+
+/// stdout and stderr. A closed pipe is no error: whoever reads has enough, and the command ends with 0.
+#[derive(Debug, Default)]
+pub struct Output {
+    quiet: bool,
+}
+
+impl Output {
+    /// The printer of this process.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No more talk but errors.
+    pub fn hush(&mut self) {
+        self.quiet = true;
+    }
+
+    /// A line of data.
+    pub fn data(&mut self, line: &str) {
+        match writeln!(std::io::stdout().lock(), "{line}") {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => {
+                self.error(&format!("cannot write to stdout: {error}"), "is the disk full?");
+                std::process::exit(1);
+            }
+        }
+    }
+
+    /// A line of talk.
+    pub fn talk(&mut self, line: &str) {
+        if !self.quiet {
+            self.say(line);
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        // Nobody is left to hear that nobody listens.
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
+    /// An error and what can be done about it.
+    pub fn error(&mut self, message: &str, hint: &str) {
+        self.say(&format!("error: {message}\n\nhint: {hint}"));
+    }
+
+    /// One JSON object on one line.
+    pub fn json(&mut self, value: &impl Serialize) {
+        self.data(&serde_json::to_string(value).expect("reports are JSON"));
+    }
+
+    /// What was read, in short, and a block that cannot be overlooked if it was generated.
+    pub fn data_report(&mut self, inspection: &Inspection, missing: &std::path::Path) {
+        let report = &inspection.data;
+        for line in generated_lines(report, missing).iter().chain(&data_lines(report)) {
+            self.talk(line);
+        }
+        let classes: Vec<String> = report
+            .histogram
+            .iter()
+            .take(MAX_CLASSES)
+            .map(|(rating, rows)| format!("{rating}: {}", count(*rows)))
+            .collect();
+        let more = if report.histogram.len() > MAX_CLASSES {
+            "   ..."
+        } else {
+            ""
+        };
+        self.talk(&format!("       ratings  {}{more}", classes.join("   ")));
+        self.talk(&format!("       shape    {}", shape(report)));
+        for part in inspection
+            .parts
+            .iter()
+            .filter(|part| part.rows > 0 && part.part != Part::Train)
+        {
+            self.talk(&format!(
+                "       {:<8} {} rows; {} users and {} products of them are not trained on ({} of the rows)",
+                part.part.name(),
+                count(part.rows),
+                count(part.cold_users),
+                count(part.cold_products),
+                share(part.cold_rows, part.rows),
+            ));
+        }
+        self.talk(&format!("       memory   {}", memory_line(&inspection.memory)));
+    }
+
+    /// All that `inspect` finds, as a page.
+    pub fn inspection(&mut self, inspection: &Inspection, missing: &std::path::Path) {
+        let report = &inspection.data;
+        for line in generated_lines(report, missing).iter().chain(&data_lines(report)) {
+            self.data(line);
+        }
+        self.data("");
+        self.data(&format!("shape  {}", shape(report)));
+        self.data("");
+        self.data("ratings of the training split, and after oversampling (#: as they are, +: drawn again)");
+        let largest = inspection
+            .classes
+            .iter()
+            .map(|class| class.oversampled)
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        for class in inspection.classes.iter().take(MAX_CLASSES) {
+            let cells = |rows: usize| (rows * BAR_CELLS).div_ceil(largest);
+            let natural = cells(class.natural);
+            let added = cells(class.oversampled) - natural;
+            let bar = "#".repeat(natural) + &"+".repeat(added);
+            let grown = match class.natural == class.oversampled {
+                true => String::new(),
+                false => format!(" -> {}", count(class.oversampled)),
+            };
+            self.data(&format!(
+                "  {:>5}  {bar:<BAR_CELLS$}  {:>10}{grown}",
+                class.rating,
+                count(class.natural)
+            ));
+        }
+        if inspection.classes.len() > MAX_CLASSES {
+            self.data(&format!("  and {} more values", inspection.classes.len() - MAX_CLASSES));
+        }
+        self.data("");
+        self.data(
+            "split        rows   cold users   cold products   rows with either   (cold: nothing of it is trained on)",
+        );
+        for part in &inspection.parts {
+            self.data(&format!(
+                "  {:<5} {:>9}   {:>10}   {:>13}   {:>16}",
+                part.part.name(),
+                count(part.rows),
+                count(part.cold_users),
+                count(part.cold_products),
+                share(part.cold_rows, part.rows),
+            ));
+        }
+        self.data("");
+        self.data(&format!("memory  {}", memory_line(&inspection.memory)));
+    }
+
+    /// Users whom `leave-last-out` could not take a rating from.
+    pub fn never_held_out(&mut self, never: usize, users: usize) {
+        self.talk(&format!(
+            "       split    {} of {} users have too few ratings to hold one out: all of theirs train",
+            count(never),
+            count(users),
+        ));
+    }
+
+    /// The training split before and after oversampling.
+    pub fn oversampling(&mut self, classes: &[ClassCount]) {
+        if classes.iter().all(|class| class.natural == class.oversampled) {
+            return;
+        }
+        let classes: Vec<String> = classes
+            .iter()
+            .map(|class| match class.natural == class.oversampled {
+                true => format!("{}: {}", class.rating, count(class.natural)),
+                false => format!(
+                    "{}: {} -> {}",
+                    class.rating,
+                    count(class.natural),
+                    count(class.oversampled)
+                ),
+            })
+            .collect();
+        self.talk(&format!("       train    {}", classes.join("   ")));
+        self.talk("                (natural -> oversampled; valid and test stay natural)");
+    }
+}
+
+/// What a training takes, all in all and in its parts.
+pub fn memory_line(need: &MemoryNeed) -> String {
+    let place = if need.tables_on_card { "on the card " } else { "" };
+    let centres = match need.centres {
+        0 => String::new(),
+        bytes => format!("; finding centres before that {}", mebibytes(bytes)),
+    };
+    format!(
+        "about {} at the most: tables and optimiser {place}{} (dim {}), ratings {}, steps {}; the model when judged {}{centres}",
+        mebibytes(need.total()),
+        mebibytes(need.tables),
+        need.dim,
+        mebibytes(need.ratings),
+        mebibytes(need.steps),
+        mebibytes(need.evaluation),
+    )
+}
+
+/// Cells of a bar chart.
+const BAR_CELLS: usize = 32;
+/// Rating values that are shown; a mean of duplicates can make many.
+const MAX_CLASSES: usize = 24;
+
+fn generated_lines(report: &DataReport, missing: &std::path::Path) -> Vec<String> {
+    if !report.generated {
+        return Vec::new();
+    }
+    vec![
+        String::new(),
+        format!("  GENERATED RATINGS: there is no file `{}`,", missing.display()),
+        format!(
+            "  so dotcart made {} ratings of its own in the shape of Amazon Electronics,",
+            count(report.rows_kept)
+        ),
+        "  with planted tastes. All figures below are about them and say nothing of real shoppers.".to_string(),
+        "  The README says where the real file comes from.".to_string(),
+        String::new(),
+    ]
+}
+
+fn share(part: usize, whole: usize) -> String {
+    percent(part as f64 / whole.max(1) as f64)
+}
+
+fn shape(report: &DataReport) -> String {
+    format!(
+        "{:.4} % of all pairs are rated; one rating only: {} of users, {} of products",
+        100.0 * report.density,
+        share(report.single_users, report.users),
+        share(report.single_items, report.items),
+    )
+}
+
+/// What was read and found, what was left out and why.
+fn data_lines(report: &DataReport) -> Vec<String> {
+    let found = &report.detected;
+    let mut lines = vec![format!("data   {}", report.path.display())];
+    lines.push(format!(
+        "       {} rows read, {} kept; {} users, {} products{}",
+        count(report.rows_read),
+        count(report.rows_kept),
+        count(report.users),
+        count(report.items),
+        if report.has_timestamps { "" } else { "; no timestamps" },
+    ));
+    let mut words = vec![found.format.clone()];
+    words.extend(found.compression.clone());
+    words.extend(
+        found
+            .delimiter
+            .as_ref()
+            .map(|delimiter| format!("delimiter {delimiter:?}")),
+    );
+    words.extend(
+        found
+            .header
+            .map(|header| if header { "header" } else { "no header" }.to_string()),
+    );
+    words.extend(report.milliseconds.then(|| "timestamps in milliseconds".to_string()));
+    let columns: Vec<String> = found
+        .columns
+        .iter()
+        .map(|(what, place)| format!("{what} {place}"))
+        .collect();
+    lines.push(format!(
+        "       found {}; columns {}",
+        words.join(", "),
+        columns.join(", ")
+    ));
+    if let Some((first, last)) = report.time_range {
+        lines.push(format!("       time {} to {}", date_of(first), date_of(last)));
+    }
+    for rows in &report.bad_rows {
+        let numbers: Vec<String> = rows.lines.iter().map(u64::to_string).collect();
+        let more = if rows.count > rows.lines.len() { ", ..." } else { "" };
+        lines.push(format!(
+            "       left out {} rows: {} ({} {}{more})",
+            count(rows.count),
+            rows.fault.describe(&rows.example),
+            if found.is_parquet() { "rows" } else { "lines" },
+            numbers.join(", "),
+        ));
+    }
+    if report.outside_window > 0 {
+        lines.push(format!(
+            "       left out {} rows outside `data.since` and `data.until`",
+            count(report.outside_window)
+        ));
+    }
+    let duplicates = &report.duplicates;
+    if duplicates.pairs > 0 {
+        let kept = match duplicates.policy {
+            Duplicates::Last => "the last one kept",
+            Duplicates::First => "the first one kept",
+            Duplicates::Mean | Duplicates::Error => "their mean kept",
+        };
+        let order = match duplicates.by_file_order {
+            0 => String::new(),
+            pairs => format!(", for {} by file order", count(pairs)),
+        };
+        lines.push(format!(
+            "       left out {} rows: {} pairs of user and product rated more than once, {} of them differently; {kept}{order}",
+            count(duplicates.rows_removed),
+            count(duplicates.pairs),
+            count(duplicates.conflicts),
+        ));
+    }
+    if let Some(core) = &report.core {
+        lines.push(format!(
+            "       left out {} users and {} products with too few ratings, {} rows, in {} passes",
+            count(core.users_removed),
+            count(core.items_removed),
+            count(core.rows_removed),
+            core.passes,
+        ));
+    }
+    for lost in &report.lost_zeros {
+        lines.push(format!(
+            "       warning: {} {} ids such as `{}` are shorter than the usual {}; have they lost leading zeros?",
+            count(lost.count),
+            lost.side,
+            lost.example,
+            lost.usual_length,
+        ));
+    }
+    if let Some(titles) = &report.titles {
+        lines.push(format!(
+            "       titles for {} products, none for {}; {} ids of {} are not rated{}",
+            count(titles.matched),
+            count(titles.untitled),
+            count(titles.unrated),
+            titles.path.display(),
+            match titles.bad_rows {
+                0 => String::new(),
+                rows => format!("; {} rows without id or title", count(rows)),
+            },
+        ));
+    }
+    lines
+}

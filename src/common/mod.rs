@@ -1,0 +1,8 @@
+//! What knows nothing of recommenders: calendars, factorisations, numbers in words, randomness, the machine's memory.
+
+pub mod calendar;
+pub mod cholesky;
+pub mod format;
+pub mod interaction;
+pub mod random;
+pub mod system_memory;

@@ -1,0 +1,516 @@
+//! The plan of a step: which rows a batch touches, and which samples belong to each row, in a fixed order.
+//!
+//! A step of B samples carries, for each side, `rows[R]` (touched table rows, ascending), `starts[R + 1]` and `samples[B]`
+//! (sample numbers grouped by row, in order), and for each sample its `slots[B]` in `rows`. Sums over a row run in that
+//! order, so training is bit-identical from run to run and for any number of threads; nothing is added atomically.
+//! The samples of a step are numbered in the order of their users: those of one user stand together, and so do the compact
+//! rows that neighbours read.
+//!
+//! A row with more than [`PIECE`] samples (a bestseller) is cut into pieces that are summed on their own and added up in a
+//! second level: `pieces` holds `(begin, end)` into `samples`, `first_piece[R]` where a row's pieces begin, or [`NO_PIECE`].
+//!
+//! Where rows have a prior, `pulls[R, 3]` says how strongly a step draws a row's bias to its centre and its embedding to zero,
+//! see [`EpochPrior`].
+//!
+//! All of it stands in one array of 32-bit words, several steps together, so that it travels to a device in one upload.
+
+use crate::config::Prior;
+use crate::engine::model::Side;
+use std::ops::Range;
+
+/// Samples that one team of lanes sums in a go.
+pub const PIECE: usize = 32;
+/// Samples that travel to a device together; small batches are sent many at a time.
+pub const SAMPLES_PER_CHUNK: usize = 1 << 16;
+/// `first_piece` of a row that is not cut.
+pub const NO_PIECE: u32 = u32::MAX;
+/// Where pulls begin in a plan that has none.
+pub const NO_PULLS: u32 = u32::MAX;
+
+/// Where the parts of one side stand in the words of a chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SideLayout {
+    pub rows: Range<usize>,
+    pub starts: Range<usize>,
+    pub samples: Range<usize>,
+    pub slots: Range<usize>,
+    pub first_piece: Range<usize>,
+    pub pieces: Range<usize>,
+    /// Empty without a prior.
+    pub pulls: Range<usize>,
+}
+
+impl SideLayout {
+    /// Touched rows.
+    pub fn row_count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Pieces of cut rows.
+    pub fn piece_count(&self) -> usize {
+        self.pieces.len() / 2
+    }
+
+    /// Where the pulls begin, or [`NO_PULLS`].
+    pub fn pulls_at(&self) -> u32 {
+        if self.pulls.is_empty() {
+            NO_PULLS
+        } else {
+            self.pulls.start as u32
+        }
+    }
+}
+
+/// Where the parts of one step stand in the words of a chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepLayout {
+    /// Number of the step in the whole training, from 1.
+    pub step: u32,
+    /// Targets in [0, 1], bits of f32.
+    pub targets: Range<usize>,
+    /// Sample weights, bits of f32.
+    pub weights: Range<usize>,
+    sides: [SideLayout; 2],
+}
+
+impl StepLayout {
+    /// Samples of the step.
+    pub fn batch(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The layout of one side.
+    pub fn side(&self, side: Side) -> &SideLayout {
+        &self.sides[side as usize]
+    }
+}
+
+/// Several steps in one array of words.
+#[derive(Clone, Debug, Default)]
+pub struct PlanChunk {
+    pub words: Vec<u32>,
+    pub steps: Vec<StepLayout>,
+}
+
+/// One sample of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    pub user: u32,
+    pub item: u32,
+    pub target: f32,
+    pub weight: f32,
+}
+
+impl Sample {
+    /// Its row in the table of a side.
+    pub fn row(&self, side: Side) -> u32 {
+        match side {
+            Side::User => self.user,
+            Side::Item => self.item,
+        }
+    }
+}
+
+/// The parts of one side of a step, as slices.
+#[derive(Clone, Copy, Debug)]
+pub struct SidePlan<'a> {
+    pub rows: &'a [u32],
+    pub starts: &'a [u32],
+    pub samples: &'a [u32],
+    pub slots: &'a [u32],
+    pub first_piece: &'a [u32],
+    pub pieces: &'a [u32],
+    /// The words of a [`Pull`] for each row; empty without a prior.
+    pub pulls: &'a [u32],
+}
+
+impl SidePlan<'_> {
+    /// What the prior of a slot's row does in the step.
+    #[inline(always)]
+    pub fn pull(&self, slot: usize) -> Pull {
+        match self.pulls.as_chunks().0.get(slot) {
+            Some(&words) => Pull::from_words(words),
+            None => Pull::default(),
+        }
+    }
+}
+
+/// What a prior adds to the gradient of a row in a step: `bias * row_bias - drift` and `embedding * row_embedding`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pull {
+    pub bias: f32,
+    pub embedding: f32,
+    /// `bias * centre`.
+    pub drift: f32,
+}
+
+impl Pull {
+    fn words(self) -> [u32; 3] {
+        [self.bias, self.embedding, self.drift].map(f32::to_bits)
+    }
+
+    #[inline(always)]
+    fn from_words(words: [u32; 3]) -> Self {
+        let [bias, embedding, drift] = words.map(f32::from_bits);
+        Self { bias, embedding, drift }
+    }
+}
+
+/// A Gaussian prior on each row, spread over an epoch: rows with few samples are drawn to zero as strongly as those with
+/// many, so that rare ones stay close to it.
+///
+/// ```text
+/// loss of an epoch = sum over samples of cross-entropy
+///                    + sum over rows of (bias_strength (bias - centre)^2 + embedding_strength |embedding|^2)
+/// pull of a step   = 2 strength / batch * (the row's samples in the batch) / (its samples in the epoch)
+/// ```
+#[derive(Clone, Debug)]
+pub struct EpochPrior<'a> {
+    prior: Prior,
+    /// Of the biases of users and of items; rows past the end have 0.
+    centres: &'a [Vec<f32>; 2],
+    /// Samples of each row in the epoch, users and items.
+    counts: [Vec<u32>; 2],
+}
+
+impl<'a> EpochPrior<'a> {
+    /// The prior over the samples of an epoch, its biases centred at `centres`.
+    pub fn new(prior: Prior, centres: &'a [Vec<f32>; 2], samples: &[Sample]) -> Self {
+        let counts = Side::BOTH.map(|side| {
+            let rows = samples.iter().map(|sample| sample.row(side) as usize);
+            let mut counts = vec![0; rows.clone().max().map_or(0, |last| last + 1)];
+            rows.for_each(|row| counts[row] += 1);
+            counts
+        });
+        Self { prior, centres, counts }
+    }
+
+    /// The pull on a row. Panics if the row has no samples in the epoch.
+    fn pull(&self, side: Side, row: u32, in_batch: u32, batch: usize) -> Pull {
+        let in_epoch = self.counts[side as usize][row as usize];
+        let share = 2.0 * f64::from(in_batch) / f64::from(in_epoch) / batch as f64;
+        let [bias, embedding] = [self.prior.bias, self.prior.embedding].map(|strength| (strength * share) as f32);
+        let centre = self.centres[side as usize].get(row as usize).copied().unwrap_or(0.0);
+        Pull {
+            bias,
+            embedding,
+            drift: bias * centre,
+        }
+    }
+}
+
+impl PlanChunk {
+    /// Appends the plan of one step; its samples are numbered in the order of their users.
+    ///
+    /// Panics if the batch is empty or the chunk outgrows u32 offsets.
+    pub fn push(&mut self, step: u32, batch: &[Sample]) {
+        self.push_with_prior(step, batch, None);
+    }
+
+    /// The same with what a prior adds. Panics if it does not count a row of the batch.
+    pub fn push_with_prior(&mut self, step: u32, batch: &[Sample], prior: Option<&EpochPrior>) {
+        let mut order = keys(batch.iter().map(|sample| sample.user));
+        sort_by_row(&mut order);
+        let in_order: Vec<Sample> = order.iter().map(|&key| batch[key as u32 as usize]).collect();
+        for (number, key) in order.iter_mut().enumerate() {
+            *key = *key >> 32 << 32 | number as u64;
+        }
+        self.push_numbered(step, &in_order, &order, prior);
+    }
+
+    /// Appends the plan of one step whose samples keep their numbers; `users` holds their keys, sorted.
+    fn push_numbered(&mut self, step: u32, samples: &[Sample], users: &[u64], prior: Option<&EpochPrior>) {
+        assert!(!samples.is_empty(), "PlanChunk: step {step} has no samples");
+        let targets = self.extend(samples.iter().map(|sample| sample.target.to_bits()));
+        let weights = self.extend(samples.iter().map(|sample| sample.weight.to_bits()));
+        let mut items = keys(samples.iter().map(|sample| sample.item));
+        sort_by_row(&mut items);
+        let sides = [(Side::User, users), (Side::Item, items.as_slice())].map(|(side, order)| {
+            let mut layout = self.push_side(order);
+            if let Some(prior) = prior {
+                layout.pulls = self.push_pulls(&layout, side, samples.len(), prior);
+            }
+            layout
+        });
+        self.steps.push(StepLayout {
+            step,
+            targets,
+            weights,
+            sides,
+        });
+        assert!(
+            u32::try_from(self.words.len()).is_ok(),
+            "PlanChunk: {} words do not fit u32 offsets",
+            self.words.len()
+        );
+    }
+
+    /// `order` holds `row << 32 | sample number`, ascending.
+    fn push_side(&mut self, order: &[u64]) -> SideLayout {
+        let row_of = |packed: &u64| (packed >> 32) as u32;
+        let batch = order.len();
+        let row_count = 1 + order
+            .windows(2)
+            .filter(|pair| row_of(&pair[0]) != row_of(&pair[1]))
+            .count();
+        let first = self.words.len();
+        let mut end = first;
+        let [rows, starts, samples, slots, first_piece] =
+            [row_count, row_count + 1, batch, batch, row_count].map(|length| {
+                end += length;
+                end - length..end
+            });
+        self.words.resize(end, 0);
+        let (row_words, rest) = self.words[first..].split_at_mut(row_count);
+        let (start_words, rest) = rest.split_at_mut(row_count + 1);
+        let (sample_words, rest) = rest.split_at_mut(batch);
+        let (slot_words, first_piece_words) = rest.split_at_mut(batch);
+        let mut slot = 0;
+        let mut row = row_of(&order[0]);
+        row_words[0] = row;
+        for (at, packed) in order.iter().enumerate() {
+            if row_of(packed) != row {
+                row = row_of(packed);
+                slot += 1;
+                row_words[slot] = row;
+                start_words[slot] = at as u32;
+            }
+            let number = *packed as u32;
+            sample_words[at] = number;
+            slot_words[number as usize] = slot as u32;
+        }
+        start_words[row_count] = batch as u32;
+
+        let mut pieces = Vec::new();
+        for (slot, first_piece) in first_piece_words.iter_mut().enumerate() {
+            let (begin, end) = (start_words[slot], start_words[slot + 1]);
+            *first_piece = NO_PIECE;
+            if (end - begin) as usize > PIECE {
+                *first_piece = pieces.len() as u32 / 2;
+                let cuts = (begin..end).step_by(PIECE);
+                pieces.extend(cuts.flat_map(|cut| [cut, (cut + PIECE as u32).min(end)]));
+            }
+        }
+        let pieces = self.extend(pieces.into_iter());
+        SideLayout {
+            rows,
+            starts,
+            samples,
+            slots,
+            first_piece,
+            pieces,
+            pulls: 0..0,
+        }
+    }
+
+    /// Appends the pulls on the rows of a side.
+    fn push_pulls(&mut self, layout: &SideLayout, side: Side, batch: usize, prior: &EpochPrior) -> Range<usize> {
+        let first = self.words.len();
+        for slot in 0..layout.row_count() {
+            let starts = &self.words[layout.starts.clone()];
+            let (in_batch, row) = (starts[slot + 1] - starts[slot], self.words[layout.rows.start + slot]);
+            self.words.extend(prior.pull(side, row, in_batch, batch).words());
+        }
+        first..self.words.len()
+    }
+
+    fn extend(&mut self, words: impl Iterator<Item = u32>) -> Range<usize> {
+        let first = self.words.len();
+        self.words.extend(words);
+        first..self.words.len()
+    }
+
+    /// The slices of one side of a step.
+    pub fn side(&self, step: &StepLayout, side: Side) -> SidePlan<'_> {
+        let layout = step.side(side);
+        let part = |range: &Range<usize>| &self.words[range.clone()];
+        SidePlan {
+            rows: part(&layout.rows),
+            starts: part(&layout.starts),
+            samples: part(&layout.samples),
+            slots: part(&layout.slots),
+            first_piece: part(&layout.first_piece),
+            pieces: part(&layout.pieces),
+            pulls: part(&layout.pulls),
+        }
+    }
+
+    /// The targets of a step.
+    pub fn targets(&self, step: &StepLayout) -> &[f32] {
+        bytemuck::cast_slice(&self.words[step.targets.clone()])
+    }
+
+    /// The sample weights of a step.
+    pub fn weights(&self, step: &StepLayout) -> &[f32] {
+        bytemuck::cast_slice(&self.words[step.weights.clone()])
+    }
+
+    /// Samples of all steps.
+    pub fn samples(&self) -> usize {
+        self.steps.iter().map(StepLayout::batch).sum()
+    }
+}
+
+/// `row << 32 | sample number` for each sample.
+fn keys(rows: impl Iterator<Item = u32>) -> Vec<u64> {
+    rows.enumerate()
+        .map(|(number, row)| u64::from(row) << 32 | number as u64)
+        .collect()
+}
+
+/// Bits of a row number that one pass of [`sort_by_row`] looks at, at the most: its counts fit the nearest cache.
+const RADIX_BITS: u32 = 11;
+
+/// Sorts keys by row; equal rows stay in order, so ascending sample numbers stay ascending.
+///
+/// A radix sort from the lowest digit: comparing costs three times as much.
+fn sort_by_row(keys: &mut Vec<u64>) {
+    let highest = keys.iter().map(|key| key >> 32).max().unwrap_or(0);
+    let bits = u64::BITS - highest.leading_zeros();
+    let passes = bits.div_ceil(RADIX_BITS);
+    if passes == 0 {
+        return;
+    }
+    // Digits of equal length: of 17 bits, two passes with 512 counts each.
+    let digit_bits = bits.div_ceil(passes);
+    let mask = (1 << digit_bits) - 1;
+    let mut spare = vec![0; keys.len()];
+    let mut places = [0u32; 1 << RADIX_BITS];
+    for pass in 0..passes {
+        let digit = |key: u64| (key >> (32 + pass * digit_bits)) as usize & mask;
+        let places = &mut places[..=mask];
+        places.fill(0);
+        for &key in keys.iter() {
+            places[digit(key)] += 1;
+        }
+        let mut place = 0;
+        for count in places.iter_mut() {
+            place += std::mem::replace(count, place);
+        }
+        for &key in keys.iter() {
+            let place = &mut places[digit(key)];
+            spare[*place as usize] = key;
+            *place += 1;
+        }
+        std::mem::swap(keys, &mut spare);
+    }
+}
+
+/// Pairs that are scored with one plan: of 512 weights each their rows take 65 MiB, and a device may bind no more than 128.
+pub const PAIRS_PER_PLAN: usize = 1 << 15;
+
+/// One-step plans of pairs to be scored, [`PAIRS_PER_PLAN`] at a time; their targets and weights are zero.
+///
+/// Panics if the columns differ in length.
+pub fn pair_plans<'a>(users: &'a [u32], items: &'a [u32]) -> impl Iterator<Item = PlanChunk> + 'a {
+    assert_eq!(users.len(), items.len(), "pair_plans: users and items differ in length");
+    users
+        .chunks(PAIRS_PER_PLAN)
+        .zip(items.chunks(PAIRS_PER_PLAN))
+        .map(|(users, items)| {
+            let pairs = users.iter().zip(items).map(|(&user, &item)| Sample {
+                user,
+                item,
+                target: 0.0,
+                weight: 0.0,
+            });
+            let mut chunk = PlanChunk::default();
+            let mut order = keys(users.iter().copied());
+            sort_by_row(&mut order);
+            // Logits come back in the order of the pairs.
+            chunk.push_numbered(1, &pairs.collect::<Vec<_>>(), &order, None);
+            chunk
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample(user: u32, item: u32) -> Sample {
+        Sample {
+            user,
+            item,
+            target: 0.5,
+            weight: 1.0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_sample_stands_once_under_its_row_in_order(
+            pairs in prop::collection::vec((0u32..40, prop::sample::select(vec![0u32, 1, 2, 77])), 1..300)
+        ) {
+            let mut batch: Vec<_> = pairs.iter().map(|&(user, item)| sample(user, item)).collect();
+            let mut chunk = PlanChunk::default();
+            chunk.push(1, &[sample(1, 1)]);
+            chunk.push(2, &batch);
+            batch.sort_by_key(|sample| sample.user);
+            let step = &chunk.steps[1];
+            prop_assert!(chunk.side(step, Side::User).samples.iter().copied().eq(0..batch.len() as u32));
+            for side in Side::BOTH {
+                let plan = chunk.side(step, side);
+                let key = |number: usize| batch[number].row(side);
+                prop_assert!(plan.rows.windows(2).all(|pair| pair[0] < pair[1]));
+                let mut seen = vec![0; batch.len()];
+                let mut pieces = Vec::new();
+                for (slot, &row) in plan.rows.iter().enumerate() {
+                    let range = plan.starts[slot] as usize..plan.starts[slot + 1] as usize;
+                    let numbers = &plan.samples[range.clone()];
+                    prop_assert!(!numbers.is_empty() && numbers.windows(2).all(|pair| pair[0] < pair[1]));
+                    for &number in numbers {
+                        seen[number as usize] += 1;
+                        prop_assert_eq!(key(number as usize), row);
+                        prop_assert_eq!(plan.slots[number as usize], slot as u32);
+                    }
+                    if numbers.len() > PIECE {
+                        prop_assert_eq!(plan.first_piece[slot] as usize, pieces.len());
+                        for begin in range.clone().step_by(PIECE) {
+                            pieces.push([begin as u32, (begin + PIECE).min(range.end) as u32]);
+                        }
+                    } else {
+                        prop_assert_eq!(plan.first_piece[slot], NO_PIECE);
+                    }
+                }
+                prop_assert!(seen.iter().all(|&count| count == 1));
+                prop_assert_eq!(plan.pieces, pieces.concat());
+                prop_assert_eq!(plan.pull(0), Pull::default());
+            }
+        }
+
+        #[test]
+        fn the_pulls_of_an_epoch_add_up_to_the_prior_of_each_row(
+            pairs in prop::collection::vec((0u32..9, prop::sample::select(vec![0u32, 1, 2, 77])), 1..90),
+            batch_size in 1usize..40,
+        ) {
+            let samples: Vec<_> = pairs.iter().map(|&(user, item)| sample(user, item)).collect();
+            let centres = Side::BOTH.map(|side| (0..5).map(|row| row as f32 - 2.0 * (side as u8) as f32).collect());
+            let prior = EpochPrior::new(Prior { bias: 0.5, embedding: 3.0, centre_rank: 4 }, &centres, &samples);
+            let mut chunk = PlanChunk::default();
+            for (step, batch) in (1..).zip(samples.chunks(batch_size)) {
+                chunk.push_with_prior(step, batch, Some(&prior));
+            }
+            for side in Side::BOTH {
+                let mut sums = std::collections::BTreeMap::new();
+                for step in &chunk.steps {
+                    let plan = chunk.side(step, side);
+                    for (slot, &row) in plan.rows.iter().enumerate() {
+                        let sum = sums.entry(row).or_insert([0.0f32; 3]);
+                        let pull = plan.pull(slot);
+                        for (sum, part) in sum.iter_mut().zip([pull.bias, pull.embedding, pull.drift]) {
+                            *sum += part * step.batch() as f32;
+                        }
+                    }
+                }
+                // Twice the strengths, whatever the row's number of samples.
+                for (&row, [bias, embedding, drift]) in &sums {
+                    prop_assert!((bias - 1.0).abs() < 1e-5 && (embedding - 6.0).abs() < 1e-5);
+                    let centre = centres[side as usize].get(row as usize).copied().unwrap_or(0.0);
+                    prop_assert!((drift - centre).abs() < 1e-5);
+                }
+                prop_assert_eq!(sums.len(), samples.iter().map(|sample| sample.row(side)).collect::<std::collections::BTreeSet<_>>().len());
+            }
+        }
+    }
+}
