@@ -1,6 +1,8 @@
 //! Ranges and contradictions, each checked once.
 
-use super::schema::{Config, Duplicates, MAX_DIM, OversampleStrategy, Prior, SplitStrategy, Target, Threshold, WhenMissing};
+use super::schema::{
+    Config, Duplicates, MAX_DIM, OversampleStrategy, Prior, SplitStrategy, Target, Threshold, WhenMissing,
+};
 use crate::common::calendar::day_of;
 
 impl Config {
