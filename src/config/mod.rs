@@ -17,6 +17,7 @@ pub use schema::*;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn load(text: &str, sets: &[&str]) -> Result<Config, String> {
         let sets: Vec<_> = sets.iter().map(|set| Assignment::parse(set).unwrap()).collect();
