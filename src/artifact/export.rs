@@ -5,6 +5,7 @@
 
 use crate::artifact::run_directory::{RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
+use crate::common::hint::Hint;
 use crate::common::interaction::Part;
 use std::fs::File;
 use std::io::BufWriter;
@@ -19,9 +20,8 @@ pub enum ExportSplitsError {
     Exists(PathBuf),
 }
 
-impl ExportSplitsError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for ExportSplitsError {
+    fn hint(&self) -> String {
         match self {
             Self::Run(error) => error.hint(),
             Self::Exists(_) => "`--force` replaces it; or name another folder with `--out`".to_string(),

@@ -4,6 +4,7 @@
 //! `bias` `[1]`, all f32; the scale is above zero. The same seed on the same device gives the same bytes.
 
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::common::hint::Hint;
 use crate::common::interaction::UserIndex;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::model::{Head, Model, ModelShape, ROW_HEADER, Side};
@@ -18,6 +19,19 @@ pub enum ExportError {
     File(#[from] FileError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl Hint for ExportError {
+    fn hint(&self) -> String {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
+        }
+    }
+
+    fn is_internal(&self) -> bool {
+        matches!(self, Self::Engine(error) if error.is_internal())
+    }
 }
 
 /// The tensors of a model, in the order in which they are written.

@@ -4,6 +4,7 @@ use super::interactions_file::InteractionsFile;
 use super::model_file::ModelFile;
 use super::tensor_file::{FileError, write_whole};
 use super::vocabulary_file::VocabularyFile;
+use crate::common::hint::Hint;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -83,28 +84,16 @@ pub enum RunError {
     Busy(PathBuf),
 }
 
-impl RunError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for RunError {
+    fn hint(&self) -> String {
         match self {
-            Self::File(error) => Self::hint_of_file(error),
+            Self::File(error) => error.hint(),
             Self::Unknown(_) => format!("runs live in `{RUNS}/`: give a name there or a path"),
             Self::NoLatest(_) => "train first: `dotcart train configs/electronics.toml`".to_string(),
             Self::Unfinished(path) => format!("`dotcart train --resume {}` finishes it", path.display()),
             Self::Complete(path) => format!("`dotcart evaluate --run {}` judges it", path.display()),
             Self::Version { .. } => "use the dotcart that wrote it, or train again".to_string(),
             Self::Busy(_) => "wait for it, or stop it first".to_string(),
-        }
-    }
-}
-
-impl RunError {
-    /// What the user can do about a file that fails.
-    pub fn hint_of_file(error: &FileError) -> String {
-        match error {
-            FileError::Diverged { .. } => "lower `train.learning_rate`, or raise `train.l2`".to_string(),
-            FileError::Write { .. } => "is the disk full, or the folder read-only?".to_string(),
-            FileError::Read { .. } | FileError::Damaged { .. } => "restore the file, or train again".to_string(),
         }
     }
 }

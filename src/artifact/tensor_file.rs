@@ -3,6 +3,7 @@
 //! The header comes from the `safetensors` crate; the data follows block by block, so that a table of gigabytes is never in
 //! memory twice. The same content gives the same bytes. Format: <https://huggingface.co/docs/safetensors>.
 
+use crate::common::hint::Hint;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use std::collections::HashMap;
@@ -54,6 +55,17 @@ impl FileError {
             path: path.to_path_buf(),
             fault: fault.into(),
         }
+    }
+}
+
+impl Hint for FileError {
+    fn hint(&self) -> String {
+        let hint = match self {
+            Self::Diverged { .. } => "lower `train.learning_rate`, or raise `train.l2`",
+            Self::Write { .. } => "is the disk full, or the folder read-only?",
+            Self::Read { .. } | Self::Damaged { .. } => "restore the file, or train again",
+        };
+        hint.to_string()
     }
 }
 

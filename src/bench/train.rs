@@ -28,7 +28,8 @@ use crate::engine::model::{ModelShape, Side};
 use crate::engine::objective::Objective;
 use crate::engine::optimizer::MAX_STEPS;
 use crate::engine::plan::PlanChunk;
-use crate::flow::pipeline::{PipelineError, open_trainer, trainer_setup};
+use crate::flow::error::{FlowError, PipelineError};
+use crate::flow::training::{open_trainer, trainer_setup};
 use crate::train::loader::{PlanLoader, Position, TrainingSet};
 use burn::data::dataloader::DataLoader;
 use serde::Serialize;
@@ -204,7 +205,7 @@ fn plan_alone(set: &Arc<TrainingSet>) -> Result<f64, PipelineError> {
     });
     let start = Instant::now();
     for chunk in PlanLoader::new(epoch, Position::START).iter() {
-        chunk.map_err(|error| PipelineError::Burn(error.to_string()))?;
+        chunk.map_err(|error| FlowError::Burn(error.to_string()))?;
     }
     Ok(set.samples() as f64 / start.elapsed().as_secs_f64())
 }
@@ -225,7 +226,7 @@ fn stages_apart(
     trainer.time_stages(STEPS);
     while (trainer.step() as usize) < planned.min(before + STEPS) {
         for chunk in loader.iter() {
-            trainer.train(chunk.map_err(|error| PipelineError::Burn(error.to_string()))?)?;
+            trainer.train(chunk.map_err(|error| FlowError::Burn(error.to_string()))?)?;
             if trainer.step() as usize >= before + STEPS {
                 break;
             }
@@ -314,7 +315,7 @@ impl Clock {
             loop {
                 let waited = Instant::now();
                 let Some(chunk) = chunks.next() else { break };
-                let chunk = chunk.map_err(|error| PipelineError::Burn(error.to_string()))?;
+                let chunk = chunk.map_err(|error| FlowError::Burn(error.to_string()))?;
                 let waited = waited.elapsed();
                 if start.is_some() {
                     self.waiting += waited;

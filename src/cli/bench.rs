@@ -7,6 +7,7 @@ use super::{CommandResult, End};
 use crate::bench::ratings::{ONE_MILLION, generate};
 use crate::bench::train::measure;
 use crate::common::format::count;
+use crate::common::hint::Hint;
 use crate::config::{Config, GenerateConfig};
 use crate::data::interactions::Interactions;
 use crate::data::marginals::ELECTRONICS;

@@ -9,6 +9,7 @@ use crate::common::system_memory::room;
 use crate::config::{Assignment, Config};
 use crate::engine::gpu::device::{AdapterKind, adapters};
 use crate::flow::pipeline;
+use crate::flow::prepare::check_memory;
 
 pub fn run(arguments: &DoctorArguments, output: &mut Output) -> CommandResult {
     let adapters = adapters();
@@ -69,7 +70,7 @@ pub fn run(arguments: &DoctorArguments, output: &mut Output) -> CommandResult {
         let config = Config::load(path, &assignments)?;
         let path_is_explicit = assignments.iter().any(Assignment::names_path);
         let loaded = pipeline::load(&config, path_is_explicit, &Bar::new())?;
-        let need = pipeline::check_memory(&config, &loaded.prepared)?;
+        let need = check_memory(&config, &loaded.prepared)?;
         output.data(&format!("training     fits: {}", memory_line(&need)));
     }
     Ok(End::Done)

@@ -20,7 +20,8 @@ mod train;
 mod view;
 mod watch;
 
-use crate::flow::pipeline::PipelineError;
+use crate::common::hint::Hint;
+use crate::flow::error::PipelineError;
 use args::{Arguments, BenchCommand, Command};
 use clap::Parser;
 use output::Output;

@@ -7,7 +7,7 @@ use super::{CommandResult, End};
 use crate::artifact::run_directory::RunDirectory;
 use crate::common::interaction::ItemIndex;
 use crate::config::DeviceChoice;
-use crate::flow::pipeline::PipelineError;
+use crate::flow::error::PipelineError;
 use crate::recommend::bulk::{BulkEnd, Users};
 use crate::recommend::filter::{Candidates, Filter, lines};
 use crate::recommend::{Ask, Ranking, RecommendError, Recommender};

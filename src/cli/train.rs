@@ -12,8 +12,11 @@ use crate::common::format::duration;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
 use crate::evaluate::Evaluation;
 use crate::flow::compare::compare;
+use crate::flow::error::{FlowError, PipelineError};
 use crate::flow::inspect::inspect;
-use crate::flow::pipeline::{self, PipelineError, Prepared};
+use crate::flow::pipeline;
+use crate::flow::prepare::Prepared;
+use crate::flow::training::find_centres;
 use crate::train::event::FinishReason;
 use crate::train::wishes::Wishes;
 use crate::view::report::report;
@@ -65,7 +68,7 @@ fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session<'_>, ou
         // A run that never began is no run.
         let _ = std::fs::remove_dir_all(start.run.path());
         let path = arguments.config.clone().unwrap_or_default();
-        return Err(PipelineError::NothingToAblate(path));
+        return Err(FlowError::NothingToAblate(path).into());
     }
     let with = session.train(start, output)?;
     if with.end != End::Done || !with.run.is_complete() {
@@ -118,7 +121,7 @@ impl Session<'_> {
         }
         output.oversampling(&prepared.classes);
         // Before signals are heard: nothing is trained yet that an interrupt could save.
-        let centres = pipeline::centres(&config, &prepared, &Bar::unless(self.arguments.quiet));
+        let centres = find_centres(&config, &prepared, &Bar::unless(self.arguments.quiet));
 
         let interrupter = &self.interrupter;
         if !std::mem::replace(&mut self.hears_signals, true) {

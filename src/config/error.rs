@@ -1,5 +1,6 @@
 //! What can be wrong with a config.
 
+use crate::common::hint::Hint;
 use std::path::PathBuf;
 
 /// What is wrong with a config, and where.
@@ -25,9 +26,8 @@ pub enum ConfigError {
     Assignment { text: String },
 }
 
-impl ConfigError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for ConfigError {
+    fn hint(&self) -> String {
         match self {
             Self::Read { .. } => {
                 "configs live in `configs/`; `configs/electronics.toml` explains every key".to_string()

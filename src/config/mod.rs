@@ -17,6 +17,7 @@ pub use schema::*;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::hint::Hint;
     use std::path::PathBuf;
 
     fn load(text: &str, sets: &[&str]) -> Result<Config, String> {

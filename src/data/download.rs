@@ -5,6 +5,7 @@
 //! by then, the download starts over.
 
 use super::progress::{Progress, Unit};
+use crate::common::hint::Hint;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -38,9 +39,8 @@ pub enum DownloadError {
     Write { path: PathBuf, source: std::io::Error },
 }
 
-impl DownloadError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for DownloadError {
+    fn hint(&self) -> String {
         match self {
             Self::Reach { .. } => "check `data.url` and the network".to_string(),
             Self::Status { .. } => "check `data.url` in a browser; the file may have moved".to_string(),

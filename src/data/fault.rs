@@ -1,5 +1,6 @@
 //! What can be wrong with a ratings file: with a row, which is counted, and with the whole, which is an error.
 
+use crate::common::hint::Hint;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -130,9 +131,8 @@ pub enum IngestError {
     },
 }
 
-impl IngestError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for IngestError {
+    fn hint(&self) -> String {
         match self {
             Self::Read { .. } => "check `data.path`; it must be a readable file".to_string(),
             Self::Empty { .. } | Self::OnlyHeader { .. } => {

@@ -15,6 +15,7 @@
 //! counterpart); `scripts/make_golden_oversample.py` writes down what it answers.
 
 use super::split::TrainRows;
+use crate::common::hint::Hint;
 use crate::common::random::{Purpose, stream};
 use crate::config::{OversampleConfig, OversampleStrategy, Resample};
 use rand::RngExt;
@@ -125,15 +126,15 @@ pub enum OversampleError {
     TooMany { rows: usize, natural: usize },
 }
 
-impl OversampleError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+impl Hint for OversampleError {
+    fn hint(&self) -> String {
+        let hint = match self {
             Self::NoSuchClass { .. } => "name classes as they stand in the file, for example `\"1\" = 2.0`",
             Self::BelowSize { .. } => "oversampling only adds rows; to weaken a class, raise the others",
             Self::OneClass { .. } => "set `oversample.strategy` to \"none\"",
             Self::TooMany { .. } => "lower `oversample.factors` or `oversample.counts`",
-        }
+        };
+        hint.to_string()
     }
 }
 

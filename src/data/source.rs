@@ -3,6 +3,7 @@
 use super::download::{DownloadError, download};
 use super::progress::Progress;
 use super::synthetic;
+use crate::common::hint::Hint;
 use crate::config::{DataConfig, WhenMissing};
 use std::path::{Path, PathBuf};
 
@@ -24,9 +25,8 @@ pub enum SourceError {
     Download(#[from] DownloadError),
 }
 
-impl SourceError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for SourceError {
+    fn hint(&self) -> String {
         match self {
             Self::Missing { .. } => {
                 "set `data.path` to a ratings file; README says where the Electronics file comes from".to_string()

@@ -7,6 +7,7 @@
 //! they stand in the file. So a split depends on the rows, the config and the seed alone, not on threads or the machine.
 
 use super::interactions::Interactions;
+use crate::common::hint::Hint;
 use crate::common::interaction::Part;
 use crate::common::random::{Purpose, stream};
 use crate::config::{SplitConfig, SplitStrategy};
@@ -46,10 +47,9 @@ pub enum SplitError {
     NoTimestamps,
 }
 
-impl SplitError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+impl Hint for SplitError {
+    fn hint(&self) -> String {
+        let hint = match self {
             Self::Empty { .. } => {
                 "the file is too small for `split.valid` and `split.test`; lower them, or set them to 0"
             }
@@ -57,7 +57,8 @@ impl SplitError {
             Self::NoTimestamps => {
                 "set `data.columns.timestamp` to where they stand, or `split.strategy` to \"random\" or \"leave-last-out\""
             }
-        }
+        };
+        hint.to_string()
     }
 }
 

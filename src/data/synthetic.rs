@@ -17,6 +17,7 @@
 //! time to the one whose taste it matches better.
 
 use super::marginals::{CLASS_SHARES, ratings_per_product, ratings_per_user};
+use crate::common::hint::Hint;
 use crate::common::random::{Purpose, stream};
 use crate::config::GenerateConfig;
 use rand::seq::SliceRandom;
@@ -45,13 +46,13 @@ pub enum GenerateError {
     Write { path: PathBuf, source: std::io::Error },
 }
 
-impl GenerateError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+impl Hint for GenerateError {
+    fn hint(&self) -> String {
+        let hint = match self {
             Self::Exists { .. } => "choose another `--out`, or overwrite it with `--force`",
             Self::Write { .. } => "the folder of `--out` must be writable and have room: about 41 bytes a rating",
-        }
+        };
+        hint.to_string()
     }
 }
 

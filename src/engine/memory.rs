@@ -22,6 +22,7 @@
 //! there only the largest single buffer can be checked. `record_bytes` and `factor_bytes`: see [`crate::engine::model`].
 
 use crate::common::format::{count, mebibytes};
+use crate::common::hint::Hint;
 use crate::common::system_memory::{Room, room};
 use crate::config::{Config, OptimizerChoice};
 use crate::engine::gpu::device::{Adapter, AdapterKind};
@@ -133,12 +134,12 @@ pub enum MemoryError {
     },
 }
 
-impl MemoryError {
-    /// What would fit.
-    pub fn hint(&self) -> &str {
-        match self {
+impl Hint for MemoryError {
+    fn hint(&self) -> String {
+        let hint = match self {
             Self::Room { alternatives, .. } | Self::Buffer { alternatives, .. } => alternatives,
-        }
+        };
+        hint.to_string()
     }
 }
 

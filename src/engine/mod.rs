@@ -14,6 +14,7 @@ pub mod objective;
 pub mod optimizer;
 pub mod plan;
 
+use crate::common::hint::Hint;
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::{DeviceChoice, OptimizerChoice};
 use crate::engine::gpu::device::{DeviceError, Gpu};
@@ -85,10 +86,9 @@ pub enum EngineError {
     NotFinite { item: ItemIndex },
 }
 
-impl EngineError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+impl Hint for EngineError {
+    fn hint(&self) -> String {
+        let hint = match self {
             Self::Device(DeviceError::NoAdapter(_)) => "`dotcart doctor` lists adapters; `--device cpu` needs none",
             Self::Device(DeviceError::TooLarge { .. }) => {
                 "lower `model.dim` or `train.batch_size`, or use `--device cpu`"
@@ -98,7 +98,12 @@ impl EngineError {
                 "continue with `--resume` and `--device cpu`, and report the fault"
             }
             Self::NotFinite { .. } => "the model is damaged: restore its file, or train again",
-        }
+        };
+        hint.to_string()
+    }
+
+    fn is_internal(&self) -> bool {
+        matches!(self, Self::Status { .. })
     }
 }
 

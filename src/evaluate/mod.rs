@@ -13,6 +13,7 @@ pub mod sampled;
 
 use crate::artifact::run_directory::{CALIBRATION, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
+use crate::common::hint::Hint;
 use crate::common::interaction::Part;
 use crate::config::Config;
 use crate::data::interactions::Interactions;
@@ -90,6 +91,19 @@ pub enum EvaluateError {
     Run(#[from] RunError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl Hint for EvaluateError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Run(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
+        }
+    }
+
+    fn is_internal(&self) -> bool {
+        matches!(self, Self::Engine(error) if error.is_internal())
+    }
 }
 
 impl From<FileError> for EvaluateError {

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::data::progress::Progress;
 use crate::data::report::DataReport;
 use crate::evaluate::{Evaluation, FORMAT_VERSION, evaluate};
-use crate::flow::pipeline::PipelineError;
+use crate::flow::error::PipelineError;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

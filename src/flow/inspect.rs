@@ -4,7 +4,7 @@ use crate::common::interaction::Part;
 use crate::config::Config;
 use crate::data::report::DataReport;
 use crate::engine::memory::MemoryNeed;
-use crate::flow::pipeline::{Prepared, predict_memory};
+use crate::flow::prepare::{Prepared, predict_memory};
 use crate::train::event::ClassCount;
 use serde::Serialize;
 

@@ -14,9 +14,12 @@ use crate::data::interactions::Interactions;
 use crate::data::progress::Silent;
 use crate::data::report::DataReport;
 use crate::engine::gpu::device::adapter_of;
-use crate::flow::pipeline::{self, PipelineError, Prepared};
+use crate::flow::error::PipelineError;
+use crate::flow::pipeline;
+use crate::flow::prepare::{Prepared, check_memory, resplit};
 use crate::flow::sweep::SweepError;
 use crate::flow::sweep::journal::{Journal, Outcome, Settings, TrialResult, settings_of};
+use crate::flow::training::find_centres;
 use crate::train::event::{EventBus, FinishReason, Observer, TrainEvent, ValidMetrics};
 use crate::train::strategy::TrainError;
 use crate::train::wishes::Wishes;
@@ -118,7 +121,7 @@ impl Sweep {
         }
         let mut largest = 0;
         for (_, config) in &trials {
-            largest = largest.max(pipeline::check_memory(config, &prepared)?.total());
+            largest = largest.max(check_memory(config, &prepared)?.total());
         }
         let folder = RunDirectory::bare(folder)?;
         let lock = folder.lock()?;
@@ -305,8 +308,8 @@ impl Work<'_> {
         // What a killed process left.
         let _ = std::fs::remove_dir_all(&path);
         let run = RunDirectory::scratch(&path)?;
-        let prepared = pipeline::resplit(&config, self.report.clone(), Arc::clone(self.interactions))?;
-        let centres = pipeline::centres(&config, &prepared, &Silent);
+        let prepared = resplit(&config, self.report.clone(), Arc::clone(self.interactions))?;
+        let centres = find_centres(&config, &prepared, &Silent);
         let valid = Arc::new(Mutex::new(Vec::new()));
         let own = Interrupter::new();
         let bus = EventBus::default();

@@ -2,6 +2,7 @@
 
 use crate::artifact::run_directory::RunError;
 use crate::artifact::tensor_file::FileError;
+use crate::common::hint::Hint;
 use crate::config::ConfigError;
 use crate::engine::EngineError;
 use std::path::PathBuf;
@@ -55,13 +56,12 @@ pub enum RecommendError {
     NoEmbedding { what: &'static str, id: String },
 }
 
-impl RecommendError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for RecommendError {
+    fn hint(&self) -> String {
         match self {
             Self::Run(error) => error.hint(),
             Self::Config(error) => error.hint(),
-            Self::Engine(error) => error.hint().to_string(),
+            Self::Engine(error) => error.hint(),
             Self::Unknown { nearest, example, .. } if nearest.is_empty() => {
                 format!("ids are compared as text, leading zeros count; one that is there: `{example}`")
             }
@@ -82,6 +82,10 @@ impl RecommendError {
             Self::DamagedPart { .. } => "remove the file, and the same command writes it again".to_string(),
             Self::NoEmbedding { .. } => "name one that was trained on".to_string(),
         }
+    }
+
+    fn is_internal(&self) -> bool {
+        matches!(self, Self::Engine(error) if error.is_internal())
     }
 }
 

@@ -13,6 +13,7 @@ use super::stopping::Stopping;
 use super::wishes::Wishes;
 use crate::artifact::model_file::{self, ExportError};
 use crate::artifact::run_directory::{CHECKPOINT_BEST, CHECKPOINT_LAST, RunDirectory};
+use crate::common::hint::Hint;
 use crate::common::system_memory::resident_bytes;
 use crate::config::Config;
 use crate::engine::objective::Objective;
@@ -36,6 +37,24 @@ pub enum TrainError {
     Engine(#[from] EngineError),
     #[error("the data loader failed: {0}")]
     Loader(String),
+}
+
+impl Hint for TrainError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Export(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
+            Self::Loader(_) => "this is a fault of dotcart; please report it".to_string(),
+        }
+    }
+
+    fn is_internal(&self) -> bool {
+        match self {
+            Self::Export(error) => error.is_internal(),
+            Self::Engine(error) => error.is_internal(),
+            Self::Loader(_) => true,
+        }
+    }
 }
 
 /// How the loop ended, for the caller of burn's `launch`.

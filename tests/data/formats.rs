@@ -1,6 +1,7 @@
 //! The same ratings in every format give the same vocabularies, interactions and trained model.
 
 use crate::folder;
+use dotcart::common::hint::Hint;
 use dotcart::config::{Column, Config, DataConfig, GenerateConfig};
 use dotcart::data::ingest::{Ingested, ingest};
 use dotcart::data::progress::{Progress, Silent, Unit};

@@ -3,6 +3,7 @@
 //! `cargo bench --bench fuzz_readers -- SECONDS [SEED]`. A finding is written to the temporary folder and named; put it in
 //! front of the seeds to run it again.
 
+use dotcart::common::hint::Hint;
 use dotcart::config::{Column, Config, DataConfig};
 use dotcart::data::ingest::{Ingested, ingest};
 use dotcart::data::progress::Silent;

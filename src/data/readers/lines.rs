@@ -120,6 +120,7 @@ pub fn read_error(path: &Path, compression: Option<&'static str>, line: u64, err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::hint::Hint;
     use std::io::{BufReader, Read};
 
     /// Reads one byte at a time, so that every seam between buffers is met.

@@ -7,6 +7,7 @@ pub mod journal;
 
 use crate::artifact::run_directory::RunError;
 use crate::artifact::tensor_file::FileError;
+use crate::common::hint::Hint;
 use std::path::PathBuf;
 
 /// A sweep that cannot be, or cannot go on.
@@ -42,9 +43,8 @@ impl From<FileError> for SweepError {
     }
 }
 
-impl SweepError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for SweepError {
+    fn hint(&self) -> String {
         match self {
             Self::Axis { .. } | Self::NoAxis => {
                 "for example `--over train.l2=0.01,0.1`, or `--over train.l2=0.001..1 --trials 20`".to_string()

@@ -1,0 +1,96 @@
+//! Prepare: rows, split and oversampled as a config says, and the memory that training on them takes.
+
+use crate::common::interaction::Part;
+use crate::config::Config;
+use crate::data::interactions::Interactions;
+use crate::data::oversample::{OversampleError, SamplingTable, oversample};
+use crate::data::report::DataReport;
+use crate::data::split::Split;
+use crate::engine::gpu::device::adapter_of;
+use crate::engine::memory::{self, MemoryError, MemoryNeed, TrainingSize};
+use crate::engine::model::ModelShape;
+use crate::flow::error::PipelineError;
+use crate::train::event::ClassCount;
+use std::sync::Arc;
+
+/// Rows, their split and what an epoch draws from.
+pub struct Prepared {
+    pub report: DataReport,
+    pub interactions: Arc<Interactions>,
+    pub split: Split,
+    pub table: SamplingTable,
+    pub classes: Vec<ClassCount>,
+}
+
+impl Prepared {
+    /// Rows that are split already, with what the training split is oversampled to.
+    pub fn new(
+        config: &Config,
+        report: DataReport,
+        interactions: Arc<Interactions>,
+        split: Split,
+    ) -> Result<Self, OversampleError> {
+        let table = oversample(split.train(), &interactions.ratings, &config.oversample, config.seed)?;
+        let classes = table.classes().iter().map(|class| ClassCount {
+            rating: class.rating(),
+            natural: class.size(),
+            oversampled: class.target(),
+        });
+        Ok(Self {
+            classes: classes.collect(),
+            report,
+            interactions,
+            split,
+            table,
+        })
+    }
+
+    /// What the rows come to, for [`memory`].
+    pub fn size(&self) -> TrainingSize {
+        let part = |part: Part| self.split.parts().iter().filter(|row| **row == part as u8).count();
+        TrainingSize {
+            users: self.report.users,
+            items: self.report.items,
+            rows: self.interactions.len(),
+            has_timestamps: self.interactions.timestamps.is_some(),
+            train: part(Part::Train),
+            valid: part(Part::Valid),
+            test: part(Part::Test),
+            samples: self.table.len(),
+        }
+    }
+
+    /// The shape of a model of these rows.
+    pub fn shape(&self, config: &Config) -> ModelShape {
+        ModelShape {
+            users: self.report.users,
+            items: self.report.items,
+            dim: config.model.dim,
+        }
+    }
+}
+
+/// The same rows once more, split and oversampled as `config` says.
+pub fn resplit(
+    config: &Config,
+    report: DataReport,
+    interactions: Arc<Interactions>,
+) -> Result<Prepared, PipelineError> {
+    let split = Split::new(&interactions, &config.split, config.seed)?;
+    Ok(Prepared::new(config, report, interactions, split)?)
+}
+
+/// The memory that training on these rows takes.
+pub fn predict_memory(config: &Config, prepared: &Prepared) -> MemoryNeed {
+    memory::predict(&prepared.size(), config, adapter_of(config.device).as_ref())
+}
+
+/// The memory that training on these rows takes. Errors if this machine or its adapter has less.
+pub fn check_memory(config: &Config, prepared: &Prepared) -> Result<MemoryNeed, MemoryError> {
+    let mut ratings_per_user = vec![0u32; prepared.report.users];
+    for &user in &prepared.interactions.users {
+        ratings_per_user[user as usize] += 1;
+    }
+    let adapter = adapter_of(config.device);
+    memory::check(&prepared.size(), config, adapter.as_ref(), &ratings_per_user)
+}
