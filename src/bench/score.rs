@@ -4,7 +4,7 @@ use crate::config::DeviceChoice;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::gpu::device::adapter_of;
 use crate::engine::gpu::scorer::MAX_K;
-use crate::engine::model::{Head, Model, ModelShape, ROW_HEADER, Side, start_weight};
+use crate::engine::model::{Head, Model, ModelShape, Question, ROW_HEADER, Side, start_weight};
 use crate::engine::{EngineError, Query, ScoredItem, Scorer, open_scorer};
 use serde::Serialize;
 use std::time::Instant;
@@ -48,7 +48,7 @@ pub fn random_model(seed: u64, shape: ModelShape) -> Model {
         let mut rows = Vec::with_capacity(shape.rows(side) * shape.factor_len());
         for row in 0..shape.rows(side) {
             rows.extend([0.0; ROW_HEADER]);
-            rows.extend((0..shape.dim).map(|column| start_weight(seed, side, row, column)));
+            rows.extend((0..shape.dim).map(|column| start_weight(seed, Question::Rating, side, row, column)));
         }
         rows
     };
@@ -56,7 +56,8 @@ pub fn random_model(seed: u64, shape: ModelShape) -> Model {
         shape,
         users: table(Side::User),
         items: table(Side::Item),
-        head: Head { scale: 1.0, bias: 0.0 },
+        head: Head::PLAIN,
+        choices: None,
     }
 }
 

@@ -25,11 +25,10 @@ use crate::data::split::Split;
 use crate::engine::Trainer;
 use crate::engine::gpu::device::{AdapterKind, Gpu};
 use crate::engine::model::{ModelShape, Side};
-use crate::engine::objective::Objective;
 use crate::engine::optimizer::MAX_STEPS;
 use crate::engine::plan::PlanChunk;
 use crate::flow::error::{FlowError, PipelineError};
-use crate::flow::training::{open_trainer, trainer_setup};
+use crate::flow::training::{open_trainer, trainer_setup, training_set};
 use crate::train::loader::{PlanLoader, Position, TrainingSet};
 use burn::data::dataloader::DataLoader;
 use serde::Serialize;
@@ -124,16 +123,13 @@ pub fn measure(
         dim: config.model.dim,
     };
     let split = Split::from_parts(vec![Part::Train as u8; rows.len()]);
+    let table = oversample(split.train(), &rows.ratings, &config.oversample, config.seed)?;
+    let mut counts = vec![0; shape.items];
+    rows.items.iter().for_each(|&item| counts[item as usize] += 1);
     let set = Arc::new(TrainingSet {
-        interactions: Arc::clone(rows),
-        table: oversample(split.train(), &rows.ratings, &config.oversample, config.seed)?,
-        objective: Objective::new(config),
-        batch_size: config.train.batch_size,
-        prior: config.train.prior,
-        centres: Arc::default(),
-        seed: config.seed,
         epochs: usize::MAX,
         pauses: Vec::new(),
+        ..training_set(config, Arc::clone(rows), table, Arc::default(), &counts)
     });
     drop(split);
     let planner_samples_per_second = plan_alone(&set)?;
@@ -154,9 +150,13 @@ pub fn measure(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let machine = machine::measure(setup.record_len(), shape.users + shape.items, threads);
+    let machine = machine::measure(
+        setup.shape.record_len(setup.optimizer),
+        shape.users + shape.items,
+        threads,
+    );
     forget_peak();
-    let traffic = touched.traffic(&shape, setup.record_len());
+    let traffic = touched.traffic(&shape, setup.shape.record_len(setup.optimizer));
     let took = clock.training.as_secs_f64();
     let rate = clock.samples as f64 / took;
     let shares_memory = config.device == DeviceChoice::Cpu
@@ -375,6 +375,7 @@ mod tests {
             item,
             target: 0.5,
             weight: 1.0,
+            choice: 0.0,
         };
         let mut chunk = PlanChunk::default();
         chunk.push(1, &[sample(3, 1), sample(5, 1), sample(3, 2), sample(9, 1)]);

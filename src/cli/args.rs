@@ -1,6 +1,6 @@
 //! Arguments, as typed.
 
-use crate::config::{DeviceChoice, MAX_DIM, OptimizerChoice};
+use crate::config::{DeviceChoice, MAX_DIM, MAX_NEGATIVES, OptimizerChoice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -361,6 +361,9 @@ pub struct BenchTrainArguments {
     /// Samples a step
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub batch: u32,
+    /// Learn choices too, with embeddings as long, and so many products drawn a step; 0 = ratings alone
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=MAX_NEGATIVES as i64))]
+    pub negatives: u32,
     /// As `train.optimizer`
     #[arg(long, default_value = "adam")]
     pub optimizer: OptimizerChoice,

@@ -71,6 +71,11 @@ fn config_of(arguments: &BenchTrainArguments) -> Config {
         threads: usize::from(arguments.threads),
         ..Config::default()
     };
+    let ranking = &mut config.train.ranking;
+    match arguments.negatives {
+        0 => ranking.weight = 0.0,
+        negatives => (ranking.negatives, ranking.dim) = (negatives as usize, arguments.dim),
+    }
     config.data.generate = GenerateConfig {
         ratings: chosen(arguments.ratings, like.ratings),
         users: chosen(arguments.users, like.users),

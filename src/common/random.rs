@@ -22,6 +22,10 @@ pub enum Purpose {
     /// One stream a trial.
     Sweep = 8,
     Centres = 9,
+    /// One stream a step.
+    Negatives = 10,
+    /// Whom a training ranks for after each epoch.
+    ValidRankings = 11,
 }
 
 /// The `number`-th stream of a purpose.

@@ -1,7 +1,8 @@
 //! Ranges and contradictions, each checked once.
 
 use super::schema::{
-    Config, Duplicates, MAX_DIM, OversampleStrategy, Prior, SplitStrategy, Target, Threshold, WhenMissing,
+    Config, Duplicates, MAX_DIM, MAX_NEGATIVES, OversampleStrategy, Prior, SplitStrategy, StoppingMetric, Target,
+    Threshold, WhenMissing,
 };
 use crate::common::calendar::day_of;
 
@@ -9,7 +10,7 @@ impl Config {
     /// The first key whose value is outside its range, with what was wanted.
     pub(super) fn out_of_range(&self) -> Option<(&'static str, String)> {
         let (data, split, train) = (&self.data, &self.split, &self.train);
-        let scale = data.rating_scale;
+        let (scale, ranking) = (data.rating_scale, &train.ranking);
         let wanted = |holds: bool, key: &'static str, found: &dyn std::fmt::Display, wanted: &str| {
             (!holds).then(|| (key, format!("found `{found}`, wanted {wanted}")))
         };
@@ -155,6 +156,43 @@ impl Config {
                 "train.prior.centre_rank",
                 &train.prior.centre_rank,
                 "0 to 256",
+            ))
+            .or(wanted((0.0..=1.0).contains(&ranking.weight), "train.ranking.weight", &ranking.weight, "a share from 0 to 1"))
+            .or(wanted(
+                ranking.dim.is_multiple_of(4) && (4..=MAX_DIM).contains(&ranking.dim),
+                "train.ranking.dim",
+                &ranking.dim,
+                "a multiple of 4 from 4 to 512",
+            ))
+            .or(wanted(
+                (1..=MAX_NEGATIVES).contains(&ranking.negatives),
+                "train.ranking.negatives",
+                &ranking.negatives,
+                "1 to 16,384",
+            ))
+            .or(wanted(
+                (0.0..=1.0).contains(&ranking.popularity),
+                "train.ranking.popularity",
+                &ranking.popularity,
+                "0 (all alike) to 1 (as often as they are rated)",
+            ))
+            .or(wanted(
+                ranking.l2 >= 0.0 && ranking.l2.is_finite(),
+                "train.ranking.l2",
+                &ranking.l2,
+                "a number of at least 0",
+            ))
+            .or(wanted(
+                ranking.like_weight >= 0.0 && ranking.like_weight.is_finite(),
+                "train.ranking.like_weight",
+                &ranking.like_weight,
+                "a number of at least 0",
+            ))
+            .or(wanted(
+                ranking.weight > 0.0 || train.early_stopping.metric != StoppingMetric::ValidNdcg,
+                "train.early_stopping.metric",
+                &"valid_ndcg",
+                "another, because `train.ranking.weight` is 0: rankings are not learned",
             ))
             .or(wanted(
                 self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,

@@ -220,6 +220,8 @@ pub struct ModelConfig {
 
 /// Longest embedding that the kernels are tested with.
 pub const MAX_DIM: usize = 512;
+/// Most products that are drawn against a step.
+pub const MAX_NEGATIVES: usize = 16_384;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
@@ -240,6 +242,7 @@ pub struct TrainConfig {
     /// Weight of the squared length of the rows of a batch, a mean over its samples.
     pub l2: f64,
     pub prior: Prior,
+    pub ranking: RankingConfig,
     pub early_stopping: EarlyStopping,
     /// Checkpoint every so many steps, beside the one at each epoch's end; 0 = epochs only. Never changes a result.
     pub checkpoint_steps: usize,
@@ -342,6 +345,49 @@ impl Prior {
     }
 }
 
+/// What is learned of choices: which of all products a user takes up at all, see [`crate::engine::choice`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankingConfig {
+    /// Share of the loss, in [0, 1]: 0 = choices are not learned, 1 = nothing else is.
+    pub weight: f64,
+    pub loss: ChoiceLoss,
+    /// Length of the embeddings that choices are learned with: a multiple of 4, at most [`MAX_DIM`].
+    pub dim: usize,
+    /// Products that are drawn against each step; with as many as there are all are taken.
+    pub negatives: usize,
+    /// A product is drawn in proportion to (its training ratings + 1)^popularity, in [0, 1].
+    pub popularity: f64,
+    pub positives: Positives,
+    /// Weight of the squared length of a row for each sample in which it was chosen, a mean over the batch.
+    pub l2: f64,
+    /// What is ranked by: appeal + like_weight * ln(score).
+    pub like_weight: f64,
+}
+
+/// How a choice is told from what was not chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChoiceLoss {
+    /// One choice among all that were drawn.
+    Softmax,
+    /// The chosen one before each that was drawn.
+    Bpr,
+    /// Yes to the chosen one, no to each that was drawn.
+    Bce,
+}
+
+/// How much a rating counts as a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Positives {
+    /// Each counts as one.
+    All,
+    /// One from `evaluate.relevant_from` on, nothing below.
+    Relevant,
+    /// As its place on the scale: the highest as one, the lowest as nothing.
+    Graded,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     pub metric: StoppingMetric,
@@ -355,6 +401,8 @@ pub struct EarlyStopping {
 pub enum StoppingMetric {
     ValidLoss,
     ValidAuc,
+    /// NDCG of the rankings of some users, at the `evaluate.k` nearest to 10.
+    ValidNdcg,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -471,6 +519,16 @@ impl Default for Config {
                 relevance: 0.0,
                 l2: 0.0,
                 prior: Prior::NONE,
+                ranking: RankingConfig {
+                    weight: 0.5,
+                    loss: ChoiceLoss::Softmax,
+                    dim: 64,
+                    negatives: 256,
+                    popularity: 0.5,
+                    positives: Positives::Graded,
+                    l2: 0.1,
+                    like_weight: 0.0,
+                },
                 early_stopping: EarlyStopping {
                     metric: StoppingMetric::ValidLoss,
                     patience: 2,

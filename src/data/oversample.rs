@@ -94,6 +94,11 @@ impl SamplingTable {
         rows
     }
 
+    /// How many of an epoch's rows come first, once each, before those that were drawn.
+    pub fn natural(&self) -> usize {
+        self.natural.len().min(self.range.end).saturating_sub(self.range.start)
+    }
+
     /// A part of the table: of each epoch's rows, these. Panics if the range is outside it.
     pub fn slice(&self, range: Range<usize>) -> Self {
         assert!(

@@ -5,20 +5,24 @@
 //! the other. `cpu` is plain Rust and the specification: every file of `gpu` is a shader's launcher, and the file of the
 //! same name under `cpu` is the shader's twin.
 
+pub mod choice;
 pub mod cpu;
 pub mod gpu;
 pub mod key;
 pub mod memory;
 pub mod model;
+pub mod negatives;
 pub mod objective;
 pub mod optimizer;
 pub mod plan;
+pub mod ranker;
 
 use crate::common::hint::Hint;
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::{DeviceChoice, OptimizerChoice};
+use crate::engine::choice::ChoiceSetup;
 use crate::engine::gpu::device::{DeviceError, Gpu};
-use crate::engine::model::{Head, Model, ModelShape, Side};
+use crate::engine::model::{Factors, Head, Model, ModelShape, Question, Side};
 use crate::engine::optimizer::{LearningRate, Schedule, read_out, settle_record};
 use crate::engine::plan::PlanChunk;
 use cpu::CpuScorer;
@@ -28,7 +32,10 @@ use gpu::scorer::GpuScorer;
 /// What an engine needs to begin.
 #[derive(Clone, Debug)]
 pub struct TrainerSetup {
+    /// Of what ratings are learned with; of dim 0 if they are not.
     pub shape: ModelShape,
+    /// What is learned of choices; `None` = nothing.
+    pub choice: Option<ChoiceSetup>,
     pub seed: u64,
     /// Planned steps of the whole training.
     pub steps: usize,
@@ -52,9 +59,20 @@ impl TrainerSetup {
         }
     }
 
-    /// Words of a training record.
-    pub fn record_len(&self) -> usize {
-        self.shape.record_len(self.optimizer)
+    /// The shape of what a question is answered with; `None` if it is not asked.
+    pub fn shape_of(&self, question: Question) -> Option<ModelShape> {
+        match question {
+            Question::Rating => (self.shape.dim > 0).then_some(self.shape),
+            Question::Choice => self.choice.map(|choice| ModelShape {
+                dim: choice.dim,
+                ..self.shape
+            }),
+        }
+    }
+
+    /// The share of the loss that ratings have.
+    pub fn rating_share(&self) -> f32 {
+        1.0 - self.choice.map_or(0.0, |choice| choice.share)
     }
 }
 
@@ -68,8 +86,10 @@ pub const START_HEAD: HeadState = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepStatistics {
     pub step: u32,
-    /// Mean binary cross-entropy of the batch, before the update.
+    /// Mean binary cross-entropy of the batch, before the update; where ratings are not learned, the loss of choices.
     pub loss: f32,
+    /// Mean loss of the batch's choices, before the update, if they are learned.
+    pub choice_loss: Option<f32>,
     pub samples: usize,
 }
 
@@ -112,8 +132,8 @@ pub trait Trainer: Send {
     /// The device in words, for people.
     fn device(&self) -> String;
 
-    /// The shape of the tables.
-    fn shape(&self) -> ModelShape;
+    /// The shape of the tables of a question; `None` if it is not asked.
+    fn shape(&self, question: Question) -> Option<ModelShape>;
 
     /// The step sizes of the training.
     fn schedule(&self) -> &Schedule;
@@ -141,11 +161,23 @@ pub trait Trainer: Send {
     /// Logits of pairs as the model stands after the last step; the state is left alone. Untouched rows count as zero.
     fn score_pairs(&mut self, users: &[UserIndex], items: &[ItemIndex]) -> Result<Vec<f32>, EngineError>;
 
-    /// Raw records of rows `first..`, as many as fit `out`. Panics past the table's end.
-    fn read_records(&mut self, side: Side, first: usize, out: &mut [f32]) -> Result<(), EngineError>;
+    /// Raw records of rows `first..`, as many as fit `out`. Panics past the table's end, or if the question is not asked.
+    fn read_records(
+        &mut self,
+        question: Question,
+        side: Side,
+        first: usize,
+        out: &mut [f32],
+    ) -> Result<(), EngineError>;
 
-    /// Replaces the records of rows `first..`. Panics past the table's end.
-    fn write_records(&mut self, side: Side, first: usize, records: &[f32]) -> Result<(), EngineError>;
+    /// Replaces the records of rows `first..`. Panics past the table's end, or if the question is not asked.
+    fn write_records(
+        &mut self,
+        question: Question,
+        side: Side,
+        first: usize,
+        records: &[f32],
+    ) -> Result<(), EngineError>;
 
     /// The head and its optimiser state.
     fn head(&mut self) -> Result<HeadState, EngineError>;
@@ -205,13 +237,17 @@ pub const ROWS_PER_READ: usize = 1 << 14;
 
 /// Reads out a table as factor rows at the end of the last step and hands them on in order, [`ROWS_PER_READ`] at a time.
 ///
-/// Rows that no step touched read as zeros. Neither how often nor when this is called changes the training.
+/// Rows that no step touched read as zeros; a question that is not asked has none. Neither how often nor when this is called
+/// changes the training.
 pub fn for_each_factor_block<E: From<EngineError>>(
     trainer: &mut dyn Trainer,
+    question: Question,
     side: Side,
     mut consume: impl FnMut(&[f32]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let shape = trainer.shape();
+    let Some(shape) = trainer.shape(question) else {
+        return Ok(());
+    };
     let schedule = trainer.schedule().clone();
     let record_len = shape.record_len(schedule.optimizer());
     let now = trainer.step();
@@ -222,7 +258,7 @@ pub fn for_each_factor_block<E: From<EngineError>>(
         let count = ROWS_PER_READ.min(rows - first);
         records.resize(count * record_len, 0.0);
         factors.resize(count * shape.factor_len(), 0.0);
-        trainer.read_records(side, first, &mut records)?;
+        trainer.read_records(question, side, first, &mut records)?;
         let pairs = records
             .chunks_exact(record_len)
             .zip(factors.chunks_exact_mut(shape.factor_len()));
@@ -234,25 +270,61 @@ pub fn for_each_factor_block<E: From<EngineError>>(
     Ok(())
 }
 
+/// Reads out a whole table as factor rows at the end of the last step.
+pub fn read_table(trainer: &mut dyn Trainer, question: Question, side: Side) -> Result<Vec<f32>, EngineError> {
+    let mut table = Vec::new();
+    for_each_factor_block(trainer, question, side, |block| {
+        table.extend_from_slice(block);
+        Ok::<(), EngineError>(())
+    })?;
+    Ok(table)
+}
+
+/// Reads out some rows of a table as factor rows at the end of the last step; none if the question is not asked.
+///
+/// Panics if a row is not there.
+pub fn read_factors(
+    trainer: &mut dyn Trainer,
+    question: Question,
+    side: Side,
+    rows: &[u32],
+) -> Result<Vec<f32>, EngineError> {
+    let Some(shape) = trainer.shape(question) else {
+        return Ok(Vec::new());
+    };
+    let schedule = trainer.schedule().clone();
+    let now = trainer.step();
+    let mut record = vec![0.0; shape.record_len(schedule.optimizer())];
+    let mut factors = vec![0.0; rows.len() * shape.factor_len()];
+    for (&row, factor) in rows.iter().zip(factors.chunks_exact_mut(shape.factor_len())) {
+        trainer.read_records(question, side, row as usize, &mut record)?;
+        read_out(&record, &schedule, now, true, factor);
+    }
+    Ok(factors)
+}
+
 /// Multiplies the learning rate of all later steps.
 ///
 /// A change that was not planned: every row is brought to the end of the last step first, by the old step sizes.
 pub fn reduce_learning_rate(trainer: &mut dyn Trainer, factor: f64) -> Result<(), EngineError> {
-    let shape = trainer.shape();
     let schedule = trainer.schedule().clone();
-    let record_len = shape.record_len(schedule.optimizer());
     let now = trainer.step();
     let mut records = Vec::new();
-    if schedule.catches_up() {
+    let asked = Question::BOTH.map(|question| (question, trainer.shape(question)));
+    for (question, shape) in asked {
+        let Some(shape) = shape.filter(|_| schedule.catches_up()) else {
+            continue;
+        };
+        let record_len = shape.record_len(schedule.optimizer());
         for side in Side::BOTH {
             let rows = shape.rows(side);
             for first in (0..rows).step_by(ROWS_PER_READ) {
                 records.resize(ROWS_PER_READ.min(rows - first) * record_len, 0.0);
-                trainer.read_records(side, first, &mut records)?;
+                trainer.read_records(question, side, first, &mut records)?;
                 for record in records.chunks_exact_mut(record_len) {
                     settle_record(record, &schedule, now);
                 }
-                trainer.write_records(side, first, &records)?;
+                trainer.write_records(question, side, first, &records)?;
             }
         }
     }
@@ -261,25 +333,35 @@ pub fn reduce_learning_rate(trainer: &mut dyn Trainer, factor: f64) -> Result<()
 
 /// The model as it stands after the last step, weights only.
 pub fn export(trainer: &mut dyn Trainer) -> Result<Model, EngineError> {
-    let shape = trainer.shape();
-    let mut tables = [Vec::new(), Vec::new()];
-    for side in Side::BOTH {
-        let table = &mut tables[side as usize];
-        table.reserve_exact(shape.rows(side) * shape.factor_len());
-        for_each_factor_block(trainer, side, |block| {
-            table.extend_from_slice(block);
-            Ok::<(), EngineError>(())
-        })?;
-    }
+    let choices = export_factors(trainer, Question::Choice)?;
+    let ratings = match (export_factors(trainer, Question::Rating)?, &choices) {
+        (Some(ratings), _) => ratings,
+        (None, Some(choices)) => Factors::zeros(ModelShape {
+            dim: 0,
+            ..choices.shape
+        }),
+        (None, None) => unreachable!("a trainer is asked something"),
+    };
     let head = trainer.head()?;
-    let [users, items] = tables;
     Ok(Model {
-        shape,
-        users,
-        items,
+        shape: ratings.shape,
+        users: ratings.users,
+        items: ratings.items,
+        choices,
         head: Head {
             scale: head[0],
             bias: head[4],
         },
     })
+}
+
+fn export_factors(trainer: &mut dyn Trainer, question: Question) -> Result<Option<Factors>, EngineError> {
+    let Some(shape) = trainer.shape(question) else {
+        return Ok(None);
+    };
+    Ok(Some(Factors {
+        shape,
+        users: read_table(trainer, question, Side::User)?,
+        items: read_table(trainer, question, Side::Item)?,
+    }))
 }

@@ -14,7 +14,7 @@
 //! arithmetic is `shaders/common/objective.wgsl`.
 
 use crate::common::interaction::RatingScale;
-use crate::config::{Config, Target, Threshold};
+use crate::config::{Config, Positives, Target, Threshold};
 
 /// The map from ratings to targets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +23,7 @@ pub struct Objective {
     pub target: Target,
     pub relevance: f32,
     pub relevant_from: f32,
+    pub positives: Positives,
 }
 
 impl Objective {
@@ -33,6 +34,7 @@ impl Objective {
             target: config.train.target,
             relevance: config.train.relevance as f32,
             relevant_from: config.evaluate.relevant_from,
+            positives: config.train.ranking.positives,
         }
     }
 
@@ -48,6 +50,15 @@ impl Objective {
     pub fn training_target(&self, rating: f32) -> f32 {
         let target = self.target(rating);
         target + self.relevance * (f32::from(rating >= self.relevant_from) - target)
+    }
+
+    /// How much a rating counts as a choice, in [0, 1].
+    pub fn choice(&self, rating: f32) -> f32 {
+        match self.positives {
+            Positives::All => 1.0,
+            Positives::Relevant => f32::from(rating >= self.relevant_from),
+            Positives::Graded => self.scale.to_unit(rating),
+        }
     }
 
     /// The rating that a score predicts, or `None` where scores are chances of relevance and no ratings.
@@ -117,6 +128,7 @@ mod tests {
             target,
             relevance,
             relevant_from: 4.0,
+            positives: Positives::All,
         };
         let [rating_alone, relevance_alone] = [objective(Target::Scaled, 0.0), objective(Target::Binary, 0.0)];
         let blend = objective(Target::Scaled, 0.2);

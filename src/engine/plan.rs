@@ -12,8 +12,13 @@
 //! Where rows have a prior, `pulls[R, 3]` says how strongly a step draws a row's bias to its centre and its embedding to zero,
 //! see [`EpochPrior`].
 //!
+//! Where choices are learned, a step also carries items that were drawn against all of its samples, see [`Draws`], and the rows
+//! of the items once more with the drawn ones among them: a drawn item has a row of its own, with or without samples, and
+//! `extras[R]` says which gradient of a drawn item is added to a row's sum. Ratings know nothing of them.
+//!
 //! All of it stands in one array of 32-bit words, several steps together, so that it travels to a device in one upload.
 
+use crate::common::interaction::ItemIndex;
 use crate::config::Prior;
 use crate::engine::model::Side;
 use std::ops::Range;
@@ -27,6 +32,28 @@ pub const NO_PIECE: u32 = u32::MAX;
 /// Where pulls begin in a plan that has none.
 pub const NO_PULLS: u32 = u32::MAX;
 
+/// `extras` of a row that has no gradient but that of its samples.
+pub const NO_EXTRA: u32 = u32::MAX;
+/// Where extras begin in a plan that has none.
+pub const NO_EXTRAS: u32 = u32::MAX;
+
+/// Items that are drawn once for all samples of a step, to stand for those that were not chosen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Draws {
+    /// Distinct, ascending.
+    pub items: Vec<ItemIndex>,
+    /// What each stands for, see [`crate::engine::choice`].
+    pub offsets: Vec<f32>,
+}
+
+/// What a step learns of choices besides its samples.
+#[derive(Clone, Copy, Debug)]
+pub struct ChoicePlan<'a> {
+    pub draws: &'a Draws,
+    /// Weight of the squared length of a row for each sample in which it was chosen.
+    pub l2: f32,
+}
+
 /// Where the parts of one side stand in the words of a chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SideLayout {
@@ -38,6 +65,8 @@ pub struct SideLayout {
     pub pieces: Range<usize>,
     /// Empty without a prior.
     pub pulls: Range<usize>,
+    /// Which row of the extra gradients is added to a row's sum, or [`NO_EXTRA`]; empty where only samples count.
+    pub extras: Range<usize>,
 }
 
 impl SideLayout {
@@ -59,6 +88,39 @@ impl SideLayout {
             self.pulls.start as u32
         }
     }
+
+    /// Where the extras begin, or [`NO_EXTRAS`].
+    pub fn extras_at(&self) -> u32 {
+        if self.extras.is_empty() {
+            NO_EXTRAS
+        } else {
+            self.extras.start as u32
+        }
+    }
+}
+
+/// Where what a step learns of choices stands in the words of a chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChoiceLayout {
+    /// How much each sample counts as a choice, bits of f32.
+    pub choices: Range<usize>,
+    /// The slot of each drawn item.
+    pub draw_slots: Range<usize>,
+    /// The offset of each drawn item, bits of f32.
+    pub draw_offsets: Range<usize>,
+    sides: [SideLayout; 2],
+}
+
+impl ChoiceLayout {
+    /// Drawn items.
+    pub fn draws(&self) -> usize {
+        self.draw_slots.len()
+    }
+
+    /// The layout of one side, as choices need it.
+    pub fn side(&self, side: Side) -> &SideLayout {
+        &self.sides[side as usize]
+    }
 }
 
 /// Where the parts of one step stand in the words of a chunk.
@@ -70,6 +132,8 @@ pub struct StepLayout {
     pub targets: Range<usize>,
     /// Sample weights, bits of f32.
     pub weights: Range<usize>,
+    /// `None` where ratings alone are learned.
+    pub choice: Option<ChoiceLayout>,
     sides: [SideLayout; 2],
 }
 
@@ -79,7 +143,7 @@ impl StepLayout {
         self.targets.len()
     }
 
-    /// The layout of one side.
+    /// The layout of one side, as ratings need it.
     pub fn side(&self, side: Side) -> &SideLayout {
         &self.sides[side as usize]
     }
@@ -99,6 +163,8 @@ pub struct Sample {
     pub item: u32,
     pub target: f32,
     pub weight: f32,
+    /// How much it counts as a choice of the item; 0 where choices are not learned.
+    pub choice: f32,
 }
 
 impl Sample {
@@ -122,6 +188,8 @@ pub struct SidePlan<'a> {
     pub pieces: &'a [u32],
     /// The words of a [`Pull`] for each row; empty without a prior.
     pub pulls: &'a [u32],
+    /// See [`SideLayout`].
+    pub extras: &'a [u32],
 }
 
 impl SidePlan<'_> {
@@ -133,6 +201,24 @@ impl SidePlan<'_> {
             None => Pull::default(),
         }
     }
+
+    /// Which row of the extra gradients belongs to a slot, if one does.
+    #[inline(always)]
+    pub fn extra(&self, slot: usize) -> Option<usize> {
+        let extra = self.extras.get(slot).filter(|&&extra| extra != NO_EXTRA);
+        extra.map(|&extra| extra as usize)
+    }
+}
+
+/// What a step learns of choices, as slices.
+#[derive(Clone, Copy, Debug)]
+pub struct ChoiceStep<'a> {
+    /// Weight of each sample as a choice, `[B]`.
+    pub choices: &'a [f32],
+    /// Slot of each drawn item among the rows of the items, `[draws]`.
+    pub draw_slots: &'a [u32],
+    /// Its offset.
+    pub draw_offsets: &'a [f32],
 }
 
 /// What a prior adds to the gradient of a row in a step: `bias * row_bias - drift` and `embedding * row_embedding`.
@@ -204,38 +290,47 @@ impl PlanChunk {
     ///
     /// Panics if the batch is empty or the chunk outgrows u32 offsets.
     pub fn push(&mut self, step: u32, batch: &[Sample]) {
-        self.push_with_prior(step, batch, None);
+        self.push_with(step, batch, None, None);
     }
 
-    /// The same with what a prior adds. Panics if it does not count a row of the batch.
-    pub fn push_with_prior(&mut self, step: u32, batch: &[Sample], prior: Option<&EpochPrior>) {
+    /// As [`push`](Self::push), with what a prior and choices add. Panics if the prior does not count a row of the batch.
+    pub fn push_with(&mut self, step: u32, batch: &[Sample], prior: Option<&EpochPrior>, choice: Option<ChoicePlan>) {
         let mut order = keys(batch.iter().map(|sample| sample.user));
         sort_by_row(&mut order);
         let in_order: Vec<Sample> = order.iter().map(|&key| batch[key as u32 as usize]).collect();
         for (number, key) in order.iter_mut().enumerate() {
             *key = *key >> 32 << 32 | number as u64;
         }
-        self.push_numbered(step, &in_order, &order, prior);
+        self.push_numbered(step, &in_order, &order, prior, choice);
     }
 
     /// Appends the plan of one step whose samples keep their numbers; `users` holds their keys, sorted.
-    fn push_numbered(&mut self, step: u32, samples: &[Sample], users: &[u64], prior: Option<&EpochPrior>) {
+    fn push_numbered(
+        &mut self,
+        step: u32,
+        samples: &[Sample],
+        users: &[u64],
+        prior: Option<&EpochPrior>,
+        choice: Option<ChoicePlan>,
+    ) {
         assert!(!samples.is_empty(), "PlanChunk: step {step} has no samples");
         let targets = self.extend(samples.iter().map(|sample| sample.target.to_bits()));
         let weights = self.extend(samples.iter().map(|sample| sample.weight.to_bits()));
         let mut items = keys(samples.iter().map(|sample| sample.item));
         sort_by_row(&mut items);
         let sides = [(Side::User, users), (Side::Item, items.as_slice())].map(|(side, order)| {
-            let mut layout = self.push_side(order);
+            let mut layout = self.push_side(order, &[]);
             if let Some(prior) = prior {
                 layout.pulls = self.push_pulls(&layout, side, samples.len(), prior);
             }
             layout
         });
+        let choice = choice.map(|choice| self.push_choice(samples, &items, &sides[0], choice));
         self.steps.push(StepLayout {
             step,
             targets,
             weights,
+            choice,
             sides,
         });
         assert!(
@@ -245,14 +340,73 @@ impl PlanChunk {
         );
     }
 
-    /// `order` holds `row << 32 | sample number`, ascending.
-    fn push_side(&mut self, order: &[u64]) -> SideLayout {
+    /// Appends what a step learns of choices; `items` holds the samples' keys by item, sorted.
+    fn push_choice(
+        &mut self,
+        samples: &[Sample],
+        items: &[u64],
+        users: &SideLayout,
+        choice: ChoicePlan,
+    ) -> ChoiceLayout {
+        let drawn = &choice.draws.items;
+        let choices = self.extend(samples.iter().map(|sample| sample.choice.to_bits()));
+        let mut items = self.push_side(items, drawn);
+        let mut users = users.clone();
+        let mut slots = Vec::with_capacity(drawn.len());
+        let mut extras = vec![NO_EXTRA; items.row_count()];
+        let mut slot = 0;
+        for (number, &item) in (0..).zip(drawn) {
+            // Every drawn item has a row, and both ascend.
+            while self.words[items.rows.start + slot] != item {
+                slot += 1;
+            }
+            extras[slot] = number;
+            slots.push(slot as u32);
+        }
+        let draw_slots = self.extend(slots.into_iter());
+        let draw_offsets = self.extend(choice.draws.offsets.iter().map(|offset| offset.to_bits()));
+        items.extras = self.extend(extras.into_iter());
+        // What was drawn against a user's samples adds up to one gradient.
+        users.extras = self.extend(0..users.row_count() as u32);
+        let share = 2.0 * choice.l2 / samples.len() as f32;
+        for side in [&mut users, &mut items] {
+            let first = self.words.len();
+            for slot in 0..side.row_count() {
+                let [begin, end] = [slot, slot + 1].map(|at| self.words[side.starts.start + at] as usize);
+                let own = &self.words[side.samples.clone()][begin..end];
+                let chosen: f32 = own.iter().map(|&number| samples[number as usize].choice).sum();
+                let pull = Pull {
+                    embedding: share * chosen,
+                    ..Pull::default()
+                };
+                self.words.extend(pull.words());
+            }
+            side.pulls = first..self.words.len();
+        }
+        ChoiceLayout {
+            choices,
+            draw_slots,
+            draw_offsets,
+            sides: [users, items],
+        }
+    }
+
+    /// `order` holds `row << 32 | sample number`, ascending; the rows of `drawn`, ascending, have a place even without samples.
+    fn push_side(&mut self, order: &[u64], drawn: &[u32]) -> SideLayout {
         let row_of = |packed: &u64| (packed >> 32) as u32;
         let batch = order.len();
-        let row_count = 1 + order
+        let sampled = 1 + order
             .windows(2)
             .filter(|pair| row_of(&pair[0]) != row_of(&pair[1]))
             .count();
+        let has_samples = |row: u32| {
+            let at = order.partition_point(|packed| row_of(packed) < row);
+            order.get(at).is_some_and(|packed| row_of(packed) == row)
+        };
+        let mut without: Vec<u32> = drawn.iter().copied().filter(|&row| !has_samples(row)).collect();
+        let row_count = sampled + without.len();
+        // What is looked at next stands at the end.
+        without.reverse();
         let first = self.words.len();
         let mut end = first;
         let [rows, starts, samples, slots, first_piece] =
@@ -265,19 +419,29 @@ impl PlanChunk {
         let (start_words, rest) = rest.split_at_mut(row_count + 1);
         let (sample_words, rest) = rest.split_at_mut(batch);
         let (slot_words, first_piece_words) = rest.split_at_mut(batch);
-        let mut slot = 0;
-        let mut row = row_of(&order[0]);
-        row_words[0] = row;
+        let mut opened = 0;
+        let mut open = |row: u32, at: usize| {
+            row_words[opened] = row;
+            start_words[opened] = at as u32;
+            opened += 1;
+            opened - 1
+        };
+        let (mut slot, mut row) = (0, None);
         for (at, packed) in order.iter().enumerate() {
-            if row_of(packed) != row {
-                row = row_of(packed);
-                slot += 1;
-                row_words[slot] = row;
-                start_words[slot] = at as u32;
+            let next = row_of(packed);
+            if row != Some(next) {
+                while let Some(empty) = without.pop_if(|empty| *empty < next) {
+                    open(empty, at);
+                }
+                slot = open(next, at);
+                row = Some(next);
             }
             let number = *packed as u32;
             sample_words[at] = number;
             slot_words[number as usize] = slot as u32;
+        }
+        while let Some(empty) = without.pop() {
+            open(empty, batch);
         }
         start_words[row_count] = batch as u32;
 
@@ -300,6 +464,7 @@ impl PlanChunk {
             first_piece,
             pieces,
             pulls: 0..0,
+            extras: 0..0,
         }
     }
 
@@ -320,9 +485,13 @@ impl PlanChunk {
         first..self.words.len()
     }
 
-    /// The slices of one side of a step.
+    /// The slices of one side of a step, as ratings need it.
     pub fn side(&self, step: &StepLayout, side: Side) -> SidePlan<'_> {
-        let layout = step.side(side);
+        self.slices(step.side(side))
+    }
+
+    /// The slices of one side, wherever they stand in this chunk.
+    pub fn slices(&self, layout: &SideLayout) -> SidePlan<'_> {
         let part = |range: &Range<usize>| &self.words[range.clone()];
         SidePlan {
             rows: part(&layout.rows),
@@ -332,7 +501,17 @@ impl PlanChunk {
             first_piece: part(&layout.first_piece),
             pieces: part(&layout.pieces),
             pulls: part(&layout.pulls),
+            extras: part(&layout.extras),
         }
+    }
+
+    /// What a step learns of choices; `None` if it does not.
+    pub fn choice(&self, step: &StepLayout) -> Option<ChoiceStep<'_>> {
+        step.choice.as_ref().map(|choice| ChoiceStep {
+            choices: bytemuck::cast_slice(&self.words[choice.choices.clone()]),
+            draw_slots: &self.words[choice.draw_slots.clone()],
+            draw_offsets: bytemuck::cast_slice(&self.words[choice.draw_offsets.clone()]),
+        })
     }
 
     /// The targets of a step.
@@ -413,12 +592,13 @@ pub fn pair_plans<'a>(users: &'a [u32], items: &'a [u32]) -> impl Iterator<Item 
                 item,
                 target: 0.0,
                 weight: 0.0,
+                choice: 0.0,
             });
             let mut chunk = PlanChunk::default();
             let mut order = keys(users.iter().copied());
             sort_by_row(&mut order);
             // Logits come back in the order of the pairs.
-            chunk.push_numbered(1, &pairs.collect::<Vec<_>>(), &order, None);
+            chunk.push_numbered(1, &pairs.collect::<Vec<_>>(), &order, None, None);
             chunk
         })
 }
@@ -434,6 +614,7 @@ mod tests {
             item,
             target: 0.5,
             weight: 1.0,
+            choice: 1.0,
         }
     }
 
@@ -489,7 +670,7 @@ mod tests {
             let prior = EpochPrior::new(Prior { bias: 0.5, embedding: 3.0, centre_rank: 4 }, &centres, &samples);
             let mut chunk = PlanChunk::default();
             for (step, batch) in (1..).zip(samples.chunks(batch_size)) {
-                chunk.push_with_prior(step, batch, Some(&prior));
+                chunk.push_with(step, batch, Some(&prior), None);
             }
             for side in Side::BOTH {
                 let mut sums = std::collections::BTreeMap::new();

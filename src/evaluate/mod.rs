@@ -15,12 +15,13 @@ use crate::artifact::run_directory::{CALIBRATION, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
 use crate::common::hint::Hint;
 use crate::common::interaction::Part;
-use crate::config::Config;
+use crate::config::{Config, DeviceChoice};
 use crate::data::interactions::Interactions;
 use crate::data::progress::Progress;
 use crate::engine::cpu::CpuScorer;
 use crate::engine::model::Model;
 use crate::engine::objective::Objective;
+use crate::engine::ranker::{Catalogue, Ranker};
 use crate::engine::{EngineError, Scorer};
 use crate::evaluate::calibrate::{Calibration, Outcome};
 use crate::evaluate::metrics::calibration::{ReliabilityBin, reliability};
@@ -142,9 +143,11 @@ pub fn evaluate(
         false => None,
     };
     let mut scorer = CpuScorer::new(&model, config.threads);
+    let mut ranker = Ranker::open(DeviceChoice::Cpu, Catalogue::of(&model, config), config.threads)?;
     judge(
         &model,
         &mut scorer,
+        &mut ranker,
         table,
         calibration,
         config,
@@ -157,6 +160,7 @@ pub fn evaluate(
 fn judge(
     model: &Model,
     scorer: &mut dyn Scorer,
+    ranker: &mut Ranker,
     table: Table,
     calibration: Option<Calibration>,
     config: &Config,
@@ -214,7 +218,7 @@ fn judge(
     for baseline in &baselines {
         evaluation.ratings.push(judge.judge(&rows, baseline, false));
     }
-    evaluation.rankings = judge_rankings(model, scorer, table, &fixed, part, config, progress)?;
+    evaluation.rankings = judge_rankings(model, ranker, table, &fixed, part, config, progress)?;
     Ok(evaluation)
 }
 

@@ -10,8 +10,9 @@ use crate::common::random::{Purpose, stream};
 use crate::config::Config;
 use crate::data::interactions::Interactions;
 use crate::data::progress::{Progress, Unit};
+use crate::engine::EngineError;
 use crate::engine::model::Model;
-use crate::engine::{EngineError, Query, ScoredItem, Scorer};
+use crate::engine::ranker::{RankQuery, Ranker};
 use crate::evaluate::metrics::catalogue::Shown;
 use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::seq::SliceRandom;
@@ -168,7 +169,7 @@ impl<'a> Tally<'a> {
 /// Judges the model's rankings and the fixed ones on one part; `None` if nothing relevant is held out.
 pub fn judge_rankings(
     model: &Model,
-    scorer: &mut dyn Scorer,
+    ranker: &mut Ranker,
     table: Table,
     fixed: &[FixedRanking],
     part: Part,
@@ -208,16 +209,13 @@ pub fn judge_rankings(
     let mut done = 0;
     for batch in chosen.chunks(USERS_PER_BATCH) {
         let cases: Vec<Case> = batch.iter().map(|rows| table.case(rows.clone(), part, from)).collect();
-        let queries: Vec<Query> = cases
+        let queries: Vec<RankQuery> = cases
             .iter()
-            .map(|case| Query {
-                user: model.user(case.user),
-                seen: &case.seen,
-            })
+            .map(|case| RankQuery::of_user(model, case.user, &case.seen))
             .collect();
-        let ranked = scorer.top_k(&queries, longest)?;
+        let ranked = ranker.top_k(&queries, longest)?;
         for (case, ranked) in cases.iter().zip(ranked) {
-            let items: Vec<ItemIndex> = ranked.iter().map(|scored: &ScoredItem| scored.item).collect();
+            let items: Vec<ItemIndex> = ranked.iter().map(|ranked| ranked.item).collect();
             all.add(&items, &case.relevant);
             let is_warm = table.user_counts[case.user as usize] > 0;
             if is_warm { &mut warm } else { &mut cold }.add(&items, &case.relevant);
@@ -230,7 +228,7 @@ pub fn judge_rankings(
                 baseline.add(&items, &case.relevant);
             }
         }
-        sampled.judge(&cases, model, scorer)?;
+        sampled.judge(&cases, model, ranker);
         done += batch.len();
         progress.at(done as u64);
     }

@@ -9,7 +9,7 @@ use crate::common::interaction::ItemIndex;
 use crate::common::random::{Purpose, stream};
 use crate::config::Config;
 use crate::engine::model::Model;
-use crate::engine::{EngineError, Scorer};
+use crate::engine::ranker::{RankQuery, Ranker};
 use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -51,9 +51,9 @@ impl SampledNegatives {
     }
 
     /// Judges the relevant products of some users.
-    pub fn judge(&mut self, cases: &[Case], model: &Model, scorer: &mut dyn Scorer) -> Result<(), EngineError> {
+    pub fn judge(&mut self, cases: &[Case], model: &Model, ranker: &Ranker) {
         if self.negatives == 0 {
-            return Ok(());
+            return;
         }
         for case in cases {
             let mut rng = stream(self.seed, Purpose::SampledNegatives, case.user);
@@ -65,11 +65,10 @@ impl SampledNegatives {
                 lengths.push(drawn.len());
                 items.extend(drawn);
             }
-            let user = vec![model.user(case.user); items.len()];
-            let logits = scorer.score_pairs(&user, &items)?;
+            let values = ranker.values(&RankQuery::of_user(model, case.user, &[]), &items);
             let mut start = 0;
             for length in lengths {
-                let (own, others) = (logits[start], &logits[start + 1..start + 1 + length]);
+                let (own, others) = (values[start], &values[start + 1..start + 1 + length]);
                 // A tie counts against the model, or one that scores all alike would look perfect.
                 let above = others.iter().filter(|&&other| other >= own).count();
                 let mut hits = vec![false; above + 1];
@@ -80,7 +79,6 @@ impl SampledNegatives {
                 start += 1 + length;
             }
         }
-        Ok(())
     }
 
     /// The figures; `None` if none were sampled.

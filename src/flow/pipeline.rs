@@ -20,6 +20,7 @@ use crate::evaluate::{Evaluation, evaluate};
 use crate::flow::error::{FlowError, PipelineError};
 use crate::train::event::EventBus;
 use crate::train::loader::PairLoader;
+use crate::train::rankings::ValidRankings;
 use crate::train::wishes::Wishes;
 use burn::train::Interrupter;
 use std::sync::Arc;
@@ -93,12 +94,18 @@ pub fn train(
 ) -> Result<Trained, PipelineError> {
     let shape = prepared.shape(config);
     let valid_rows = prepared.split.rows(Part::Valid);
-    let set = training::training_set(config, Arc::clone(&prepared.interactions), prepared.table, centres);
+    let counts = prepared.item_counts();
+    let rankings = match config.train.ranking.weight > 0.0 {
+        true => ValidRankings::new(config, &prepared.interactions, prepared.split.parts(), &counts),
+        false => None,
+    };
+    let interactions = Arc::clone(&prepared.interactions);
+    let set = training::training_set(config, interactions, prepared.table, centres, &counts);
     let standing = Standing::open(run, config, &set, shape)?;
     let generated = prepared.report.generated;
     bus.send(&standing.announcement(run, &set, valid_rows.len(), prepared.classes, generated));
     let valid = PairLoader::new(prepared.interactions, valid_rows);
-    training::train_epochs(run, config, standing, set, valid, bus, interrupter, wishes)
+    training::train_epochs(run, config, standing, set, valid, rankings, bus, interrupter, wishes)
 }
 
 /// Calibrates the best epoch, judges it on the test split and completes the run.

@@ -45,6 +45,15 @@ impl Prepared {
         })
     }
 
+    /// Training ratings of each item.
+    pub fn item_counts(&self) -> Vec<u32> {
+        let mut counts = vec![0; self.report.items];
+        for row in self.split.rows(Part::Train) {
+            counts[self.interactions.items[row as usize] as usize] += 1;
+        }
+        counts
+    }
+
     /// What the rows come to, for [`memory`].
     pub fn size(&self) -> TrainingSize {
         let part = |part: Part| self.split.parts().iter().filter(|row| **row == part as u8).count();

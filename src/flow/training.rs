@@ -6,10 +6,12 @@ use crate::config::{Config, DeviceChoice};
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
 use crate::data::progress::Progress;
+use crate::engine::choice::ChoiceSetup;
 use crate::engine::cpu::{CpuTrainer, thread_pool};
 use crate::engine::gpu::device::Gpu;
 use crate::engine::gpu::trainer::GpuTrainer;
-use crate::engine::model::ModelShape;
+use crate::engine::model::{ModelShape, Question};
+use crate::engine::negatives::Negatives;
 use crate::engine::objective::Objective;
 use crate::engine::optimizer::LearningRate;
 use crate::engine::{EngineError, Trainer, TrainerSetup};
@@ -21,6 +23,7 @@ use crate::train::clock::Clock;
 use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};
 use crate::train::learner::Factorisation;
 use crate::train::loader::{PairLoader, PlanLoader, Position, TrainingSet};
+use crate::train::rankings::ValidRankings;
 use crate::train::renderer::BusRenderer;
 use crate::train::stopping::{Best, Stopping};
 use crate::train::strategy::{EngineStrategy, Outcome, TrainError};
@@ -63,13 +66,26 @@ pub fn training_set(
     interactions: Arc<Interactions>,
     table: SamplingTable,
     centres: Centres,
+    item_counts: &[u32],
 ) -> TrainingSet {
+    let ranking = &config.train.ranking;
+    let negatives = (ranking.weight > 0.0).then(|| {
+        Negatives::new(
+            ranking.loss,
+            ranking.negatives,
+            ranking.popularity,
+            item_counts,
+            config.seed,
+        )
+    });
     TrainingSet {
         interactions,
         table,
         objective: Objective::new(config),
         batch_size: config.train.batch_size,
         prior: config.train.prior,
+        negatives,
+        choice_l2: ranking.l2 as f32,
         centres,
         seed: config.seed,
         epochs: config.train.epochs,
@@ -79,8 +95,15 @@ pub fn training_set(
 
 /// What an engine begins with, for a training of `steps` steps.
 pub fn trainer_setup(config: &Config, shape: ModelShape, steps: usize) -> TrainerSetup {
+    let ranking = &config.train.ranking;
+    let choice = (ranking.weight > 0.0).then_some(ChoiceSetup {
+        dim: ranking.dim,
+        loss: ranking.loss,
+        share: ranking.weight as f32,
+    });
     TrainerSetup {
         shape,
+        choice,
         seed: config.seed,
         steps,
         learning_rate: LearningRate {
@@ -164,14 +187,15 @@ impl Standing {
         classes: Vec<ClassCount>,
         generated: bool,
     ) -> TrainEvent {
-        let shape = self.trainer.shape();
+        let [ratings, choices] = Question::BOTH.map(|question| self.trainer.shape(question));
+        let shape = ratings.or(choices).expect("a trainer is asked something");
         TrainEvent::Started(Box::new(TrainStart {
             run: run.name(),
             device: self.trainer.device(),
             generated,
             users: shape.users,
             items: shape.items,
-            dim: shape.dim,
+            dim: ratings.map_or(0, |shape| shape.dim),
             batch_size: set.batch_size,
             epochs: set.epochs,
             first_epoch: self.position.epoch,
@@ -199,6 +223,7 @@ pub fn train_epochs(
     standing: Standing,
     set: TrainingSet,
     valid_loader: PairLoader,
+    rankings: Option<ValidRankings>,
     bus: &EventBus,
     interrupter: &Interrupter,
     wishes: &Wishes,
@@ -222,6 +247,7 @@ pub fn train_epochs(
         wishes: wishes.clone(),
         seconds_before: seconds,
         position,
+        rankings,
         step: Arc::clone(&step),
         outcome: Arc::clone(&outcome),
     };

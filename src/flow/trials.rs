@@ -261,6 +261,9 @@ impl Sweep {
         let badness = |ranked: &Ranked| match (ranked.outcome, self.metric()) {
             (Outcome::Trained { valid, .. }, StoppingMetric::ValidLoss) => valid.loss,
             (Outcome::Trained { valid, .. }, StoppingMetric::ValidAuc) => -valid.auc,
+            (Outcome::Trained { valid, .. }, StoppingMetric::ValidNdcg) => {
+                valid.ranking.map_or(f64::INFINITY, |ranking| -ranking.ndcg)
+            }
             (Outcome::Failed { .. }, _) => f64::INFINITY,
         };
         // Stable: of equals the first of the sweep.

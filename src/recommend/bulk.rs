@@ -111,10 +111,10 @@ impl Recommender {
         device: DeviceChoice,
         mut consume: impl FnMut(Vec<Ranking>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut scorer = self.scorer(candidates, device)?;
+        let mut ranker = self.ranker(candidates, device)?;
         for first in (0..users.len()).step_by(USERS_PER_BATCH) {
             let batch = users.range(first, users.len().min(first + USERS_PER_BATCH));
-            consume(self.rank_users(scorer.as_mut(), candidates, &batch, ask)?)?;
+            consume(self.rank_users(&mut ranker, candidates, &batch, ask)?)?;
         }
         Ok(())
     }
@@ -148,7 +148,7 @@ impl Recommender {
             engine: adapter_of(device).map_or_else(|| "cpu".to_string(), |adapter| adapter.to_string()),
         };
         begin(folder, &request)?;
-        let mut scorer = self.scorer(candidates, device)?;
+        let mut ranker = self.ranker(candidates, device)?;
         let (mut rows, mut skipped) = (0, 0);
         let parts = users.len().div_ceil(users_per_part);
         for part in 0..parts {
@@ -167,7 +167,7 @@ impl Recommender {
                     return Ok(BulkEnd::Stopped);
                 }
                 let batch = users.range(first, end.min(first + USERS_PER_BATCH));
-                rankings.extend(self.rank_users(scorer.as_mut(), candidates, &batch, ask)?);
+                rankings.extend(self.rank_users(&mut ranker, candidates, &batch, ask)?);
                 watch.at(first + batch.len(), skipped, users.len());
             }
             rows += rankings.iter().map(|ranking| ranking.products.len()).sum::<usize>();

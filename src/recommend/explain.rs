@@ -8,13 +8,23 @@
 //! contribution[r](i) = scale * pull[r] * (v[r] . v[i] + 1)
 //! ```
 //!
+//! Where choices were learned the sum is that of the appeal, at the fit of [`crate::recommend::fold_in_choices`].
+//!
 //! A product rated higher than the fit expects pulls its likes up, one rated lower pulls them down. For a trained user the
 //! ranking is by their trained row, and the explanation is that of the fit to the same training ratings, whose logit is given
 //! beside it: the two rows differ, as the trained one also moved while the items did.
 
 use super::{Because, Ranking, RecommendError, Recommender, Why};
 use crate::common::interaction::ItemIndex;
-use crate::recommend::fold_in::fold_in;
+use crate::engine::cpu::item_rows::ItemRows;
+use crate::recommend::fold_in::{FoldedUser, fold_in};
+use crate::recommend::fold_in_choices::FoldedChooser;
+
+/// The user as fitted to the question that ranks, and the rows that it was fitted against.
+enum Fitted<'a> {
+    Choices(FoldedChooser, ItemRows<'a>),
+    Ratings(FoldedUser, ItemRows<'a>),
+}
 
 /// Rated products that are named for each recommendation.
 const REASONS: usize = 3;
@@ -27,10 +37,22 @@ impl Recommender {
             .map(|&(item, rating)| self.target(item, rating))
             .collect();
         let (rows, head) = (self.item_rows()?, self.model.head());
-        let folded = fold_in(rows, head, &targets?);
+        let fitted = match (self.fold_in_choices(ratings)?, self.model.choice_rows()?) {
+            (Some(folded), Some(rows)) => Fitted::Choices(folded, rows),
+            _ => Fitted::Ratings(fold_in(rows, head, &targets?), rows),
+        };
         for product in &mut ranking.products {
             let item = self.product(&product.product)?;
-            let contributions = folded.contributions(rows, item);
+            let (measure, contributions, product_itself) = match &fitted {
+                Fitted::Choices(folded, rows) => {
+                    let appeal = f64::from(rows.bias(item as usize));
+                    ("appeal", folded.contributions(*rows, item), appeal)
+                }
+                Fitted::Ratings(folded, rows) => {
+                    let own = f64::from(head.scale) * f64::from(rows.bias(item as usize)) + f64::from(head.bias);
+                    ("logit", folded.contributions(*rows, item), own)
+                }
+            };
             let mut order: Vec<usize> = (0..ratings.len()).filter(|&place| contributions[place] > 0.0).collect();
             order.sort_by(|&a, &b| contributions[b].total_cmp(&contributions[a]).then(a.cmp(&b)));
             let mut because = Vec::new();
@@ -44,12 +66,12 @@ impl Recommender {
                 });
             }
             let all_ratings: f64 = contributions.iter().sum();
-            let product_itself = f64::from(head.scale) * f64::from(rows.bias(item as usize)) + f64::from(head.bias);
             product.why = Some(Why {
+                measure,
                 because,
                 all_ratings,
                 product_itself,
-                logit: all_ratings + product_itself,
+                sum: all_ratings + product_itself,
             });
         }
         Ok(())

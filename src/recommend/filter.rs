@@ -25,6 +25,8 @@ pub struct Candidates {
 struct Copied {
     items: Vec<ItemIndex>,
     factors: Vec<f32>,
+    /// What they are chosen by; empty if choices were not learned.
+    choices: Vec<f32>,
 }
 
 /// Ids of a list that the run does not know.
@@ -46,6 +48,14 @@ impl Candidates {
         match &self.some {
             None => all,
             Some(some) => ItemRows::of_factors(&some.factors, all.dim()),
+        }
+    }
+
+    /// What the candidates are chosen by, of what all are.
+    pub fn choice_rows<'a>(&'a self, all: ItemRows<'a>) -> ItemRows<'a> {
+        match &self.some {
+            None => all,
+            Some(some) => ItemRows::of_factors(&some.choices, all.dim()),
         }
     }
 
@@ -115,7 +125,13 @@ impl Recommender {
             });
         }
         let factors = self.item_rows()?.factors(&items);
-        let some = Some(Copied { items, factors });
+        let choices = self.model.choice_rows()?;
+        let choices = choices.map_or_else(Vec::new, |rows| rows.factors(&items));
+        let some = Some(Copied {
+            items,
+            factors,
+            choices,
+        });
         Ok((Candidates { some }, unlisted))
     }
 

@@ -8,6 +8,7 @@ mod error;
 mod explain;
 pub mod filter;
 pub mod fold_in;
+pub mod fold_in_choices;
 pub mod parts;
 mod popular;
 pub mod similar;
@@ -20,13 +21,16 @@ use crate::artifact::run_directory::{CONFIG, DATA_REPORT, MODEL, RunDirectory};
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::vocabulary_file::VocabularyFile;
 use crate::common::interaction::{ItemIndex, Part, UserIndex};
-use crate::config::{Config, DeviceChoice};
+use crate::config::{ChoiceLoss, Config, DeviceChoice};
 use crate::data::report::DataReport;
+use crate::engine::Scorer;
 use crate::engine::cpu::CpuScorer;
 use crate::engine::cpu::item_rows::ItemRows;
+use crate::engine::negatives::Negatives;
 use crate::engine::objective::{Objective, sigmoid};
-use crate::engine::{Query, ScoredItem, Scorer, open_scorer};
+use crate::engine::ranker::{Catalogue, RankQuery, RankedItem, Ranker};
 use crate::recommend::fold_in::{FoldInRating, fold_in};
+use crate::recommend::fold_in_choices::{ChosenItem, DRAWN, FoldedChooser, fold_in_choices};
 use bulk::USERS_PER_BATCH;
 use filter::Candidates;
 use serde::Serialize;
@@ -41,6 +45,8 @@ pub enum Basis {
     FoldedIn,
     /// The user has no training rating: products by their own bias.
     ProductBias,
+    /// The user has no training rating: products by their own appeal.
+    ProductAppeal,
     /// Nothing is known of the user: products by their shrunken mean rating.
     ShrunkenMean,
 }
@@ -52,6 +58,7 @@ impl Basis {
             Self::Trained => "trained",
             Self::FoldedIn => "folded_in",
             Self::ProductBias => "product_bias",
+            Self::ProductAppeal => "product_appeal",
             Self::ShrunkenMean => "shrunken_mean",
         }
     }
@@ -96,17 +103,19 @@ pub struct Recommendation {
     pub why: Option<Why>,
 }
 
-/// What a recommendation comes from, in logits; see `explain`.
+/// What a recommendation comes from, in appeal, or in logits where choices were not learned; see `explain`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Why {
+    /// `appeal` or `logit`: what the other figures add up to.
+    pub measure: &'static str,
     /// The user's rated products that pull this one up most, the strongest first.
     pub because: Vec<Because>,
     /// What all of the user's ratings contribute together.
     pub all_ratings: f64,
-    /// What the product brings itself: `scale * item_bias + bias`.
+    /// What the product brings itself: its appeal, or `scale * item_bias + bias`.
     pub product_itself: f64,
-    /// `all_ratings + product_itself`: the logit of the user as fitted to the ratings.
-    pub logit: f64,
+    /// `all_ratings + product_itself`: of the user as fitted to the ratings.
+    pub sum: f64,
 }
 
 /// One rated product and what it contributes.
@@ -245,14 +254,46 @@ impl Recommender {
         })
     }
 
-    /// A scorer over the candidates.
-    pub fn scorer<'a>(
+    /// A ranker of the candidates.
+    pub fn ranker<'a>(
         &'a self,
         candidates: &'a Candidates,
         device: DeviceChoice,
-    ) -> Result<Box<dyn Scorer + 'a>, RecommendError> {
-        let rows = candidates.rows(self.item_rows()?);
-        Ok(open_scorer(device, self.model.head(), rows, self.config.threads)?)
+    ) -> Result<Ranker<'a>, RecommendError> {
+        let choices = self.model.choice_rows()?;
+        let catalogue = Catalogue {
+            head: self.model.head(),
+            ratings: candidates.rows(self.item_rows()?),
+            choices: choices.map(|rows| candidates.choice_rows(rows)),
+            like_weight: self.config.train.ranking.like_weight as f32,
+        };
+        Ok(Ranker::open(device, catalogue, self.config.threads)?)
+    }
+
+    /// What a ranking rests on for somebody who has no training rating.
+    fn basis_without_ratings(&self) -> Basis {
+        match self.model.choices() {
+            Some(_) => Basis::ProductAppeal,
+            None => Basis::ProductBias,
+        }
+    }
+
+    /// Somebody who is known by some ratings only, as choices see them; `None` if choices were not learned.
+    fn fold_in_choices(&self, ratings: &[(ItemIndex, f32)]) -> Result<Option<FoldedChooser>, RecommendError> {
+        let Some(rows) = self.model.choice_rows()? else {
+            return Ok(None);
+        };
+        let chosen: Vec<ChosenItem> = ratings
+            .iter()
+            .map(|&(item, rating)| ChosenItem {
+                item,
+                weight: self.objective.choice(rating),
+            })
+            .collect();
+        let ranking = &self.config.train.ranking;
+        let counts = self.products.train_ratings()?;
+        let negatives = Negatives::new(ChoiceLoss::Softmax, DRAWN, ranking.popularity, counts, self.config.seed);
+        Ok(Some(fold_in_choices(rows, &negatives.draw(0), &chosen, ranking.l2)))
     }
 
     /// What a user has rated in any part, ascending.
@@ -266,7 +307,7 @@ impl Recommender {
     /// Ranks for known users, in their order. Panics if there is no such user.
     pub fn rank_users(
         &self,
-        scorer: &mut dyn Scorer,
+        ranker: &mut Ranker,
         candidates: &Candidates,
         users: &[UserIndex],
         ask: Ask,
@@ -274,23 +315,29 @@ impl Recommender {
         let mut lists = Vec::with_capacity(users.len());
         for &user in users {
             let seen = if ask.include_seen { Vec::new() } else { self.seen(user)? };
-            lists.push((self.model.user(user)?, candidates.places(&seen)));
+            let choice = match self.model.choices() {
+                Some(_) => self.model.user_choice(user)?,
+                None => Vec::new(),
+            };
+            lists.push((self.model.user(user)?, choice, candidates.places(&seen)));
         }
-        let queries: Vec<Query> = lists.iter().map(|(user, seen)| Query { user, seen }).collect();
-        let ranked = scorer.top_k(&queries, ask.top)?;
+        let queries: Vec<RankQuery> = lists
+            .iter()
+            .map(|(rating, choice, seen)| RankQuery { rating, choice, seen })
+            .collect();
+        let ranked = ranker.top_k(&queries, ask.top)?;
         let counts = self.users.train_ratings()?;
         let mut rankings = Vec::with_capacity(users.len());
-        for ((&user, (_, seen)), scored) in users.iter().zip(&lists).zip(ranked) {
+        for ((&user, (_, _, seen)), ranked) in users.iter().zip(&lists).zip(ranked) {
             let train_ratings = counts[user as usize];
             let mut ranking = Ranking {
                 user: Some(self.users.id(user)?.to_string()),
-                basis: if train_ratings == 0 {
-                    Basis::ProductBias
-                } else {
-                    Basis::Trained
+                basis: match train_ratings {
+                    0 => self.basis_without_ratings(),
+                    _ => Basis::Trained,
                 },
                 train_ratings,
-                ..self.ranking(candidates, scored, seen.len(), ask)?
+                ..self.ranking(candidates, ranked, seen.len(), ask)?
             };
             if ask.why {
                 let rows = self.rows.user(user)?;
@@ -322,16 +369,18 @@ impl Recommender {
         } else {
             candidates.places(&seen)
         };
-        let query = Query {
-            user: &folded.row,
+        let choice = self.fold_in_choices(ratings)?;
+        let query = RankQuery {
+            rating: &folded.row,
+            choice: choice.as_ref().map_or(&[], |choice| &choice.row),
             seen: &seen,
         };
-        let mut scorer = self.scorer(candidates, DeviceChoice::Cpu)?;
-        let scored = scorer.top_k(&[query], ask.top)?.remove(0);
+        let mut ranker = self.ranker(candidates, DeviceChoice::Cpu)?;
+        let ranked = ranker.top_k(&[query], ask.top)?.remove(0);
         let mut ranking = Ranking {
             basis: Basis::FoldedIn,
             train_ratings: ratings.len() as u32,
-            ..self.ranking(candidates, scored, seen.len(), ask)?
+            ..self.ranking(candidates, ranked, seen.len(), ask)?
         };
         if ask.why {
             self.explain(&mut ranking, ratings)?;
@@ -364,15 +413,15 @@ impl Recommender {
     fn ranking(
         &self,
         candidates: &Candidates,
-        scored: Vec<ScoredItem>,
+        ranked: Vec<RankedItem>,
         seen: usize,
         ask: Ask,
     ) -> Result<Ranking, RecommendError> {
         let counts = self.products.train_ratings()?;
-        let mut products = Vec::with_capacity(scored.len());
-        for (place, scored) in scored.into_iter().enumerate() {
-            let item = candidates.item(scored.item);
-            let score = sigmoid(scored.logit);
+        let mut products = Vec::with_capacity(ranked.len());
+        for (place, ranked) in ranked.into_iter().enumerate() {
+            let item = candidates.item(ranked.item);
+            let score = sigmoid(ranked.logit);
             products.push(Recommendation {
                 rank: place + 1,
                 product: self.products.id(item)?.to_string(),

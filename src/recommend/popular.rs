@@ -4,6 +4,8 @@
 //! shrunken_mean(i) = (sum of ratings of i + PRIOR_RATINGS * mean of all) / (ratings of i + PRIOR_RATINGS)
 //! ```
 //!
+//! Where choices were learned, by appeal: what people take up, not what those who took it up liked.
+//!
 //! Over the training split. A product with a single 5 is not the best of all; with many ratings its own mean counts.
 //! Source: the "weighted rank" of charts, an empirical Bayes estimate (B. Efron, C. Morris, Stein's estimation rule and its
 //! competitors, 1973).
@@ -11,8 +13,9 @@
 use super::filter::Candidates;
 use super::{Ask, Basis, Ranking, RecommendError, Recommender};
 use crate::common::interaction::Part;
-use crate::engine::ScoredItem;
+use crate::config::DeviceChoice;
 use crate::engine::cpu::score_top_k::{Best, Candidate};
+use crate::engine::ranker::{RankQuery, RankedItem};
 
 /// How many ratings at the overall mean every product is taken to have beside its own.
 const PRIOR_RATINGS: f64 = 20.0;
@@ -20,6 +23,21 @@ const PRIOR_RATINGS: f64 = 20.0;
 impl Recommender {
     /// The best products for anybody.
     pub fn rank_unknown(&self, candidates: &Candidates, ask: Ask) -> Result<Ranking, RecommendError> {
+        if let Some(choices) = self.model.choices() {
+            // Whom nothing tells apart from others is at the origin, where appeal alone counts.
+            let [rating, choice] = [self.model.shape(), choices].map(|shape| vec![0.0; shape.factor_len()]);
+            let query = RankQuery {
+                rating: &rating,
+                choice: &choice,
+                seen: &[],
+            };
+            let ranked = self.ranker(candidates, DeviceChoice::Cpu)?.top_k(&[query], ask.top)?;
+            let ranked = ranked.into_iter().next().expect("one query has one answer");
+            return Ok(Ranking {
+                basis: Basis::ProductAppeal,
+                ..self.ranking(candidates, ranked, 0, ask)?
+            });
+        }
         let (rows, parts) = self.rows.read()?;
         let mut sums = vec![(0.0f64, 0.0f64); self.products.len()];
         let (mut all, mut count) = (0.0, 0.0);
@@ -40,13 +58,14 @@ impl Recommender {
             });
         }
         let means: Vec<Candidate> = best.into_sorted();
-        let scored = means.iter().map(|best| ScoredItem {
+        let ranked = means.iter().map(|best| RankedItem {
             item: best.item,
+            value: best.score,
             logit: 0.0,
         });
         let mut ranking = Ranking {
             basis: Basis::ShrunkenMean,
-            ..self.ranking(candidates, scored.collect(), 0, ask)?
+            ..self.ranking(candidates, ranked.collect(), 0, ask)?
         };
         let scale = self.config.data.rating_scale;
         for (product, mean) in ranking.products.iter_mut().zip(means) {

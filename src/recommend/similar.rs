@@ -4,6 +4,7 @@
 //! cosine(a, b) = embedding[a] . embedding[b] / (|embedding[a]| |embedding[b]|)
 //! ```
 //!
+//! Embeddings are those of choices, where they were learned: alike is what the same people take up. Else those of ratings.
 //! Biases play no part: two products are alike if the same people like them, however many that are. Rows without a training
 //! rating have no direction and are left out. Accumulated in f64; ties by lower index.
 
@@ -46,7 +47,10 @@ impl Recommender {
     /// The `top` products most like one.
     pub fn similar_products(&self, id: &str, top: usize) -> Result<Similar, RecommendError> {
         let item = self.product(id)?;
-        let rows = self.item_rows()?;
+        let rows = match self.model.choice_rows()? {
+            Some(rows) => rows,
+            None => self.item_rows()?,
+        };
         let row = |place: usize| rows.weights(place);
         self.similar("product", &self.products, item, top, &row)
     }
@@ -54,8 +58,7 @@ impl Recommender {
     /// The `top` users most like one.
     pub fn similar_users(&self, id: &str, top: usize) -> Result<Similar, RecommendError> {
         let user = self.user(id)?;
-        let dim = self.model.shape().dim;
-        let embedding = self.model.user_embeddings()?;
+        let (embedding, dim) = self.model.user_embeddings()?;
         let row = |place: usize| &embedding[place * dim..][..dim];
         self.similar("user", &self.users, user, top, &row)
     }

@@ -1,13 +1,13 @@
 //! Checkpoints: the whole state of a training in one safetensors file, streamed page by page.
 //!
-//! `user_records` `[users, record]`, `item_records` `[items, record]` (layouts in [`crate::engine::model`]), `head` `[8]`; the place in
-//! the training and the best epoch stand in the header. The file does not depend on the engine, on its page size or on the number of threads.
+//! `user_records` `[users, record]`, `item_records` `[items, record]` (layouts in [`crate::engine::model`]), the same with
+//! `_choice` behind it where choices are learned, and `head` `[8]`; the place in the training and the best epoch stand in the header. The file does not depend on the engine, on its page size or on the number of threads.
 
 use super::loader::Position;
 use super::stopping::Best;
 use crate::artifact::model_file::ExportError;
 use crate::artifact::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
-use crate::engine::model::{LAST_STEP, Side};
+use crate::engine::model::{LAST_STEP, ModelShape, Question, Side};
 use crate::engine::optimizer::Reduction;
 use crate::engine::{ROWS_PER_READ, Trainer};
 use safetensors::tensor::Dtype;
@@ -41,24 +41,36 @@ impl Place {
     }
 }
 
-const TABLES: [&str; 2] = ["user_records", "item_records"];
+/// The records of a question that is asked, by name and side, and their shape.
+fn tables(trainer: &dyn Trainer) -> Vec<(&'static str, Question, Side, ModelShape)> {
+    let names = [
+        ("user_records", Question::Rating, Side::User),
+        ("item_records", Question::Rating, Side::Item),
+        ("user_records_choice", Question::Choice, Side::User),
+        ("item_records_choice", Question::Choice, Side::Item),
+    ];
+    let asked = |(name, question, side)| Some((name, question, side, trainer.shape(question)?));
+    names.into_iter().filter_map(asked).collect()
+}
 
 /// Writes a checkpoint; the previous one stays until the new one is whole.
 pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(), ExportError> {
-    let shape = trainer.shape();
-    let length = shape.record_len(trainer.schedule().optimizer());
-    let specs = [
-        TensorSpec::new(TABLES[0], Dtype::F32, &[shape.users, length]),
-        TensorSpec::new(TABLES[1], Dtype::F32, &[shape.items, length]),
-        TensorSpec::new("head", Dtype::F32, &[8]),
-    ];
+    let optimizer = trainer.schedule().optimizer();
+    let tables = tables(trainer);
+    let mut specs = Vec::new();
+    for &(name, _, side, shape) in &tables {
+        let lengths = [shape.rows(side), shape.record_len(optimizer)];
+        specs.push(TensorSpec::new(name, Dtype::F32, &lengths));
+    }
+    specs.push(TensorSpec::new("head", Dtype::F32, &[8]));
     let note = serde_json::to_string(place).expect("a place is JSON");
     let mut file = TensorWriter::create(path, &specs, Some(&note))?;
     let mut records = Vec::new();
-    for side in Side::BOTH {
+    for (_, question, side, shape) in tables {
         for first in (0..shape.rows(side)).step_by(ROWS_PER_READ) {
-            records.resize(ROWS_PER_READ.min(shape.rows(side) - first) * length, 0.0);
-            trainer.read_records(side, first, &mut records)?;
+            let rows = ROWS_PER_READ.min(shape.rows(side) - first);
+            records.resize(rows * shape.record_len(optimizer), 0.0);
+            trainer.read_records(question, side, first, &mut records)?;
             file.append_finite(&records)?;
         }
     }
@@ -68,8 +80,7 @@ pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(),
 
 /// Reads a checkpoint into a new engine of the same shape, and returns its place.
 pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError> {
-    let shape = trainer.shape();
-    let length = shape.record_len(trainer.schedule().optimizer());
+    let optimizer = trainer.schedule().optimizer();
     let file = TensorFile::open(path)?;
     let damaged = |fault: String| FileError::damaged(path, fault);
     let note = file.note().ok_or_else(|| damaged("it has no place".to_string()))?;
@@ -77,8 +88,9 @@ pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError
     if place.format_version != Place::FORMAT_VERSION {
         return Err(damaged(format!("it has format version {}", place.format_version)).into());
     }
-    for side in Side::BOTH {
-        let records = file.tensor_of::<f32>(TABLES[side as usize], &[shape.rows(side), length])?;
+    for (name, question, side, shape) in tables(trainer) {
+        let length = shape.record_len(optimizer);
+        let records = file.tensor_of::<f32>(name, &[shape.rows(side), length])?;
         let is_sound = |record: &[f32]| {
             let last_step = record[LAST_STEP];
             record.iter().all(|value| value.is_finite())
@@ -86,14 +98,10 @@ pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError
                 && (0.0..=place.step as f32).contains(&last_step)
         };
         if let Some(row) = records.chunks_exact(length).position(|record| !is_sound(record)) {
-            return Err(damaged(format!(
-                "row {row} of `{}` is no record of step {}",
-                TABLES[side as usize], place.step
-            ))
-            .into());
+            return Err(damaged(format!("row {row} of `{name}` is no record of step {}", place.step)).into());
         }
         for (number, block) in records.chunks(ROWS_PER_READ * length).enumerate() {
-            trainer.write_records(side, number * ROWS_PER_READ, block)?;
+            trainer.write_records(question, side, number * ROWS_PER_READ, block)?;
         }
     }
     let mut schedule = trainer.schedule().clone();

@@ -40,15 +40,23 @@ pub fn samples(
         item: 0,
         target: 0.0,
         weight: 1.0,
+        choice: 0.0,
     };
     let mut samples = vec![nothing; rows.len()];
-    for (&row, &bucket) in rows.iter().zip(&buckets) {
+    // Rows that are drawn once more are no further choices.
+    let natural = table.natural();
+    for (number, (&row, &bucket)) in rows.iter().zip(&buckets).enumerate() {
         let (row, place) = (row as usize, &mut places[bucket as usize]);
         samples[*place] = Sample {
             user: interactions.users[row],
             item: interactions.items[row],
             target: objective.training_target(interactions.ratings[row]),
             weight: 1.0,
+            choice: if number < natural {
+                objective.choice(interactions.ratings[row])
+            } else {
+                0.0
+            },
         };
         *place += 1;
     }

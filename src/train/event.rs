@@ -163,6 +163,22 @@ pub struct ValidMetrics {
     pub recall: f64,
     /// Area under the ROC curve.
     pub auc: f64,
+    /// Rankings for some users; absent where rankings are not learned, and between the ends of epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<ValidRanking>,
+}
+
+/// How well some users' held-out relevant products are found, over the full catalogue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ValidRanking {
+    pub k: usize,
+    /// Users ranked for.
+    pub users: usize,
+    pub ndcg: f64,
+    /// The same of the most popular products: what costs nothing.
+    pub popular_ndcg: f64,
+    /// Distinct products among all first k.
+    pub shown: usize,
 }
 
 impl ValidMetrics {

@@ -7,8 +7,9 @@ use super::epoch;
 use crate::config::Prior;
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
+use crate::engine::negatives::Negatives;
 use crate::engine::objective::Objective;
-use crate::engine::plan::{EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
+use crate::engine::plan::{ChoicePlan, EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
@@ -46,6 +47,10 @@ pub struct TrainingSet {
     pub objective: Objective,
     pub batch_size: usize,
     pub prior: Prior,
+    /// What is drawn against each step; `None` = choices are not learned.
+    pub negatives: Option<Negatives>,
+    /// `train.ranking.l2`.
+    pub choice_l2: f32,
     /// Centres of the biases of users and of items, see [`super::centre`]; none = all at zero.
     pub centres: Arc<[Vec<f32>; 2]>,
     pub seed: u64,
@@ -87,7 +92,12 @@ impl TrainingSet {
         for step in steps {
             let batch = step * self.batch_size..((step + 1) * self.batch_size).min(samples.len());
             let number = ((epoch - 1) * self.steps() + step + 1) as u32;
-            chunk.push_with_prior(number, &samples[batch], prior);
+            let draws = self.negatives.as_ref().map(|negatives| negatives.draw(number));
+            let choice = draws.as_ref().map(|draws| ChoicePlan {
+                draws,
+                l2: self.choice_l2,
+            });
+            chunk.push_with(number, &samples[batch], prior, choice);
         }
         chunk
     }

@@ -9,6 +9,7 @@ pub mod event_log;
 pub mod learner;
 pub mod loader;
 pub mod metrics;
+pub mod rankings;
 pub mod renderer;
 pub mod stopping;
 pub mod strategy;

@@ -1,15 +1,13 @@
 //! The renderer: burn-train's [`MetricsRenderer`], which turns its callbacks into [`TrainEvent`]s for the bus.
 
 use super::clock::Clock;
-use super::event::{EventBus, TrainEvent, ValidMetrics};
-use super::metrics::{AUC_PREFIX, BASE_RATE, LOSS, PRECISION_PREFIX, RECALL_PREFIX};
+use super::event::{EventBus, TrainEvent};
 use burn::train::LearnerSummary;
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
-use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn::train::metric::{MetricDefinition, NumericEntry};
 use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,11 +17,9 @@ pub struct BusRenderer {
     clock: Clock,
     /// Number of the last step, kept by the strategy.
     step: Arc<AtomicU32>,
-    names: HashMap<MetricId, String>,
     epoch: usize,
     is_train: bool,
     loss: f64,
-    valid: ValidMetrics,
 }
 
 impl BusRenderer {
@@ -33,11 +29,9 @@ impl BusRenderer {
             bus,
             clock,
             step,
-            names: HashMap::new(),
             epoch: 0,
             is_train: true,
             loss: f64::NAN,
-            valid: ValidMetrics::default(),
         }
     }
 }
@@ -51,25 +45,9 @@ impl MetricsRendererTraining for BusRenderer {
         }
     }
 
-    fn update_valid(&mut self, state: MetricState) {
-        // Values of single batches come first and the epoch's own last.
-        let MetricState::Numeric(entry, Some(value)) = state else {
-            return;
-        };
-        let value = value.current();
-        let Some(name) = self.names.get(&entry.metric_id) else {
-            return;
-        };
-        match name.as_str() {
-            LOSS => self.valid.loss = value,
-            BASE_RATE => self.valid.base_rate = value,
-            // burn gives these two in percent.
-            name if name.starts_with(PRECISION_PREFIX) => self.valid.precision = value / 100.0,
-            name if name.starts_with(RECALL_PREFIX) => self.valid.recall = value / 100.0,
-            name if name.starts_with(AUC_PREFIX) => self.valid.auc = value / 100.0,
-            _ => {}
-        }
-    }
+    /// What burn makes of the validation split is for its own log: the strategy tells the same figures, from one source with
+    /// early stopping.
+    fn update_valid(&mut self, _: MetricState) {}
 
     fn on_train_end(&mut self, _: Option<LearnerSummary>) -> Result<(), Box<dyn std::error::Error>> {
         Ok(())
@@ -104,17 +82,7 @@ impl TrainingProgressLogger for BusRenderer {
         }
     }
 
-    fn end_split(&mut self) {
-        if !self.is_train {
-            self.bus.send(&TrainEvent::Validated {
-                epoch: self.epoch,
-                step: self.step.load(Ordering::Relaxed),
-                epoch_end: true,
-                metrics: self.valid,
-                seconds: self.clock.seconds(),
-            });
-        }
-    }
+    fn end_split(&mut self) {}
 
     fn end(&mut self) {}
 
@@ -124,9 +92,7 @@ impl TrainingProgressLogger for BusRenderer {
 impl MetricsRenderer for BusRenderer {
     fn manual_close(&mut self) {}
 
-    fn register_metric(&mut self, definition: MetricDefinition) {
-        self.names.insert(definition.metric_id, definition.name.to_string());
-    }
+    fn register_metric(&mut self, _: MetricDefinition) {}
 }
 
 /// The test split is judged by [`crate::evaluate`], not by burn-train's evaluator.

@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::event::{EventBus, StageTime, TrainEvent, ValidMetrics};
 use super::learner::{Factorisation, PairOutput, StepOutput};
 use super::loader::Position;
+use super::rankings::ValidRankings;
 use super::stopping::Stopping;
 use super::wishes::Wishes;
 use crate::artifact::model_file::{self, ExportError};
@@ -77,6 +78,8 @@ pub struct EngineStrategy {
     /// Seconds trained by earlier processes.
     pub seconds_before: f64,
     pub position: Position,
+    /// Whom to rank for after each epoch; `None` where rankings are not learned.
+    pub rankings: Option<ValidRankings>,
     pub step: Arc<AtomicU32>,
     pub outcome: Arc<Mutex<Outcome>>,
 }
@@ -246,14 +249,14 @@ impl EngineStrategy {
         Ok(())
     }
 
-    /// Scores the validation split through burn's metrics. Returns its loss and AUC, or `None` if nothing is held out.
+    /// Scores the validation split, through burn's metrics too. Returns its figures, or `None` if nothing is held out.
     fn validate(
         &self,
         model: &Factorisation,
         epoch: usize,
         loaders: &Loaders,
         components: &mut Running,
-    ) -> Result<Option<(f64, f64)>, TrainError> {
+    ) -> Result<Option<ValidMetrics>, TrainError> {
         let total = loaders.valid.num_items();
         if total == 0 {
             return Ok(None);
@@ -274,7 +277,13 @@ impl EngineStrategy {
             interrupter.fail_on_error(events.process_valid(LearnerEvent::ProcessedItem(item)));
         }
         interrupter.fail_on_error(events.process_valid(LearnerEvent::EndSplit(epoch)));
-        Ok(rows.metrics(&self.config).map(|metrics| (metrics.loss, metrics.auc)))
+        let Some(mut metrics) = rows.metrics(&self.config) else {
+            return Ok(None);
+        };
+        if let Some(rankings) = &self.rankings {
+            metrics.ranking = Some(rankings.judge(model.trainer().as_mut())?);
+        }
+        Ok(Some(metrics))
     }
 
     fn save(&self, model: &Factorisation, position: Position) -> Result<(), TrainError> {
@@ -342,7 +351,16 @@ impl EngineStrategy {
             } = components;
             interrupter.fail_on_error(events.process_train(LearnerEvent::EndEpoch(epoch)));
             interrupter.fail_on_error(events.flush());
-            let is_best = self.stopping.report(epoch, valid);
+            if let Some(metrics) = valid {
+                self.bus.send(&TrainEvent::Validated {
+                    epoch,
+                    step: model.trainer().step(),
+                    epoch_end: true,
+                    metrics,
+                    seconds: self.seconds(),
+                });
+            }
+            let is_best = self.stopping.report(epoch, valid.as_ref());
             if is_best {
                 model_file::write(&self.run.file(CHECKPOINT_BEST), model.trainer().as_mut())?;
             }
@@ -417,6 +435,7 @@ impl Rows {
             base_rate: counts.base_rate()?,
             recall: counts.recall().unwrap_or(0.0),
             auc: Sweep::new(&self.logits, &self.relevant).auc().unwrap_or(0.5),
+            ranking: None,
         })
     }
 }

@@ -19,6 +19,9 @@ fn basis(ranking: &Ranking) -> Option<String> {
         Basis::ProductBias => {
             "nothing of this user was trained on: these are the best products by their own bias".to_string()
         }
+        Basis::ProductAppeal => {
+            "nothing of this user was trained on: these are the products of the most appeal".to_string()
+        }
         Basis::ShrunkenMean => {
             "nothing is known of the user: these are the best products by their shrunken mean rating".to_string()
         }
@@ -95,8 +98,8 @@ impl Output {
             ));
         }
         self.data(&format!(
-            "        {:+.3}  all ratings, {:+.3} the product itself: logit {:+.3} as fitted to the ratings",
-            why.all_ratings, why.product_itself, why.logit,
+            "        {:+.3}  all ratings, {:+.3} the product itself: {} {:+.3} as fitted to the ratings",
+            why.all_ratings, why.product_itself, why.measure, why.sum,
         ));
     }
 

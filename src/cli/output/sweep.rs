@@ -53,6 +53,7 @@ pub fn table(ranking: &[Ranked], metric: StoppingMetric) -> Vec<String> {
     let by = match metric {
         StoppingMetric::ValidLoss => "loss",
         StoppingMetric::ValidAuc => "AUC",
+        StoppingMetric::ValidNdcg => "NDCG",
     };
     let names = keys.iter().map(ToString::to_string).collect();
     let heads = "  loss      AUC   precision    recall   epoch     time";

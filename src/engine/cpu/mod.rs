@@ -2,6 +2,11 @@
 //!
 //! Work is cut at fixed places (groups of samples) or between rows, which never meet; nothing depends on who does what.
 
+pub mod choice_gradient;
+pub mod choice_scores;
+pub mod choice_sums;
+mod exponential;
+mod factors;
 pub mod gather_rows;
 pub mod instruction_set;
 pub mod item_rows;
@@ -10,6 +15,8 @@ pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;
 pub mod prefetch;
+mod product;
+mod rows;
 pub mod score_block;
 pub mod score_top_k;
 mod scorer;
@@ -22,6 +29,7 @@ pub mod tile_scores;
 mod trainer;
 pub mod update_head;
 pub mod update_rows;
+mod walk;
 
 pub use scorer::CpuScorer;
 pub use trainer::CpuTrainer;

@@ -1,9 +1,10 @@
 //! Pair forward: loss and gradient of each sample, and the batch's sums for the head.
 //!
 //! ```text
-//! a = affinity(user[b], item[b])        z = scale a + bias        d = (sigmoid(z) - target[b]) weight[b] / B
+//! a = affinity(user[b], item[b])        z = scale a + bias        d = share (sigmoid(z) - target[b]) weight[b] / B
 //! gradient[b]    = scale d                                        the factor of the other side's row in its gradient
 //! partial[group] = sum over the group of (loss weight / B, d a, d, 0)
+//!                                                                 share: of the loss that ratings have
 //! ```
 //!
 //! Shapes: slots, targets, weights, gradient `[B]`; compact `[R, 4 + dim]`; partial `[groups, 4]`.
@@ -20,6 +21,7 @@ pub struct Samples<'a> {
     pub item_slots: &'a [u32],
     pub targets: &'a [f32],
     pub weights: &'a [f32],
+    pub share: f32,
 }
 
 /// One group: fills `gradient` for samples `first..first + gradient.len()` and returns their sums; `users` holds the compact
@@ -38,16 +40,16 @@ pub fn pair_forward(
     gradient: &mut [f32],
 ) -> [f32; 4] {
     let length = ROW_HEADER + dim;
-    let share = 1.0 / samples.targets.len() as f32;
+    let each = 1.0 / samples.targets.len() as f32;
     let mut sums = [0.0f32; 4];
     for (offset, gradient) in gradient.iter_mut().enumerate() {
         let number = first + offset;
         let user = &users[(samples.user_slots[number] as usize - first_user) * length..][..length];
         let item = &items[samples.item_slots[number] as usize * length..][..length];
-        let weight = samples.weights[number] * share;
+        let weight = samples.weights[number] * each;
         let affinity = affinity(user, item);
         let (loss, score) = loss_and_sigmoid(head.logit(affinity), samples.targets[number]);
-        let slope = (score - samples.targets[number]) * weight;
+        let slope = (score - samples.targets[number]) * weight * samples.share;
         *gradient = head.scale * slope;
         sums[0] += loss * weight;
         sums[1] += slope * affinity;

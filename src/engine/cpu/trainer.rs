@@ -1,153 +1,176 @@
-//! Training on threads: the order of a step's kernels, and who works on which rows.
+//! Training on threads: the order of a step's kernels.
 //!
-//! A step: gather the touched items; walk the users in small blocks, each gathered, scored and updated while its records stay
-//! in the nearest cache (a batch is sorted by user, so a block's samples stand together); then update the items, whose
-//! gradients need all users as they were. So each record comes from memory once, and the plan says which comes next.
+//! A step, for each question that is asked: gather the touched items; walk the users ([`super::walk`]); then update the items,
+//! whose gradients need all users as they were. So each record comes from memory once. At last the head.
 
-use super::gather_rows::gather_rows;
-use super::instruction_set::{InstructionSet, Work};
+use super::choice_gradient::{Choices, choice_gradient};
+use super::choice_scores::{Drawn, choice_scores};
+use super::choice_sums::{sum_for_drawn, sum_for_users};
+use super::factors::{Factors, update_items};
+use super::instruction_set::InstructionSet;
 use super::pair_forward::{Samples, pair_forward};
 use super::pair_logits::pair_logits;
-use super::prefetch::ROWS_AHEAD;
-use super::table::Table;
+use super::rows::Rows;
 use super::thread_pool;
 use super::update_head::update_head;
-use super::update_rows::{Gradients, update_rows};
+use super::update_rows::Gradients;
+use super::walk::{Forward, USERS_PER_TASK, UserTask, UserWalk};
 use crate::common::interaction::{ItemIndex, UserIndex};
-use crate::engine::model::{Head, ModelShape, Side, start_records};
+use crate::engine::choice::ChoiceSetup;
+use crate::engine::model::{Head, ModelShape, Question, Side};
 use crate::engine::optimizer::Schedule;
-use crate::engine::plan::{PAIRS_PER_PLAN, PlanChunk, SidePlan, StepLayout, pair_plans};
+use crate::engine::plan::{PAIRS_PER_PLAN, PlanChunk, StepLayout, pair_plans};
 use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Users that one task takes; their sums for the head make one partial.
-const USERS_PER_TASK: usize = 256;
-/// Users that pass through all kernels together: at dim 64 their records take 12 KiB.
-const USERS_PER_BLOCK: usize = 16;
-/// Items that one task takes. Fewer than users: a bestseller is as much work as a hundred others.
-const ITEMS_PER_TASK: usize = 64;
-
 /// Training on threads.
 pub struct CpuTrainer {
-    shape: ModelShape,
     l2: f32,
+    rating_share: f32,
+    choice: Option<ChoiceSetup>,
     schedule: Schedule,
     step: u32,
     head: HeadState,
-    /// Records of users and of items.
-    tables: [Table; 2],
-    buffers: Buffers,
+    /// What each question is answered with; `None` if it is not asked.
+    ratings: Option<Factors>,
+    choices: Option<Factors>,
+    drawn: Drawn,
     pool: Arc<rayon::ThreadPool>,
     instructions: InstructionSet,
     seconds: [f64; STAGES.len()],
 }
 
 /// What [`Trainer::stages`] tells apart.
-const STAGES: [&str; 4] = [
+const STAGES: [&str; 7] = [
     "gather items",
     "users: gather, forward, update",
     "update items",
     "update head",
+    "gather items (choice)",
+    "users (choice)",
+    "update items (choice)",
 ];
 
-/// What a step works in; kept from step to step so that none allocates.
-#[derive(Default)]
-struct Buffers {
-    compact: [Vec<f32>; 2],
-    gradient: Vec<f32>,
-    partials: Vec<[f32; 4]>,
-}
+/// Where the stages of choices begin.
+const CHOICE_STAGES: usize = 4;
 
 impl CpuTrainer {
     /// An untrained model on `threads` threads; 0 = one a core.
     pub fn new(setup: &TrainerSetup, threads: usize) -> Self {
-        let shape = setup.shape;
-        let record_len = setup.record_len();
         let pool = thread_pool(threads);
-        let tables = Side::BOTH.map(|side| {
-            let mut table = Table::zeroed(shape.rows(side) * record_len);
-            pool.install(|| {
-                let block = 1024;
-                let records = table.words_mut().par_chunks_mut(block * record_len);
-                records.enumerate().for_each(|(number, records)| {
-                    start_records(setup.seed, side, number * block, &shape, record_len, records);
-                });
-            });
-            table
-        });
+        let factors = |question| {
+            let shape = setup.shape_of(question)?;
+            Some(pool.install(|| Factors::new(setup, question, shape)))
+        };
         Self {
-            shape,
             l2: setup.l2,
+            rating_share: setup.rating_share(),
+            choice: setup.choice,
             schedule: setup.schedule(),
             step: 0,
             head: START_HEAD,
-            tables,
-            buffers: Buffers::default(),
+            ratings: factors(Question::Rating),
+            choices: factors(Question::Choice),
+            drawn: Drawn::default(),
             pool: Arc::new(pool),
             instructions: InstructionSet::best(),
             seconds: [0.0; STAGES.len()],
         }
     }
 
-    /// The same training with the instructions of another set, to the same bytes.
+    /// The same training with the instructions of another set, to the same bytes where choices are not learned.
     pub fn with_instructions(mut self, instructions: InstructionSet) -> Self {
         self.instructions = instructions;
         self
     }
 
+    fn factors(&self, question: Question) -> Option<&Factors> {
+        match question {
+            Question::Rating => self.ratings.as_ref(),
+            Question::Choice => self.choices.as_ref(),
+        }
+    }
+
+    fn factors_mut(&mut self, question: Question) -> &mut Factors {
+        let factors = match question {
+            Question::Rating => self.ratings.as_mut(),
+            Question::Choice => self.choices.as_mut(),
+        };
+        factors.unwrap_or_else(|| panic!("CpuTrainer: {question:?} is not asked"))
+    }
+
     /// One step, inside the pool.
     fn take_step(&mut self, chunk: &PlanChunk, step: &StepLayout) -> StepStatistics {
         assert_eq!(step.step, self.step + 1, "CpuTrainer: steps come in order");
-        let batch = step.batch();
-        let [user_plan, item_plan] = Side::BOTH.map(|side| chunk.side(step, side));
-        let dim = self.shape.dim;
-        let factor_len = self.shape.factor_len();
-        let record_len = self.shape.record_len(self.schedule.optimizer());
-        let instructions = self.instructions;
-        let Buffers {
-            compact: [users, items],
-            gradient,
-            partials,
-        } = &mut self.buffers;
-        users.resize(user_plan.rows.len() * factor_len, 0.0);
-        gradient.resize(batch, 0.0);
-        partials.resize(user_plan.rows.len().div_ceil(USERS_PER_TASK), [0.0; 4]);
-        let [user_table, item_table] = &mut self.tables;
+        let rating_loss = self.ratings.is_some().then(|| self.learn_ratings(chunk, step));
+        let choice_loss = self.choices.is_some().then(|| self.learn_choices(chunk, step));
+        self.step = step.step;
+        StepStatistics {
+            step: step.step,
+            loss: rating_loss.or(choice_loss).unwrap_or(0.0),
+            choice_loss,
+            samples: step.batch(),
+        }
+    }
 
+    /// Returns the mean loss of ratings.
+    fn learn_ratings(&mut self, chunk: &PlanChunk, step: &StepLayout) -> f32 {
+        let [user_plan, item_plan] = Side::BOTH.map(|side| chunk.side(step, side));
+        let factors = self.ratings.as_mut().expect("ratings are learned");
+        let (dim, factor_len) = (factors.shape.dim, factors.shape.factor_len());
+        let record_len = factors.record_len;
+        let instructions = self.instructions;
         let clock = Instant::now();
-        gather(
+        factors.gather(
             instructions,
-            item_table.words(),
-            &self.shape,
             &self.schedule,
             self.step,
             false,
+            Side::Item,
             item_plan.rows,
-            items,
         );
         let gathered = clock.elapsed().as_secs_f64();
 
+        let Factors {
+            tables: [user_table, item_table],
+            compact: [users, items],
+            gradient,
+            partials,
+            ..
+        } = factors;
+        users.resize(user_plan.rows.len() * factor_len, 0.0);
+        gradient.resize(step.batch(), 0.0);
+        partials.clear();
+        partials.resize(user_plan.rows.len().div_ceil(USERS_PER_TASK) * 4, 0.0);
         let walk = UserWalk {
+            forward: RatingForward {
+                samples: Samples {
+                    user_slots: user_plan.slots,
+                    item_slots: item_plan.slots,
+                    targets: chunk.targets(step),
+                    weights: chunk.weights(step),
+                    share: self.rating_share,
+                },
+                items,
+                head: Head {
+                    scale: self.head[0],
+                    bias: self.head[4],
+                },
+                dim,
+            },
             plan: user_plan,
-            samples: Samples {
-                user_slots: user_plan.slots,
-                item_slots: item_plan.slots,
-                targets: chunk.targets(step),
-                weights: chunk.weights(step),
-            },
+            item_slots: item_plan.slots,
             items,
-            head: Head {
-                scale: self.head[0],
-                bias: self.head[4],
-            },
             schedule: &self.schedule,
             l2: self.l2,
+            learns_bias: true,
             step: step.step,
             dim,
             record_len,
+            partial_len: 4,
             instructions,
         };
         walk.all(UserTask {
@@ -164,306 +187,242 @@ impl CpuTrainer {
             other_slots: user_plan.slots,
             other: users,
             l2: self.l2,
+            extra: &[],
+            first_extra: 0,
+            learns_bias: true,
         };
-        let schedule = &self.schedule;
-        let update_items = |rows: Rows| {
-            instructions.run(UpdateItems {
-                plan: &item_plan,
-                gradients: &gradients,
-                schedule,
-                step: step.step,
-                settled: items,
-                rows,
-            });
-        };
-        Rows::all(&item_plan, item_table.words_mut()).for_each(item_plan.rows, record_len, &update_items);
+        update_items(
+            instructions,
+            &item_plan,
+            &gradients,
+            &self.schedule,
+            step.step,
+            items,
+            item_table.words_mut(),
+            record_len,
+        );
         let updated = clock.elapsed().as_secs_f64();
 
-        let loss = update_head(partials, &self.schedule, step.step, &mut self.head);
-        self.step = step.step;
+        let loss = update_head(partials.as_chunks().0, &self.schedule, step.step, &mut self.head);
         let ends = [0.0, gathered, walked, updated, clock.elapsed().as_secs_f64()];
-        for (total, pair) in self.seconds.iter_mut().zip(ends.windows(2)) {
+        self.add_seconds(0, &ends);
+        loss
+    }
+
+    /// Returns the mean loss of choices.
+    fn learn_choices(&mut self, chunk: &PlanChunk, step: &StepLayout) -> f32 {
+        let setup = self.choice.expect("choices are learned");
+        let layout = step.choice.as_ref().expect("a plan for choices");
+        let choice = chunk.choice(step).expect("a plan for choices");
+        let [user_plan, item_plan] = Side::BOTH.map(|side| chunk.slices(layout.side(side)));
+        let factors = self.choices.as_mut().expect("choices are learned");
+        let (dim, factor_len) = (factors.shape.dim, factors.shape.factor_len());
+        let record_len = factors.record_len;
+        let instructions = self.instructions;
+        let clock = Instant::now();
+        factors.gather(
+            instructions,
+            &self.schedule,
+            self.step,
+            false,
+            Side::Item,
+            item_plan.rows,
+        );
+        self.drawn
+            .gather(choice.draw_slots, choice.draw_offsets, &factors.compact[1], dim);
+        let gathered = clock.elapsed().as_secs_f64();
+
+        let Factors {
+            tables: [user_table, item_table],
+            compact: [users, items],
+            gradient,
+            partials,
+            ..
+        } = factors;
+        let drawn_words = self.drawn.len() * factor_len;
+        // A task's loss, and what its users add to the gradients of the drawn items.
+        let partial_len = 4 + drawn_words;
+        users.resize(user_plan.rows.len() * factor_len, 0.0);
+        gradient.resize(step.batch(), 0.0);
+        partials.clear();
+        partials.resize(user_plan.rows.len().div_ceil(USERS_PER_TASK) * partial_len, 0.0);
+        let walk = UserWalk {
+            forward: ChoiceForward {
+                choices: Choices {
+                    loss: setup.loss,
+                    share: setup.share,
+                    users: user_plan,
+                    item_slots: item_plan.slots,
+                    weights: choice.choices,
+                    offsets: choice.draw_offsets,
+                },
+                items,
+                drawn: &self.drawn,
+                dim,
+            },
+            plan: user_plan,
+            item_slots: item_plan.slots,
+            items,
+            schedule: &self.schedule,
+            l2: 0.0,
+            learns_bias: false,
+            step: step.step,
+            dim,
+            record_len,
+            partial_len,
+            instructions,
+        };
+        walk.all(UserTask {
+            rows: Rows::all(&user_plan, user_table.words_mut()),
+            compact: users,
+            gradient,
+            partials,
+        });
+        let walked = clock.elapsed().as_secs_f64();
+
+        let (loss, drawn_extra) = add_up(partials, partial_len);
+        let gradients = Gradients {
+            gradient,
+            first_sample: 0,
+            other_slots: user_plan.slots,
+            other: users,
+            l2: 0.0,
+            extra: drawn_extra,
+            first_extra: 0,
+            learns_bias: true,
+        };
+        update_items(
+            instructions,
+            &item_plan,
+            &gradients,
+            &self.schedule,
+            step.step,
+            items,
+            item_table.words_mut(),
+            record_len,
+        );
+        let ends = [0.0, gathered, walked, clock.elapsed().as_secs_f64()];
+        self.add_seconds(CHOICE_STAGES, &ends);
+        loss
+    }
+
+    fn add_seconds(&mut self, first: usize, ends: &[f64]) {
+        for (total, pair) in self.seconds[first..].iter_mut().zip(ends.windows(2)) {
             *total += pair[1] - pair[0];
         }
-        StepStatistics {
-            step: step.step,
-            loss,
-            samples: batch,
+    }
+}
+
+/// Adds the partials of all tasks to the first one, in order, on all threads; returns its loss and its gradients.
+fn add_up(partials: &mut [f32], partial_len: usize) -> (f32, &[f32]) {
+    /// Words that one task adds up.
+    const WORDS: usize = 1024;
+    let (first, others) = partials.split_at_mut(partial_len);
+    first.par_chunks_mut(WORDS).enumerate().for_each(|(number, sums)| {
+        for other in others.chunks_exact(partial_len) {
+            let other = &other[number * WORDS..][..sums.len()];
+            sums.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
         }
-    }
+    });
+    (first[0], &first[4..])
 }
 
-/// A run of slots with the part of the table that holds their rows, from `first_row` on.
-struct Rows<'a> {
-    slots: Range<usize>,
-    first_row: usize,
-    records: &'a mut [f32],
-}
-
-impl<'a> Rows<'a> {
-    fn all(plan: &SidePlan, records: &'a mut [f32]) -> Self {
-        Self {
-            slots: 0..plan.rows.len(),
-            first_row: 0,
-            records,
-        }
-    }
-
-    /// Cuts before slot `middle`: rows ascend, so the tables' parts do not meet.
-    fn split(self, middle: usize, rows: &[u32], record_len: usize) -> (Self, Self) {
-        let row = rows[middle] as usize;
-        let (left, right) = self.records.split_at_mut((row - self.first_row) * record_len);
-        let left = Self {
-            slots: self.slots.start..middle,
-            first_row: self.first_row,
-            records: left,
-        };
-        let right = Self {
-            slots: middle..self.slots.end,
-            first_row: row,
-            records: right,
-        };
-        (left, right)
-    }
-
-    /// Works on parts of [`ITEMS_PER_TASK`] slots, on all threads.
-    fn for_each(self, rows: &[u32], record_len: usize, work: &(impl Fn(Rows) + Sync)) {
-        match middle(&self.slots, ITEMS_PER_TASK) {
-            None => work(self),
-            Some(middle) => {
-                let (left, right) = self.split(middle, rows, record_len);
-                rayon::join(
-                    || left.for_each(rows, record_len, work),
-                    || right.for_each(rows, record_len, work),
-                );
-            }
-        }
-    }
-}
-
-/// Where slots are cut in two, at a whole number of tasks; `None` if they are one task.
-fn middle(slots: &Range<usize>, per_task: usize) -> Option<usize> {
-    let tasks = slots.len().div_ceil(per_task);
-    (tasks > 1).then(|| slots.start + tasks / 2 * per_task)
-}
-
-/// What all users of a step need.
-struct UserWalk<'a> {
-    plan: SidePlan<'a>,
+/// How will they rate it?
+struct RatingForward<'a> {
     samples: Samples<'a>,
-    /// Compact rows of the items.
     items: &'a [f32],
     head: Head,
-    schedule: &'a Schedule,
-    l2: f32,
-    step: u32,
     dim: usize,
-    record_len: usize,
-    instructions: InstructionSet,
 }
 
-/// A run of users with their parts of what they write.
-struct UserTask<'a> {
-    rows: Rows<'a>,
-    compact: &'a mut [f32],
-    gradient: &'a mut [f32],
-    partials: &'a mut [[f32; 4]],
-}
+impl Forward for RatingForward<'_> {
+    /// At dim 64 their records take 12 KiB.
+    const USERS_PER_BLOCK: usize = 16;
+    type Scratch = ();
 
-impl UserWalk<'_> {
-    /// Samples of a run of slots: they stand together, since the batch is sorted by user.
-    fn samples_of(&self, slots: &Range<usize>) -> Range<usize> {
-        self.plan.starts[slots.start] as usize..self.plan.starts[slots.end] as usize
-    }
-
-    fn all(&self, task: UserTask) {
-        let slots = task.rows.slots.clone();
-        let Some(middle) = middle(&slots, USERS_PER_TASK) else {
-            return self.instructions.run(Walk { step: self, task });
-        };
-        let (left_rows, right_rows) = task.rows.split(middle, self.plan.rows, self.record_len);
-        let (left_compact, right_compact) = task
-            .compact
-            .split_at_mut((middle - slots.start) * (task.compact.len() / slots.len()));
-        let (left_gradient, right_gradient) = task
-            .gradient
-            .split_at_mut(self.samples_of(&(slots.start..middle)).len());
-        let (left_partials, right_partials) = task.partials.split_at_mut((middle - slots.start) / USERS_PER_TASK);
-        let left = UserTask {
-            rows: left_rows,
-            compact: left_compact,
-            gradient: left_gradient,
-            partials: left_partials,
-        };
-        let right = UserTask {
-            rows: right_rows,
-            compact: right_compact,
-            gradient: right_gradient,
-            partials: right_partials,
-        };
-        rayon::join(|| self.all(left), || self.all(right));
-    }
-}
-
-/// One task: block by block through all kernels.
-struct Walk<'a> {
-    step: &'a UserWalk<'a>,
-    task: UserTask<'a>,
-}
-
-impl Work for Walk<'_> {
     #[inline(always)]
-    fn run(self) {
-        let Self { step, task } = self;
-        let Rows {
-            slots,
-            first_row,
-            records,
-        } = task.rows;
-        let length = task.compact.len() / slots.len();
-        let mut partial = [0.0; 4];
-        let mut gradient = task.gradient;
-        for (number, compact) in task.compact.chunks_mut(USERS_PER_BLOCK * length).enumerate() {
-            let first = slots.start + number * USERS_PER_BLOCK;
-            let block = first..(first + USERS_PER_BLOCK).min(slots.end);
-            gather_rows(
-                &step.plan.rows[block.clone()],
-                records,
-                first_row,
-                step.schedule,
-                step.step - 1,
-                false,
-                step.dim,
-                compact,
-                // Their records were asked for while the block before was updated.
-                if number == 0 { ROWS_AHEAD } else { 0 },
-            );
-            let samples = step.samples_of(&block);
-            let (here, rest) = gradient.split_at_mut(samples.len());
-            gradient = rest;
-            let sums = pair_forward(
-                &step.samples,
-                samples.start,
-                compact,
-                block.start,
-                step.items,
-                step.head,
-                step.dim,
-                here,
-            );
-            for (partial, sum) in partial.iter_mut().zip(sums) {
-                *partial += sum;
-            }
-            let gradients = Gradients {
-                gradient: here,
-                first_sample: samples.start,
-                other_slots: step.samples.item_slots,
-                other: step.items,
-                l2: step.l2,
-            };
-            update_rows(
-                &step.plan,
-                block,
-                &gradients,
-                step.schedule,
-                step.step,
-                compact,
-                records,
-                first_row,
-                USERS_PER_BLOCK,
-            );
-        }
-        task.partials[0] = partial;
-    }
-}
-
-/// Gathers rows of a table into a compact buffer, on all threads.
-fn gather(
-    instructions: InstructionSet,
-    table: &[f32],
-    shape: &ModelShape,
-    schedule: &Schedule,
-    now: u32,
-    untouched_is_zero: bool,
-    rows: &[u32],
-    compact: &mut Vec<f32>,
-) {
-    compact.resize(rows.len() * shape.factor_len(), 0.0);
-    compact
-        .par_chunks_mut(USERS_PER_TASK * shape.factor_len())
-        .zip(rows.par_chunks(USERS_PER_TASK))
-        .for_each(|(compact, rows)| {
-            instructions.run(Gather {
-                rows,
-                table,
-                schedule,
-                now,
-                untouched_is_zero,
-                dim: shape.dim,
-                compact,
-            })
-        });
-}
-
-/// One task of [`gather`].
-struct Gather<'a> {
-    rows: &'a [u32],
-    table: &'a [f32],
-    schedule: &'a Schedule,
-    now: u32,
-    untouched_is_zero: bool,
-    dim: usize,
-    compact: &'a mut [f32],
-}
-
-impl Work for Gather<'_> {
-    #[inline(always)]
-    fn run(self) {
-        gather_rows(
-            self.rows,
-            self.table,
-            0,
-            self.schedule,
-            self.now,
-            self.untouched_is_zero,
+    fn forward(
+        &self,
+        block: Range<usize>,
+        samples: Range<usize>,
+        users: &[f32],
+        gradient: &mut [f32],
+        partial: &mut [f32],
+        (): &mut (),
+    ) {
+        let sums = pair_forward(
+            &self.samples,
+            samples.start,
+            users,
+            block.start,
+            self.items,
+            self.head,
             self.dim,
-            self.compact,
-            ROWS_AHEAD,
+            gradient,
         );
+        for (partial, sum) in partial.iter_mut().zip(sums) {
+            *partial += sum;
+        }
+    }
+
+    #[inline(always)]
+    fn extra<'a>(&self, (): &'a ()) -> &'a [f32] {
+        &[]
     }
 }
 
-/// One task of the items' update; `settled` holds the compact rows of all items.
-struct UpdateItems<'a> {
-    plan: &'a SidePlan<'a>,
-    gradients: &'a Gradients<'a>,
-    schedule: &'a Schedule,
-    step: u32,
-    settled: &'a [f32],
-    rows: Rows<'a>,
+/// Will they choose it?
+struct ChoiceForward<'a> {
+    choices: Choices<'a>,
+    items: &'a [f32],
+    drawn: &'a Drawn,
+    dim: usize,
 }
 
-impl Work for UpdateItems<'_> {
+/// Scores of a block against the drawn items, and its extra gradients.
+#[derive(Default)]
+struct ChoiceScratch {
+    scores: Vec<f32>,
+    extra: Vec<f32>,
+}
+
+impl Forward for ChoiceForward<'_> {
+    /// Enough rows for a product of matrices; their scores against 256 drawn items take 64 KiB.
+    const USERS_PER_BLOCK: usize = 64;
+    type Scratch = ChoiceScratch;
+
     #[inline(always)]
-    fn run(self) {
-        let Rows {
-            slots,
-            first_row,
-            records,
-        } = self.rows;
-        let length = self.settled.len() / self.plan.rows.len();
-        let settled = &self.settled[slots.start * length..slots.end * length];
-        update_rows(
-            self.plan,
-            slots,
-            self.gradients,
-            self.schedule,
-            self.step,
-            settled,
-            records,
-            first_row,
-            ROWS_AHEAD,
+    fn forward(
+        &self,
+        block: Range<usize>,
+        _: Range<usize>,
+        users: &[f32],
+        gradient: &mut [f32],
+        partial: &mut [f32],
+        scratch: &mut ChoiceScratch,
+    ) {
+        let draws = self.drawn.len();
+        scratch.scores.resize(block.len() * draws, 0.0);
+        scratch.extra.resize(users.len(), 0.0);
+        let (loss, drawn_extra) = partial.split_at_mut(4);
+        choice_scores(users, self.drawn, self.dim, &mut scratch.scores);
+        loss[0] += choice_gradient(
+            &self.choices,
+            block,
+            users,
+            self.items,
+            self.dim,
+            &mut scratch.scores,
+            gradient,
         );
+        sum_for_users(&scratch.scores, self.drawn, self.dim, &mut scratch.extra);
+        let drawn_extra = &mut drawn_extra[..draws * (users.len() / (scratch.scores.len() / draws))];
+        sum_for_drawn(&scratch.scores, users, draws, self.dim, drawn_extra);
+    }
+
+    #[inline(always)]
+    fn extra<'a>(&self, scratch: &'a ChoiceScratch) -> &'a [f32] {
+        &scratch.extra
     }
 }
 
@@ -472,8 +431,8 @@ impl Trainer for CpuTrainer {
         format!("cpu, {} threads", self.pool.current_num_threads())
     }
 
-    fn shape(&self) -> ModelShape {
-        self.shape
+    fn shape(&self, question: Question) -> Option<ModelShape> {
+        self.factors(question).map(|factors| factors.shape)
     }
 
     fn schedule(&self) -> &Schedule {
@@ -487,7 +446,13 @@ impl Trainer for CpuTrainer {
     }
 
     fn stages(&self) -> Vec<(&'static str, f64)> {
-        STAGES.into_iter().zip(self.seconds).collect()
+        let stages = STAGES.into_iter().zip(self.seconds);
+        let asked = |stage: usize| match stage < CHOICE_STAGES {
+            true => self.ratings.is_some(),
+            false => self.choices.is_some(),
+        };
+        let stages = stages.enumerate().filter(|&(stage, _)| asked(stage));
+        stages.map(|(_, stage)| stage).collect()
     }
 
     fn train(&mut self, chunk: PlanChunk) -> Result<Vec<StepStatistics>, EngineError> {
@@ -505,47 +470,48 @@ impl Trainer for CpuTrainer {
             scale: self.head[0],
             bias: self.head[4],
         };
-        let pool = Arc::clone(&self.pool);
-        pool.install(|| {
+        let Some(factors) = &mut self.ratings else {
+            return Ok(logits);
+        };
+        self.pool.install(|| {
             let plans = pair_plans(users, items);
             for (chunk, logits) in plans.zip(logits.chunks_mut(PAIRS_PER_PLAN)) {
                 let plans = Side::BOTH.map(|side| chunk.side(&chunk.steps[0], side));
                 for side in Side::BOTH {
-                    gather(
-                        self.instructions,
-                        self.tables[side as usize].words(),
-                        &self.shape,
-                        &self.schedule,
-                        self.step,
-                        true,
-                        plans[side as usize].rows,
-                        &mut self.buffers.compact[side as usize],
-                    );
+                    let rows = plans[side as usize].rows;
+                    factors.gather(self.instructions, &self.schedule, self.step, true, side, rows);
                 }
-                let [user_rows, item_rows] = &self.buffers.compact;
-                pair_logits(
-                    plans[0].slots,
-                    plans[1].slots,
-                    user_rows,
-                    item_rows,
-                    head,
-                    self.shape.dim,
-                    logits,
-                );
+                let [user_rows, item_rows] = &factors.compact;
+                let dim = factors.shape.dim;
+                pair_logits(plans[0].slots, plans[1].slots, user_rows, item_rows, head, dim, logits);
             }
         });
         Ok(logits)
     }
 
-    fn read_records(&mut self, side: Side, first: usize, out: &mut [f32]) -> Result<(), EngineError> {
-        let start = first * self.shape.record_len(self.schedule.optimizer());
-        out.copy_from_slice(&self.tables[side as usize].words()[start..start + out.len()]);
+    fn read_records(
+        &mut self,
+        question: Question,
+        side: Side,
+        first: usize,
+        out: &mut [f32],
+    ) -> Result<(), EngineError> {
+        let factors = self.factors_mut(question);
+        let start = first * factors.record_len;
+        out.copy_from_slice(&factors.tables[side as usize].words()[start..start + out.len()]);
         Ok(())
     }
 
-    fn write_records(&mut self, side: Side, first: usize, records: &[f32]) -> Result<(), EngineError> {
-        let start = first * self.shape.record_len(self.schedule.optimizer());
-        self.tables[side as usize].words_mut()[start..start + records.len()].copy_from_slice(records);
+    fn write_records(
+        &mut self,
+        question: Question,
+        side: Side,
+        first: usize,
+        records: &[f32],
+    ) -> Result<(), EngineError> {
+        let factors = self.factors_mut(question);
+        let start = first * factors.record_len;
+        factors.tables[side as usize].words_mut()[start..start + records.len()].copy_from_slice(records);
         Ok(())
     }
 

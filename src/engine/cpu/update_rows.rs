@@ -3,12 +3,15 @@
 //! ```text
 //! sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
 //! settled = the row at the end of step t - 1, from `gather_rows`        (the state catches up here, see crate::engine::optimizer)
+//! sum    += extra[e]                                                    e: the row's extra gradient, if the plan names one
 //! g       = clip(sum - drift + (2 l2 n / B + pull) settled)             n: the row's samples in the batch; pull and, of the
 //!                                                                       bias, drift: of its prior
 //! record  = the optimiser's step t with g;  last_step = t               the bias likewise
 //! ```
 //!
-//! Shapes: rows `[R]`; starts `[R + 1]`; samples, gradient `[B]`; other `[R', 4 + dim]`; settled `[R, 4 + dim]`;
+//! Where biases are not learned their sum counts as 0.
+//!
+//! Shapes: extra `[extras, 4 + dim]`; rows `[R]`; starts `[R + 1]`; samples, gradient `[B]`; other `[R', 4 + dim]`; settled `[R, 4 + dim]`;
 //! records `[page rows, record]`. Long rows are summed piece by piece, as the shaders do in two levels.
 //! Twin of `shaders/update_rows.wgsl`.
 
@@ -31,6 +34,10 @@ pub struct Gradients<'a> {
     /// Compact rows of the other side.
     pub other: &'a [f32],
     pub l2: f32,
+    /// Gradients that the plan's `extras` name, from number `first_extra` on.
+    pub extra: &'a [f32],
+    pub first_extra: usize,
+    pub learns_bias: bool,
 }
 
 /// Updates the rows of slots `slots`, whose records stand in `records` from table row `first_row` on; `settled` holds the
@@ -72,6 +79,15 @@ pub fn update_rows(
                     *sum += piece;
                 }
             }
+        }
+        if let Some(extra) = plan.extra(slot) {
+            let extra = &gradients.extra[(extra - gradients.first_extra) * factor_len..][..factor_len];
+            for (sum, extra) in sum.iter_mut().zip(extra) {
+                *sum += extra;
+            }
+        }
+        if !gradients.learns_bias {
+            sum[0] = 0.0;
         }
         let l2 = l2_share * samples.len() as f32;
         let pull = plan.pull(slot);

@@ -19,7 +19,7 @@ use super::update_rows::{self, UpdateRows};
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{AdapterKind, Buffer, DeviceError, Gpu, Pending};
-use crate::engine::model::{ModelShape, Side, start_records};
+use crate::engine::model::{ModelShape, Question, Side, start_records};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::{PIECE, PlanChunk, StepLayout, pair_plans};
 use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
@@ -146,7 +146,12 @@ impl ChunkInFlight {
         let losses = words[0].iter().map(|&bits| f32::from_bits(bits));
         let statistics = self.steps.into_iter().zip(losses);
         Ok(statistics
-            .map(|((step, samples), loss)| StepStatistics { step, loss, samples })
+            .map(|((step, samples), loss)| StepStatistics {
+                step,
+                loss,
+                choice_loss: None,
+                samples,
+            })
             .collect())
     }
 }
@@ -173,7 +178,13 @@ impl GpuTrainer {
                 Side::User => "user table",
                 Side::Item => "item table",
             };
-            Table::new(gpu, name, shape.rows(side), setup.record_len(), page_rows)
+            Table::new(
+                gpu,
+                name,
+                shape.rows(side),
+                setup.shape.record_len(setup.optimizer),
+                page_rows,
+            )
         };
         let trainer = Self {
             gpu,
@@ -208,7 +219,15 @@ impl GpuTrainer {
                     .par_chunks_mut(block * record_len)
                     .enumerate()
                     .for_each(|(number, records)| {
-                        start_records(seed, side, first + number * block, &shape, record_len, records)
+                        start_records(
+                            seed,
+                            Question::Rating,
+                            side,
+                            first + number * block,
+                            &shape,
+                            record_len,
+                            records,
+                        )
                     });
                 self.tables[side as usize].write(first, &records);
             }
@@ -448,8 +467,8 @@ impl Trainer for GpuTrainer {
         self.gpu.adapter().to_string()
     }
 
-    fn shape(&self) -> ModelShape {
-        self.shape
+    fn shape(&self, question: Question) -> Option<ModelShape> {
+        (question == Question::Rating).then_some(self.shape)
     }
 
     fn schedule(&self) -> &Schedule {
@@ -527,11 +546,23 @@ impl Trainer for GpuTrainer {
         Ok(logits)
     }
 
-    fn read_records(&mut self, side: Side, first: usize, out: &mut [f32]) -> Result<(), EngineError> {
+    fn read_records(
+        &mut self,
+        _question: Question,
+        side: Side,
+        first: usize,
+        out: &mut [f32],
+    ) -> Result<(), EngineError> {
         Ok(self.tables[side as usize].read(first, out)?)
     }
 
-    fn write_records(&mut self, side: Side, first: usize, records: &[f32]) -> Result<(), EngineError> {
+    fn write_records(
+        &mut self,
+        _question: Question,
+        side: Side,
+        first: usize,
+        records: &[f32],
+    ) -> Result<(), EngineError> {
         self.tables[side as usize].write(first, records);
         Ok(())
     }

@@ -22,7 +22,7 @@ mod effects;
 mod graph;
 
 use crate::data::progress::{Progress, Unit};
-use crate::engine::model::Side;
+use crate::engine::model::{Question, Side};
 use crate::engine::{EngineError, ROWS_PER_READ, Trainer};
 use directions::{ITERATIONS, leading};
 use effects::Effects;
@@ -83,18 +83,21 @@ pub fn bias_centres(
 
 /// Starts the biases of an untrained engine at their centres: a row with few ratings hardly gets anywhere else.
 pub fn start_at(centres: &[Vec<f32>; 2], trainer: &mut dyn Trainer) -> Result<(), EngineError> {
-    let record_len = trainer.shape().record_len(trainer.schedule().optimizer());
+    let Some(shape) = trainer.shape(Question::Rating) else {
+        return Ok(());
+    };
+    let record_len = shape.record_len(trainer.schedule().optimizer());
     for side in Side::BOTH {
         for (block, centres) in centres[side as usize].chunks(ROWS_PER_READ).enumerate() {
             if centres.iter().all(|&centre| centre == 0.0) {
                 continue;
             }
             let mut records = vec![0.0; centres.len() * record_len];
-            trainer.read_records(side, block * ROWS_PER_READ, &mut records)?;
+            trainer.read_records(Question::Rating, side, block * ROWS_PER_READ, &mut records)?;
             for (record, &centre) in records.chunks_exact_mut(record_len).zip(centres) {
                 record[0] = centre;
             }
-            trainer.write_records(side, block * ROWS_PER_READ, &records)?;
+            trainer.write_records(Question::Rating, side, block * ROWS_PER_READ, &records)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use super::parts::bar;
 use super::state::{State, Validation};
 use super::step_stages::Stage;
 use crate::common::format::{count, percent};
-use crate::train::event::ValidMetrics;
+use crate::train::event::{ValidMetrics, ValidRanking};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
@@ -22,7 +22,16 @@ pub fn score_lines<'a>(state: &State, palette: &Palette) -> Vec<Line<'a>> {
         ("loss", |validation| format!("{:.4}", validation.metrics.loss)),
     ];
     let head = Line::styled(format!(" {:<9}{:>11}{:>11}", "", "last", "best"), palette.faint);
-    let rows = rows.map(|(name, score)| {
+    let ranking: [(&str, Score); 2] = [
+        ("NDCG", |validation| ndcg(validation, |ranking| ranking.ndcg)),
+        ("popular", |validation| ndcg(validation, |ranking| ranking.popular_ndcg)),
+    ];
+    let learns_rankings = state
+        .latest
+        .as_ref()
+        .is_some_and(|latest| latest.metrics.ranking.is_some());
+    let ranking = ranking.into_iter().filter(|_| learns_rankings);
+    let rows = rows.into_iter().chain(ranking).map(|(name, score)| {
         let [last, best] = [&state.latest, &state.best].map(|validation| validation.as_ref().map_or("-".into(), score));
         Line::from(vec![
             Span::styled(format!(" {name:<9}"), palette.faint),
@@ -31,6 +40,12 @@ pub fn score_lines<'a>(state: &State, palette: &Palette) -> Vec<Line<'a>> {
         ])
     });
     [head].into_iter().chain(rows).collect()
+}
+
+/// A figure of the rankings; between the ends of epochs there is none.
+fn ndcg(validation: &Validation, of: fn(&ValidRanking) -> f64) -> String {
+    let ranking = validation.metrics.ranking.as_ref();
+    ranking.map_or("-".into(), |ranking| format!("{:.4}", of(ranking)))
 }
 
 /// The newest epochs that fit, the best marked.
@@ -50,6 +65,7 @@ pub fn history_lines<'a>(height: u16, state: &State, palette: &Palette) -> Vec<L
             base_rate,
             recall,
             auc,
+            ranking: _,
         } = validation.metrics;
         let cells = [
             epoch_number(validation.at),

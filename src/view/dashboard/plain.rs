@@ -148,12 +148,22 @@ fn scores(metrics: &ValidMetrics) -> String {
         base_rate,
         recall,
         auc,
+        ranking,
     } = *metrics;
     let (precision, base_rate, recall) = (percent(precision), percent(base_rate), percent(recall));
     let lift = metrics.lift();
+    let ranking = ranking.map_or(String::new(), |ranking| {
+        format!(
+            "  NDCG@{} {:.4} (most popular {:.4}, {} products shown)",
+            ranking.k,
+            ranking.ndcg,
+            ranking.popular_ndcg,
+            count(ranking.shown)
+        )
+    });
     format!(
         "valid loss {loss:.4}  precision {precision:>7} (base rate {base_rate:>7}, lift {lift:.3})  \
-         recall {recall:>7}  AUC {auc:.4}"
+         recall {recall:>7}  AUC {auc:.4}{ranking}"
     )
 }
 

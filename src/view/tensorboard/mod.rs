@@ -71,18 +71,21 @@ impl Observer for TensorBoard {
                     base_rate,
                     recall,
                     auc,
+                    ranking,
                 } = *metrics;
-                self.scalars(
-                    *step,
-                    &[
-                        ("loss/valid", loss),
-                        ("valid/precision", precision),
-                        ("valid/base_rate", base_rate),
-                        ("valid/lift", lift),
-                        ("valid/recall", recall),
-                        ("valid/AUC", auc),
-                    ],
-                );
+                let mut scalars = vec![
+                    ("loss/valid", loss),
+                    ("valid/precision", precision),
+                    ("valid/base_rate", base_rate),
+                    ("valid/lift", lift),
+                    ("valid/recall", recall),
+                    ("valid/AUC", auc),
+                ];
+                if let Some(ranking) = ranking {
+                    scalars.push(("valid/NDCG", ranking.ndcg));
+                    scalars.push(("valid/NDCG_most_popular", ranking.popular_ndcg));
+                }
+                self.scalars(*step, &scalars);
             }
             TrainEvent::Measured {
                 step,
