@@ -77,16 +77,14 @@ impl Config {
         };
         let known = Value::try_from(Self::default()).expect("the default config is a TOML table");
         let mut merged = known.clone();
-        merge(&mut merged, Value::Table(file), &known, &mut Vec::new(), &places)?;
+        merge(&mut merged, Value::Table(file), 0, &known, &mut Vec::new(), &places)?;
         for assignment in assignments {
-            let layer = assignment
-                .path()
-                .into_iter()
-                .rev()
-                .fold(assignment.value.clone(), |value, key| {
-                    Value::Table(Table::from_iter([(key, value)]))
-                });
-            merge(&mut merged, layer, &known, &mut Vec::new(), &places)?;
+            let keys = assignment.path();
+            let depth = keys.len();
+            let layer = keys.into_iter().rev().fold(assignment.value.clone(), |value, key| {
+                Value::Table(Table::from_iter([(key, value)]))
+            });
+            merge(&mut merged, layer, depth, &known, &mut Vec::new(), &places)?;
         }
         let config: Self = serde_path_to_error::deserialize(merged).map_err(|error| {
             let key = error.path().to_string();
@@ -115,10 +113,14 @@ impl Config {
 /// Tables whose keys are the user's own.
 const FREE_TABLES: [&str; 2] = ["oversample.factors", "oversample.counts"];
 
-/// Lays `layer` over `base`; a key that `known` does not have is an error. A free table is replaced as a whole.
+/// Lays `layer` over `base`; a key that `known` does not have is an error.
+///
+/// The first `depth` keys of `layer` are a path that was named. A free table that the path leads to, or that stands below it, was
+/// written as a whole and replaces the one before; a path that leads into it sets one key of it.
 fn merge(
     base: &mut Value,
     layer: Value,
+    depth: usize,
     known: &Value,
     path: &mut Vec<String>,
     places: &Places,
@@ -126,6 +128,9 @@ fn merge(
     let is_free = FREE_TABLES.contains(&path.join(".").as_str());
     match (base, layer) {
         (Value::Table(base), Value::Table(layer)) if is_free => {
+            if path.len() >= depth {
+                base.clear();
+            }
             base.extend(layer);
         }
         (Value::Table(base), Value::Table(layer)) => {
@@ -142,6 +147,7 @@ fn merge(
                 merge(
                     base.get_mut(&key).expect("base has every known key"),
                     value,
+                    depth,
                     known,
                     path,
                     places,

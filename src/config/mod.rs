@@ -38,6 +38,27 @@ mod tests {
     }
 
     #[test]
+    fn a_free_table_is_replaced_as_a_whole_and_extended_by_a_path_into_it() {
+        let factors = |sets: &[&str]| {
+            let file = "[oversample]\nfactors = { \"1\" = 2.0, \"2\" = 3.0 }";
+            let factors = load(file, sets).unwrap().oversample.factors;
+            factors
+                .into_iter()
+                .map(|(class, factor)| format!("{class}:{factor}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(factors(&[]), ["1:2", "2:3"]);
+        assert!(factors(&["oversample.factors={}"]).is_empty());
+        assert_eq!(factors(&["oversample.factors={\"3\"=4.0}"]), ["3:4"]);
+        assert_eq!(factors(&["oversample={factors={\"3\"=4.0}}"]), ["3:4"]);
+        assert_eq!(factors(&["oversample.factors.3=4.0"]), ["1:2", "2:3", "3:4"]);
+        assert_eq!(
+            factors(&["oversample.factors={}", "oversample.factors.1=1.5"]),
+            ["1:1.5"]
+        );
+    }
+
+    #[test]
     fn the_effective_config_reads_back_the_same() {
         let config = load(
             "[oversample]\nfactors = { \"1\" = 2.0 }\n[evaluate]\nthreshold = 0.5",

@@ -167,6 +167,7 @@ fn grid(axes: &[Axis]) -> Result<Vec<Vec<Value>>, SweepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn parsed(texts: &[&str]) -> Vec<Axis> {
         texts.iter().map(|text| Axis::parse(text).unwrap()).collect()
@@ -195,6 +196,14 @@ mod tests {
         assert_eq!(found.len(), 8);
         assert_eq!(found[0], "0 \"adam\" {}");
         assert_eq!(found[7], "0.1 \"sgd\" { 1 = 2.0 }");
+        // Each trains what its label says, whatever the file has.
+        let file = "[oversample]\nfactors = { \"2\" = 3.0 }";
+        let classes = |trial: &Vec<Assignment>| {
+            let config = Config::from_text(file, "x.toml", trial).unwrap();
+            config.oversample.factors.into_keys().collect::<Vec<_>>()
+        };
+        assert!(classes(&trials[0]).is_empty());
+        assert_eq!(classes(&trials[7]), ["1"]);
         assert_eq!(trials[3][0].key, "train.l2");
         assert_eq!(
             values(&super::trials(&parsed(&["seed=1,1,2"]), None, 1).unwrap()),
