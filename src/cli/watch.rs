@@ -112,7 +112,8 @@ impl Watch {
             let (events, may_be_more) = news()?;
             seconds = seconds.max(last_seconds(&events));
             events.iter().for_each(|event| self.show(event));
-            if self.has_ended || !may_be_more {
+            // A log that ends with an end tells of the process before this one, until there is news.
+            if (self.has_ended && !events.is_empty()) || !may_be_more {
                 return Ok(self.end(seconds));
             }
             if let left @ ControlFlow::Break(_) = self.wait(GLANCE) {
@@ -190,6 +191,37 @@ fn last_seconds(events: &[TrainEvent]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// Keeps what it is shown.
+    struct Shown(Arc<Mutex<Vec<TrainEvent>>>);
+
+    impl Observer for Shown {
+        fn observe(&mut self, event: &TrainEvent) {
+            self.0.lock().unwrap().push(event.clone());
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_resumed_is_followed_beyond_the_end_of_the_process_before() {
+        let finished = |reason| TrainEvent::Finished {
+            reason,
+            best_epoch: 1,
+            seconds: 1.0,
+        };
+        let started = TrainEvent::Started(Box::default());
+        let before = vec![started.clone(), finished(FinishReason::Stopped)];
+        let after = [started, finished(FinishReason::Completed)];
+        // The process reads its data, trains, is done, and judges what it has trained.
+        let mut news = [vec![], vec![after[0].clone()], vec![], vec![after[1].clone()]].into_iter();
+        let shown = Arc::default();
+        let mut watch = Watch::new(Box::new(Shown(Arc::clone(&shown))), None);
+        let left = watch
+            .follow(before.clone(), || Ok((news.next().unwrap(), true)))
+            .unwrap();
+        assert_eq!(left, ControlFlow::Continue(()));
+        assert_eq!(*shown.lock().unwrap(), [&before[..], &after].concat());
+    }
 
     #[test]
     fn a_resumed_run_is_one_course_of_time() {
