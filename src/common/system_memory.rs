@@ -220,7 +220,16 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn held_memory_is_seen() {
-        // Other tests take and give back memory meanwhile.
+        // The peak is that of a process: in one of its own no other test moves it.
+        const ALONE: &str = "DOTCART_TEST_ALONE";
+        if std::env::var_os(ALONE).is_none() {
+            let name = "common::system_memory::tests::held_memory_is_seen";
+            let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+            let ran = command.args([name, "--exact"]).env(ALONE, "1").output().unwrap();
+            let said = String::from_utf8_lossy(&ran.stdout);
+            assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+            return;
+        }
         const HELD: usize = 256 << 20;
         let held = std::hint::black_box(vec![1u8; HELD]);
         let now = resident_bytes().unwrap();
@@ -230,6 +239,6 @@ mod tests {
         drop(held);
         let before = peak_resident_bytes().unwrap();
         forget_peak();
-        assert!(peak_resident_bytes().unwrap() < before, "no other test holds as much");
+        assert!(peak_resident_bytes().unwrap() < before);
     }
 }

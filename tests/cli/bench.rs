@@ -1,6 +1,6 @@
 //! Benchmarks run on any machine and say what they measured; their figures are nobody's promise.
 
-use super::gpu::gpu;
+use super::needs::gpu;
 use super::scene::Scene;
 
 const SMALL: [&str; 14] = [

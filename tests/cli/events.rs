@@ -1,6 +1,6 @@
 //! A training without a terminal: lines, events as JSON, quiet, TensorBoard, and the log that all of it can be seen in again.
 
-use super::gpu::gpu;
+use super::needs::gpu;
 use super::scene::{CONFIG, Ran, Scene};
 use serde_json::Value;
 

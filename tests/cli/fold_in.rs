@@ -4,7 +4,8 @@
 //! ratings, and predicts for those users by their trained rows. Another never sees those users; they are folded in from the
 //! same ratings that the first was trained on.
 
-use super::real_data::{config, real};
+use super::needs::real;
+use super::real_data::config;
 use super::scene::Scene;
 use dotcart::artifact::run_directory::RunDirectory;
 use dotcart::recommend::Recommender;

@@ -1,7 +1,7 @@
 //! The binary as a user meets it: whole trainings, resumed ones, wrong input, a real terminal.
 
-#[path = "../common/gpu.rs"]
-mod gpu;
+#[path = "../common/needs.rs"]
+mod needs;
 
 mod bad_input;
 mod bench;

@@ -1,26 +1,8 @@
 //! Real ratings, from the folder that `DOTCART_REAL_DATA` names.
 
+use super::needs::real;
 use super::scene::Scene;
 use std::path::PathBuf;
-
-/// A file of real ratings; says aloud what is left out where there is none.
-pub fn real(file: &str) -> Option<PathBuf> {
-    let Some(folder) = std::env::var_os("DOTCART_REAL_DATA") else {
-        let mut stderr = std::io::stderr();
-        let _ = std::io::Write::write_all(
-            &mut stderr,
-            format!("left out: tests on the real {file}; DOTCART_REAL_DATA names no folder\n").as_bytes(),
-        );
-        return None;
-    };
-    let path = PathBuf::from(folder).join(file);
-    assert!(
-        path.is_file(),
-        "DOTCART_REAL_DATA is set, but there is no {}",
-        path.display()
-    );
-    Some(path)
-}
 
 pub fn config(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("configs").join(name);

@@ -1,6 +1,6 @@
 //! `recommend` and `similar`: who may be asked for, what may be left out, every output form, and every wrong argument.
 
-use super::gpu::gpu;
+use super::needs::gpu;
 use super::scene::{CONFIG, Scene};
 use serde_json::Value;
 use std::collections::HashSet;

@@ -1,7 +1,7 @@
 //! The same seed gives the same model, byte for byte: for any number of threads, however often one looks or saves, after a
 //! kill and a resume, and on a GPU from run to run.
 
-use super::gpu::gpu;
+use super::needs::gpu;
 use super::scene::{CONFIG, Scene};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 //! The dashboard in a real terminal: tmux runs it, keys are sent, the screen is read.
 
+use super::needs;
 use super::scene::{CONFIG, Scene};
 use dotcart::view::dashboard::keys::Role;
 use dotcart::view::dashboard::terminal::Terminal;
@@ -12,14 +13,9 @@ struct Tmux {
 }
 
 impl Tmux {
-    /// `None` where there is no tmux, which the gate does not accept.
+    /// `None` where there is no tmux.
     fn open(scene: &Scene, width: u16, height: u16) -> Option<Self> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            assert!(std::env::var_os("DOTCART_REQUIRE_GPU").is_none(), "the gate wants tmux");
-            let _ = std::io::Write::write_all(
-                &mut std::io::stderr(),
-                b"left out: the dashboard in a real terminal; there is no tmux\n",
-            );
+        if !needs::tmux() {
             return None;
         }
         let folder = scene.folder.display();

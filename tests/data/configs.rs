@@ -1,6 +1,7 @@
 //! The configs: each loads, the flagship names every key, and the real files read by config alone as their README says.
 
-use crate::{real_data, root};
+use crate::needs::real;
+use crate::root;
 use dotcart::config::{Assignment, Config, known_keys};
 use dotcart::data::ingest::{Ingested, ingest};
 use dotcart::data::progress::Silent;
@@ -34,7 +35,7 @@ fn read(folder: &Path, config: &str, file: &str, titles: &str) -> Ingested {
 
 #[test]
 fn the_real_files_are_what_their_readme_says() {
-    let Some(folder) = real_data("the_real_files_are_what_their_readme_says") else {
+    let Some(folder) = real(".") else {
         return;
     };
     let shape = |data: &Ingested| (data.report.rows_kept, data.report.users, data.report.items);

@@ -1,7 +1,7 @@
 //! The kernels: what Rust and WGSL have to agree on, each kernel against its twin, both engines against each other.
 
-#[path = "../common/gpu.rs"]
-mod gpu;
+#[path = "../common/needs.rs"]
+mod needs;
 mod pairs;
 mod ranking;
 mod rows;

@@ -1,6 +1,6 @@
 //! The kernels over samples, against their twins: `pair_logits`, `pair_forward`, `sum_pieces`, `update_head`.
 
-use crate::gpu::gpu;
+use crate::needs::gpu;
 use crate::support::{
     DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_close_by, batch, both_teams, chunk, factor_rows, garbage,
     read, read_status, rng, status, uniform, upload,

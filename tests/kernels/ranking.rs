@@ -4,7 +4,7 @@
 //! there are ties everywhere. Where they have digits after the point, the device's scores are its own: they are compared with
 //! the cpu's in `scores_are_close`, and what is made of them with a full sort of them.
 
-use crate::gpu::gpu;
+use crate::needs::gpu;
 use crate::support::{GARBAGE, assert_close, factor_rows, garbage, rng, upload};
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::cpu::item_rows::ItemRows;

@@ -1,6 +1,6 @@
 //! The kernels over rows, against their twins: `gather_rows` and `update_rows`, on pages of many sizes.
 
-use crate::gpu::gpu;
+use crate::needs::gpu;
 use crate::support::{
     DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_records_close, batch, both_teams, chunk, factor_rows,
     garbage, read, read_status, records, rng, setup, status, uniform, upload,

@@ -1,6 +1,6 @@
 //! Training and its state: the gpu engine against the cpu engine, and against itself.
 
-use crate::gpu::gpu;
+use crate::needs::gpu;
 use crate::support::{OPTIMIZERS, assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
 use dotcart::config::{MAX_DIM, OptimizerChoice};
 use dotcart::engine::cpu::CpuTrainer;

@@ -9,7 +9,7 @@
 //!
 //! Not compared: l2, which is in the gradient and checked by `gradients`.
 
-use crate::{Engine, cpu, device, gpu, train};
+use crate::{Engine, cpu, gpu, needs, train};
 use burn::module::{Module, Param};
 use burn::optim::{AdamConfig, AdamState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -61,14 +61,14 @@ fn cpu_with_large_batches_moves_as_dense_adam_does() {
 
 #[test]
 fn gpu_with_small_batches_moves_as_dense_adam_does() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         check(gpu, &small_batches(), BOUND_GPU);
     }
 }
 
 #[test]
 fn gpu_with_large_batches_moves_as_dense_adam_does() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         check(gpu, &large_batches(), BOUND_GPU);
     }
 }

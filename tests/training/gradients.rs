@@ -5,7 +5,7 @@
 //! The loss is written down once more here, from its definition. The engine shows no gradient, but after one step from a
 //! zero state `m = (1 - beta1) g`, so its records give every one of them: embeddings, biases, scale and head bias.
 
-use crate::{Engine, cpu, device, gpu};
+use crate::{Engine, cpu, gpu, needs};
 use dotcart::config::{OptimizerChoice, Prior};
 use dotcart::engine::TrainerSetup;
 use dotcart::engine::model::{ModelShape, ROW_HEADER, Side};
@@ -37,7 +37,7 @@ fn cpu_gradients_are_the_slopes_of_the_loss() {
 
 #[test]
 fn gpu_gradients_are_the_slopes_of_the_loss() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         check(gpu);
     }
 }

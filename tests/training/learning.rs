@@ -1,6 +1,6 @@
 //! Does it learn what there is to learn? A planted world whose answer is known, and a loss trace that numpy wrote.
 
-use crate::{Engine, cpu, device, gpu, train};
+use crate::{Engine, cpu, gpu, needs, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::model::ModelShape;
@@ -24,14 +24,14 @@ fn cpu_loses_as_numpy_does() {
 
 #[test]
 fn gpu_loses_as_numpy_does() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         golden_trace(gpu);
     }
 }
 
 #[test]
 fn gpu_finds_the_withheld_item_of_every_user() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         checkerboard(gpu);
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! Every check takes an [`Engine`], so another engine is one more line a test.
 
-#[path = "../common/gpu.rs"]
-mod device;
+#[path = "../common/needs.rs"]
+mod needs;
 
 mod dense_adam;
 mod gradients;
@@ -33,7 +33,7 @@ pub fn cpu(setup: &TrainerSetup) -> Box<dyn Trainer> {
     Box::new(CpuTrainer::new(setup, 2))
 }
 
-/// The gpu engine in pages of 700 rows, so that most tables have several. Only for tests that have seen [`device::gpu`].
+/// The gpu engine in pages of 700 rows, so that most tables have several. Only for tests that have seen [`needs::gpu`].
 pub fn gpu(setup: &TrainerSetup) -> Box<dyn Trainer> {
     let gpu = Gpu::open(true).expect("the test asked for a device");
     Box::new(GpuTrainer::new(gpu, setup, Some(700)).expect("small tables fit"))

@@ -1,7 +1,7 @@
 //! Where does each optimiser lead? Thousands of steps by PyTorch in float64, with learning-rate curves, reductions, clipping
 //! and l2, followed step by step; and the same with a stop in the middle.
 
-use crate::{Engine, cpu, device, gpu, train};
+use crate::{Engine, cpu, gpu, needs, train};
 use dotcart::config::{LearningRateCurve, OptimizerChoice};
 use dotcart::engine::model::{ModelShape, ROW_HEADER, Side};
 use dotcart::engine::optimizer::{LearningRate, Reduction};
@@ -56,7 +56,7 @@ fn cpu_goes_where_pytorch_goes() {
 
 #[test]
 fn gpu_goes_where_pytorch_goes() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         // The other optimisers and clipping have no shader yet.
         let cases = golden().cases.into_iter();
         for case in cases.filter(|case| case.optimizer.has_moments() && case.clip == 0.0) {

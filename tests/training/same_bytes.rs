@@ -2,7 +2,7 @@
 //!
 //! Compared are the raw records of both tables and the head, optimiser state included, after all steps.
 
-use crate::{Engine, cpu, device, gpu, train};
+use crate::{Engine, cpu, gpu, needs, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::cpu::instruction_set::InstructionSet;
@@ -82,21 +82,21 @@ fn instructions_change_nothing_on_cpu() {
 
 #[test]
 fn looking_changes_nothing_on_gpu() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         looking_changes_nothing(gpu);
     }
 }
 
 #[test]
 fn chunks_change_nothing_on_gpu() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         chunks_change_nothing(gpu);
     }
 }
 
 #[test]
 fn moving_house_changes_nothing_on_gpu() {
-    if device::gpu().is_some() {
+    if needs::gpu().is_some() {
         moving_house_changes_nothing(gpu);
     }
 }
