@@ -24,6 +24,7 @@ fn recorded(end: FinishReason) -> Vec<TrainEvent> {
     };
     let mut events = vec![TrainEvent::Started(Box::new(TrainStart {
         run: "electronics-3".into(),
+        device_failure: None,
         device: "NVIDIA H200 (Vulkan)".into(),
         generated: true,
         users: 120_000,

@@ -2,10 +2,9 @@
 
 use crate::config::DeviceChoice;
 use crate::engine::cpu::item_rows::ItemRows;
-use crate::engine::gpu::device::adapter_of;
 use crate::engine::gpu::scorer::MAX_K;
 use crate::engine::model::{Head, Model, ModelShape, Question, ROW_HEADER, Side, start_weight};
-use crate::engine::{EngineError, Query, ScoredItem, Scorer, open_scorer};
+use crate::engine::{EngineError, Query, ScoredItem, Scorer, open};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -66,7 +65,7 @@ pub fn random_model(seed: u64, shape: ModelShape) -> Model {
 /// Panics if the model has fewer users.
 pub fn measure(setup: &ScoreSetup, model: &Model, seconds: f64) -> Result<ScoreReport, EngineError> {
     let rows = ItemRows::of_factors(&model.items, model.shape.dim);
-    let mut scorer = open_scorer(setup.device, model.head, rows, setup.threads)?;
+    let mut scorer = open::scorer(setup.device, model.head, rows, setup.threads)?;
     let mut rounds = Vec::new();
     let start = Instant::now();
     // The first round pays for what is made once, and is not counted.
@@ -79,7 +78,7 @@ pub fn measure(setup: &ScoreSetup, model: &Model, seconds: f64) -> Result<ScoreR
     rounds.sort_by(f64::total_cmp);
     let fastest = rounds[0];
     Ok(ScoreReport {
-        engine: match adapter_of(setup.device) {
+        engine: match open::device(setup.device)?.gpu {
             Some(_) if setup.k <= MAX_K => "gpu",
             _ => "cpu",
         },

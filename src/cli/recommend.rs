@@ -47,6 +47,7 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
         return Ok(End::Done);
     };
     let device = recommender.device(users.len(), arguments.device);
+    output.device(device);
     if let Some(folder) = &arguments.out {
         return write_parts(&recommender, &candidates, &users, ask, device, folder, output);
     }

@@ -43,6 +43,7 @@ pub fn run(arguments: &SweepArguments, output: &mut Output) -> CommandResult {
         .out
         .clone()
         .unwrap_or_else(|| Path::new(RUNS).join(format!("{}-sweep", base.name)));
+    output.device(base.device);
     let mut sweep = Sweep::open(&folder, &base, trials, prepared)?;
     let (total, mut done) = sweep.count();
     let jobs = sweep.jobs(usize::from(arguments.jobs));

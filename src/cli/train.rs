@@ -123,6 +123,7 @@ impl Session<'_> {
         // Before signals are heard: nothing is trained yet that an interrupt could save.
         let centres = find_centres(&config, &prepared, &Bar::unless(self.arguments.quiet));
 
+        output.device(config.device);
         let interrupter = &self.interrupter;
         if !std::mem::replace(&mut self.hears_signals, true) {
             stop_on_signals(interrupter);

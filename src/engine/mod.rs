@@ -13,21 +13,19 @@ pub mod memory;
 pub mod model;
 pub mod negatives;
 pub mod objective;
+pub mod open;
 pub mod optimizer;
 pub mod plan;
 pub mod ranker;
 
 use crate::common::hint::Hint;
 use crate::common::interaction::{ItemIndex, UserIndex};
-use crate::config::{DeviceChoice, OptimizerChoice};
+use crate::config::OptimizerChoice;
 use crate::engine::choice::ChoiceSetup;
-use crate::engine::gpu::device::{DeviceError, Gpu};
+use crate::engine::gpu::device::DeviceError;
 use crate::engine::model::{Factors, Head, Model, ModelShape, Question, Side};
 use crate::engine::optimizer::{LearningRate, Schedule, read_out, settle_record};
 use crate::engine::plan::PlanChunk;
-use cpu::CpuScorer;
-use cpu::item_rows::ItemRows;
-use gpu::scorer::GpuScorer;
 
 /// What an engine needs to begin.
 #[derive(Clone, Debug)]
@@ -211,25 +209,6 @@ pub trait Scorer {
 
     /// Logits of (factor row of a user, item) pairs. Panics if an item is not in the model.
     fn score_pairs(&mut self, users: &[&[f32]], items: &[ItemIndex]) -> Result<Vec<f32>, EngineError>;
-}
-
-/// A scorer over item rows on the engine that is asked for; `auto` takes a real GPU if there is one. `threads` of the cpu
-/// engine: 0 = one a core.
-pub fn open_scorer(
-    device: DeviceChoice,
-    head: Head,
-    rows: ItemRows<'_>,
-    threads: usize,
-) -> Result<Box<dyn Scorer + '_>, EngineError> {
-    let gpu = match device {
-        DeviceChoice::Cpu => None,
-        DeviceChoice::Gpu => Some(Gpu::open(true)?),
-        DeviceChoice::Auto => Gpu::open(false).ok(),
-    };
-    Ok(match gpu {
-        Some(gpu) => Box::new(GpuScorer::from_rows(gpu, head, rows)?),
-        None => Box::new(CpuScorer::from_rows(head, rows, threads)),
-    })
 }
 
 /// Rows that are read from an engine in one go: 16 MiB of records at dim 64.

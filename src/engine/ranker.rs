@@ -13,7 +13,7 @@ use super::cpu::item_rows::ItemRows;
 use super::cpu::pair_logits::dot;
 use super::model::{Head, Model, ROW_HEADER};
 use super::objective::sigmoid;
-use super::{EngineError, Query, ScoredItem, Scorer, open_scorer};
+use super::{EngineError, Query, ScoredItem, Scorer, open};
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::{Config, DeviceChoice};
 
@@ -72,8 +72,8 @@ impl<'a> Ranker<'a> {
     /// A ranker on the engine that is asked for; `threads` of the cpu engine: 0 = one a core.
     pub fn open(device: DeviceChoice, catalogue: Catalogue<'a>, threads: usize) -> Result<Self, EngineError> {
         let scorer = match catalogue.choices {
-            Some(rows) => open_scorer(device, Head::PLAIN, rows, threads)?,
-            None => open_scorer(device, catalogue.head, catalogue.ratings, threads)?,
+            Some(rows) => open::scorer(device, Head::PLAIN, rows, threads)?,
+            None => open::scorer(device, catalogue.head, catalogue.ratings, threads)?,
         };
         Ok(Self { catalogue, scorer })
     }

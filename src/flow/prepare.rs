@@ -6,9 +6,9 @@ use crate::data::interactions::Interactions;
 use crate::data::oversample::{OversampleError, SamplingTable, oversample};
 use crate::data::report::DataReport;
 use crate::data::split::Split;
-use crate::engine::gpu::device::adapter_of;
 use crate::engine::memory::{self, MemoryError, MemoryNeed, TrainingSize};
 use crate::engine::model::ModelShape;
+use crate::engine::open;
 use crate::flow::error::PipelineError;
 use crate::train::event::ClassCount;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ pub fn resplit(
 
 /// The memory that training on these rows takes.
 pub fn predict_memory(config: &Config, prepared: &Prepared) -> MemoryNeed {
-    memory::predict(&prepared.size(), config, adapter_of(config.device).as_ref())
+    memory::predict(&prepared.size(), config, open::adapter(config.device).as_ref())
 }
 
 /// The memory that training on these rows takes. Errors if this machine or its adapter has less.
@@ -100,6 +100,6 @@ pub fn check_memory(config: &Config, prepared: &Prepared) -> Result<MemoryNeed, 
     for &user in &prepared.interactions.users {
         ratings_per_user[user as usize] += 1;
     }
-    let adapter = adapter_of(config.device);
+    let adapter = open::adapter(config.device);
     memory::check(&prepared.size(), config, adapter.as_ref(), &ratings_per_user)
 }

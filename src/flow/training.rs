@@ -2,19 +2,18 @@
 
 use crate::artifact::run_directory::{CHECKPOINT_LAST, CONFIG, RunDirectory};
 use crate::common::interaction::Part;
-use crate::config::{Config, DeviceChoice};
+use crate::config::Config;
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
 use crate::data::progress::Progress;
 use crate::engine::choice::ChoiceSetup;
-use crate::engine::cpu::{CpuTrainer, thread_pool};
-use crate::engine::gpu::device::Gpu;
-use crate::engine::gpu::trainer::GpuTrainer;
+use crate::engine::cpu::thread_pool;
 use crate::engine::model::{ModelShape, Question};
 use crate::engine::negatives::Negatives;
 use crate::engine::objective::Objective;
+use crate::engine::open::{self, Opened};
 use crate::engine::optimizer::LearningRate;
-use crate::engine::{EngineError, Trainer, TrainerSetup};
+use crate::engine::{Trainer, TrainerSetup};
 use crate::flow::error::{FlowError, PipelineError};
 use crate::flow::prepare::Prepared;
 use crate::train::centre::{self, Rated, bias_centres};
@@ -119,22 +118,11 @@ pub fn trainer_setup(config: &Config, shape: ModelShape, steps: usize) -> Traine
     }
 }
 
-/// An untrained engine on the device that the config asks for.
-pub fn open_trainer(config: &Config, setup: &TrainerSetup) -> Result<Box<dyn Trainer>, EngineError> {
-    let gpu = match config.device {
-        DeviceChoice::Cpu => None,
-        DeviceChoice::Gpu => Some(Gpu::open(true)?),
-        DeviceChoice::Auto => Gpu::open(false).ok(),
-    };
-    Ok(match gpu {
-        Some(gpu) => Box::new(GpuTrainer::new(gpu, setup, None)?),
-        None => Box::new(CpuTrainer::new(setup, config.threads)),
-    })
-}
-
 /// An engine that is where its run left off, or at the start.
 pub struct Standing {
     trainer: Box<dyn Trainer>,
+    /// Why it is not on the real GPU that was found.
+    device_failure: Option<String>,
     position: Position,
     best: Best,
     /// Seconds trained by earlier processes.
@@ -153,12 +141,13 @@ impl Standing {
     ) -> Result<Self, PipelineError> {
         let setup = trainer_setup(config, shape, set.steps() * set.epochs);
         let last = run.file(CHECKPOINT_LAST);
-        let mut trainer = open_trainer(config, &setup).inspect_err(|_| {
+        let mut trainer = open::trainer(config.device, &setup, config.threads).inspect_err(|_| {
             if !last.exists() {
                 // Nothing was trained: a run that never began is no run.
                 let _ = std::fs::remove_dir_all(run.path());
             }
         })?;
+        let device_failure = open::device(config.device).ok().as_ref().and_then(Opened::warning);
         let place = match last.exists() {
             true => Some(checkpoint::load(&last, trainer.as_mut()).map_err(TrainError::from)?),
             false => {
@@ -172,6 +161,7 @@ impl Standing {
         }
         Ok(Self {
             trainer,
+            device_failure,
             position,
             best: place.as_ref().map_or(Best::default(), |place| place.best),
             seconds: place.map_or(0.0, |place| place.seconds),
@@ -192,6 +182,7 @@ impl Standing {
         TrainEvent::Started(Box::new(TrainStart {
             run: run.name(),
             device: self.trainer.device(),
+            device_failure: self.device_failure.clone(),
             generated,
             users: shape.users,
             items: shape.items,
@@ -233,6 +224,7 @@ pub fn train_epochs(
         position,
         best,
         seconds,
+        ..
     } = standing;
     let clock = Clock::start();
     let outcome = Arc::new(Mutex::new(Outcome::default()));

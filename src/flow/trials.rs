@@ -13,7 +13,7 @@ use crate::config::{Assignment, Config, StoppingMetric};
 use crate::data::interactions::Interactions;
 use crate::data::progress::Silent;
 use crate::data::report::DataReport;
-use crate::engine::gpu::device::adapter_of;
+use crate::engine::open;
 use crate::flow::error::PipelineError;
 use crate::flow::pipeline;
 use crate::flow::prepare::{Prepared, check_memory, resplit};
@@ -179,7 +179,7 @@ impl Sweep {
 
     /// How many of `wanted` trials can train at once: as many as there is memory for, and one on a graphics device.
     pub fn jobs(&self, wanted: usize) -> usize {
-        if adapter_of(self.base.device).is_some() {
+        if open::device(self.base.device).is_ok_and(|opened| opened.gpu.is_some()) {
             return 1;
         }
         let fit = room().map_or(usize::MAX, |room| (room.bytes / self.largest.max(1)) as usize);

@@ -12,7 +12,7 @@ use crate::artifact::run_directory::MANIFEST;
 use crate::artifact::tensor_file::{FileError, write_whole};
 use crate::common::interaction::UserIndex;
 use crate::config::DeviceChoice;
-use crate::engine::gpu::device::adapter_of;
+use crate::engine::{EngineError, open};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,7 +145,7 @@ impl Recommender {
             include_seen: ask.include_seen,
             candidates: candidates.items().map(|items| digest(bytemuck::cast_slice(items))),
             users_per_part,
-            engine: adapter_of(device).map_or_else(|| "cpu".to_string(), |adapter| adapter.to_string()),
+            engine: open::device(device).map_err(EngineError::from)?.name(),
         };
         begin(folder, &request)?;
         let mut ranker = self.ranker(candidates, device)?;

@@ -118,6 +118,9 @@ pub struct TrainStart {
     pub run: String,
     /// The device in words.
     pub device: String,
+    /// Why it is not the real GPU that was found, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_failure: Option<String>,
     /// True if the ratings are generated, not real.
     pub generated: bool,
     pub users: usize,

@@ -9,9 +9,10 @@ pub mod sweep;
 use crate::common::calendar::date_of;
 use crate::common::format::{count, mebibytes, percent};
 use crate::common::interaction::Part;
-use crate::config::Duplicates;
+use crate::config::{DeviceChoice, Duplicates};
 use crate::data::report::DataReport;
 use crate::engine::memory::MemoryNeed;
+use crate::engine::open::{self, Opened};
 use crate::flow::inspect::Inspection;
 use crate::train::event::ClassCount;
 use serde::Serialize;
@@ -56,6 +57,15 @@ impl Output {
     fn say(&mut self, line: &str) {
         // Nobody is left to hear that nobody listens.
         let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
+    /// A GPU that was found and is not used, if there is one.
+    pub fn device(&mut self, choice: DeviceChoice) {
+        // A device that was asked for and does not open is an error, which comes when it is needed.
+        let warning = open::device(choice).ok().as_ref().and_then(Opened::warning);
+        if let Some(warning) = warning {
+            self.talk(&format!("warning: {warning}"));
+        }
     }
 
     /// An error and what can be done about it.

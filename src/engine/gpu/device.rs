@@ -12,7 +12,6 @@
 //! Errors: no adapter, a request beyond the adapter's limits, a failure that the device reports when it is read.
 
 use crate::common::system_memory::prefer_huge_pages;
-use crate::config::DeviceChoice;
 use burn::backend::wgpu::{MemoryConfiguration, Wgpu, WgpuSetup, wgpu};
 use burn::cubecl::client::Client;
 use burn::cubecl::server::{Handle, ServerError};
@@ -148,17 +147,6 @@ fn instance() -> wgpu::Instance {
 /// The adapters of this machine, best first; none where there is no driver.
 pub fn adapters() -> Vec<Adapter> {
     found().1.iter().map(|(adapter, _)| adapter.clone()).collect()
-}
-
-/// The adapter that a training on `choice` runs on; `None` for the cpu engine, or if there is none.
-pub fn adapter_of(choice: DeviceChoice) -> Option<Adapter> {
-    let software_allowed = match choice {
-        DeviceChoice::Cpu => return None,
-        DeviceChoice::Auto => false,
-        DeviceChoice::Gpu => true,
-    };
-    let best = adapters().into_iter().find(Adapter::is_usable);
-    best.filter(|adapter| software_allowed || adapter.kind != AdapterKind::Software)
 }
 
 /// The open device. Copies are the same device, on any thread.

@@ -166,9 +166,11 @@ fn training(history: &History) -> String {
         &shares,
     );
     let device = history.start.as_ref().map_or_else(String::new, |start| {
+        let failure = start.device_failure.iter().map(|failure| format!(" ({failure})"));
         paragraph(&format!(
-            "On {}: batches of {}, {} steps an epoch, {} samples an epoch after oversampling.",
+            "On {}{}: batches of {}, {} steps an epoch, {} samples an epoch after oversampling.",
             start.device,
+            failure.collect::<String>(),
             count(start.batch_size),
             count(start.steps_per_epoch),
             count(start.samples_per_epoch),
