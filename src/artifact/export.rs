@@ -7,8 +7,7 @@ use crate::artifact::run_directory::{RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
 use crate::common::hint::Hint;
 use crate::common::interaction::Part;
-use std::fs::File;
-use std::io::BufWriter;
+use crate::common::whole_file::WholeFile;
 use std::path::{Path, PathBuf};
 
 /// Splits could not be written.
@@ -54,34 +53,21 @@ pub fn export_splits(
     let (interactions, row_parts) = run.interactions(shape.users, shape.items)?.read()?;
     let mut written = Vec::new();
     for (part, path) in parts.into_iter().zip(paths) {
-        let temporary = path.with_extension(format!("csv.{}.partial", std::process::id()));
-        let mut file = csv::Writer::from_writer(BufWriter::new(
-            File::create(&temporary).map_err(FileError::write(&path))?,
-        ));
+        let fault = |error: csv::Error| FileError::write(&path)(error.into());
+        let mut file = csv::Writer::from_writer(WholeFile::create(&path).map_err(FileError::write(&path))?);
         let mut rows = 0;
-        let mut write = || -> Result<(), ExportSplitsError> {
-            let fault = |error: csv::Error| FileError::write(&path)(error.into());
-            file.write_record(["user", "product", "rating"]).map_err(fault)?;
-            for row in (0..row_parts.len()).filter(|&row| row_parts[row] == part as u8) {
-                let record = [
-                    users.id(interactions.users[row])?,
-                    products.id(interactions.items[row])?,
-                    &interactions.ratings[row].to_string(),
-                ];
-                file.write_record(record).map_err(fault)?;
-                rows += 1;
-            }
-            let mut end = || {
-                file.flush()?;
-                file.get_ref().get_ref().sync_all()?;
-                std::fs::rename(&temporary, &path)
-            };
-            Ok(end().map_err(FileError::write(&path))?)
-        };
-        if let Err(error) = write() {
-            let _ = std::fs::remove_file(&temporary);
-            return Err(error);
+        file.write_record(["user", "product", "rating"]).map_err(fault)?;
+        for row in (0..row_parts.len()).filter(|&row| row_parts[row] == part as u8) {
+            let record = [
+                users.id(interactions.users[row])?,
+                products.id(interactions.items[row])?,
+                &interactions.ratings[row].to_string(),
+            ];
+            file.write_record(record).map_err(fault)?;
+            rows += 1;
         }
+        let file = file.into_inner().map_err(|error| error.into_error());
+        file.and_then(WholeFile::finish).map_err(FileError::write(&path))?;
         written.push((path, rows));
     }
     Ok(written)

@@ -2,9 +2,11 @@
 
 use super::interactions_file::InteractionsFile;
 use super::model_file::ModelFile;
-use super::tensor_file::{FileError, write_whole};
+use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
+use crate::common::file_lock;
 use crate::common::hint::Hint;
+use crate::common::whole_file::{remove_leftovers, write_whole};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,6 +31,7 @@ pub const CALIBRATION: &str = "calibration.json";
 /// One page for people; nothing reads it, so the manifest does not vouch for it.
 pub const REPORT: &str = "report.html";
 pub const EVALUATION: &str = "evaluation.json";
+const CHECKPOINT: &str = "checkpoint";
 pub const CHECKPOINT_LAST: &str = "checkpoint/last.safetensors";
 pub const CHECKPOINT_BEST: &str = "checkpoint/best.safetensors";
 pub const MANIFEST: &str = "manifest.json";
@@ -119,7 +122,7 @@ impl RunDirectory {
             let path = root.join(format!("{name}-{next}"));
             match std::fs::create_dir(&path) {
                 Ok(()) => {
-                    let checkpoint = path.join("checkpoint");
+                    let checkpoint = path.join(CHECKPOINT);
                     std::fs::create_dir(&checkpoint).map_err(FileError::write(&checkpoint))?;
                     return Ok(Self { path });
                 }
@@ -140,7 +143,7 @@ impl RunDirectory {
 
     /// A folder for what a training keeps on its way, and no more.
     pub fn scratch(path: &Path) -> Result<Self, RunError> {
-        Self::bare(&path.join("checkpoint"))?;
+        Self::bare(&path.join(CHECKPOINT))?;
         Self::bare(path)
     }
 
@@ -177,29 +180,22 @@ impl RunDirectory {
         self.path.join(name)
     }
 
-    /// Takes the run for this process, until the file is dropped.
+    /// Takes the run for this process, until the file is dropped; what a killed process left half written is removed.
     ///
     /// A file of its own: where locks are mandatory nobody else could read a locked `metrics.jsonl`.
     pub fn lock(&self) -> Result<File, RunError> {
         let path = self.file(LOCK);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(FileError::write(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => Err(RunError::Busy(self.path.clone())),
-            Err(std::fs::TryLockError::Error(error)) => Err(FileError::write(&path)(error).into()),
+        let file = file_lock::hold(&path).map_err(FileError::write(&path))?;
+        let file = file.ok_or_else(|| RunError::Busy(self.path.clone()))?;
+        for folder in [self.path.clone(), self.file(CHECKPOINT)] {
+            remove_leftovers(&folder);
         }
+        Ok(file)
     }
 
     /// Whether a process trains the run at this moment.
     pub fn is_busy(&self) -> bool {
-        let lock = File::open(self.file(LOCK));
-        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+        file_lock::is_held(&self.file(LOCK))
     }
 
     /// How a command names the run: by its name alone if that finds it from here.
@@ -219,12 +215,14 @@ impl RunDirectory {
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), RunError> {
         let mut text = serde_json::to_vec_pretty(value).expect("reports are JSON");
         text.push(b'\n');
-        Ok(write_whole(&self.file(name), &text)?)
+        let path = self.file(name);
+        Ok(write_whole(&path, &text).map_err(FileError::write(&path))?)
     }
 
     /// Writes a text file.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), RunError> {
-        Ok(write_whole(&self.file(name), text.as_bytes())?)
+        let path = self.file(name);
+        Ok(write_whole(&path, text.as_bytes()).map_err(FileError::write(&path))?)
     }
 
     /// Reads a JSON file.
@@ -251,7 +249,8 @@ impl RunDirectory {
             },
         )?;
         let latest = self.path.with_file_name(LATEST);
-        Ok(write_whole(&latest, format!("{}\n", self.name()).as_bytes())?)
+        let name = format!("{}\n", self.name());
+        Ok(write_whole(&latest, name.as_bytes()).map_err(FileError::write(&latest))?)
     }
 
     /// Checks that the run is complete and every file has its size. Contents are checked by [`RunDirectory::verify`].

@@ -4,11 +4,12 @@
 //! memory twice. The same content gives the same bytes. Format: <https://huggingface.co/docs/safetensors>.
 
 use crate::common::hint::Hint;
+use crate::common::whole_file::WholeFile;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A file of a run cannot be written, or is not what it should be.
@@ -69,29 +70,6 @@ impl Hint for FileError {
     }
 }
 
-/// Writes `bytes` to a temporary name beside `path`, syncs, and renames.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    // `runs/latest` is written by any training that ends; two must not share a temporary file.
-    let temporary = path.with_extension(format!("{}.partial", std::process::id()));
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|source| {
-        // What is left of a failed attempt is of no use to anybody.
-        let _ = std::fs::remove_file(&temporary);
-        FileError::write(path)(source)
-    })
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".partial");
-    PathBuf::from(name)
-}
-
 /// One tensor to be written.
 #[derive(Clone, Debug)]
 pub struct TensorSpec {
@@ -120,17 +98,8 @@ impl TensorSpec {
 /// Dropped before its end it leaves nothing behind.
 pub struct TensorWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: WholeFile,
     left: usize,
-    is_whole: bool,
-}
-
-impl Drop for TensorWriter {
-    fn drop(&mut self) {
-        if !self.is_whole {
-            let _ = std::fs::remove_file(temporary_name(&self.path));
-        }
-    }
 }
 
 impl TensorWriter {
@@ -160,7 +129,7 @@ impl TensorWriter {
         let mut header = serde_json::to_vec(&metadata).expect("a header is JSON");
         header.resize(header.len().next_multiple_of(8), b' ');
         let begin = || {
-            let mut file = BufWriter::with_capacity(1 << 20, File::create(temporary_name(path))?);
+            let mut file = WholeFile::create(path)?;
             file.write_all(&(header.len() as u64).to_le_bytes())?;
             file.write_all(&header)?;
             Ok(file)
@@ -169,7 +138,6 @@ impl TensorWriter {
             path: path.to_path_buf(),
             file: begin().map_err(FileError::write(path))?,
             left: end,
-            is_whole: false,
         })
     }
 
@@ -192,7 +160,7 @@ impl TensorWriter {
     }
 
     /// Syncs and renames. Panics if data is missing.
-    pub fn finish(mut self) -> Result<(), FileError> {
+    pub fn finish(self) -> Result<(), FileError> {
         assert_eq!(
             self.left,
             0,
@@ -200,14 +168,7 @@ impl TensorWriter {
             self.left,
             self.path.display()
         );
-        let mut end = || {
-            self.file.flush()?;
-            self.file.get_ref().sync_all()?;
-            std::fs::rename(temporary_name(&self.path), &self.path)
-        };
-        end().map_err(FileError::write(&self.path))?;
-        self.is_whole = true;
-        Ok(())
+        self.file.finish().map_err(FileError::write(&self.path))
     }
 }
 
@@ -392,6 +353,6 @@ mod tests {
                 .contains("diverged")
         );
         drop(file);
-        assert!(!path.exists() && !temporary_name(&path).exists());
+        assert!(!path.exists());
     }
 }

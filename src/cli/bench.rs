@@ -8,6 +8,7 @@ use crate::bench::ratings::{ONE_MILLION, generate};
 use crate::bench::train::measure;
 use crate::common::format::count;
 use crate::common::hint::Hint;
+use crate::common::whole_file::write_whole;
 use crate::config::{Config, GenerateConfig};
 use crate::data::interactions::Interactions;
 use crate::data::marginals::ELECTRONICS;
@@ -132,9 +133,7 @@ fn write(folder: &Path, rows: &Interactions) -> std::io::Result<()> {
         ("ratings.f32", bytemuck::cast_slice(&rows.ratings)),
     ];
     for (name, bytes) in columns {
-        let temporary = folder.join(format!("{name}.partial"));
-        std::fs::write(&temporary, bytes)?;
-        std::fs::rename(&temporary, folder.join(name))?;
+        write_whole(&folder.join(name), bytes)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::output::Output;
 use super::{CommandResult, End};
 use crate::bench::score::{ScoreReport, ScoreSetup, measure, random_model};
 use crate::common::format::count;
+use crate::common::whole_file::write_whole;
 use crate::config::DeviceChoice;
 use crate::engine::gpu::scorer::MAX_K;
 use crate::engine::model::{Model, ModelShape, ROW_HEADER};
@@ -104,9 +105,7 @@ fn write(folder: &Path, model: &Model) -> Result<(), RecommendError> {
                 let rows = rows.chunks_exact(model.shape.factor_len());
                 let weights: Vec<f32> = rows.flat_map(|row| &row[ROW_HEADER..]).copied().collect();
                 let bytes: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
-                let temporary = folder.join(format!("{name}.partial"));
-                std::fs::write(&temporary, bytes)?;
-                std::fs::rename(&temporary, folder.join(name))?;
+                write_whole(&folder.join(name), &bytes)?;
             }
             Ok(())
         })

@@ -4,7 +4,8 @@ use super::args::ReportArguments;
 use super::output::Output;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
-use crate::artifact::tensor_file::write_whole;
+use crate::artifact::tensor_file::FileError;
+use crate::common::whole_file::write_whole;
 use crate::config::Config;
 use crate::view::report::report;
 
@@ -13,7 +14,8 @@ pub fn run(arguments: &ReportArguments, output: &mut Output) -> CommandResult {
     run.verify()?;
     let config = Config::load(&run.file(CONFIG), &[])?;
     let path = arguments.out.clone().unwrap_or_else(|| run.file(REPORT));
-    write_whole(&path, report(&run, &config)?.as_bytes())?;
+    let page = report(&run, &config)?;
+    write_whole(&path, page.as_bytes()).map_err(FileError::write(&path))?;
     output.talk(&format!("report: {}", path.display()));
     Ok(End::Done)
 }

@@ -7,7 +7,7 @@ use super::signals::stop_on_signals;
 use super::view::{BY_KEY, watched_bus};
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
-use crate::artifact::tensor_file::{FileError, write_whole};
+use crate::artifact::tensor_file::FileError;
 use crate::common::format::duration;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
 use crate::evaluate::Evaluation;
@@ -148,7 +148,7 @@ impl Session<'_> {
         }
         let judging = Instant::now();
         let evaluation = pipeline::complete(&run, &config, &trained, &Bar::unless(self.arguments.quiet))?;
-        write_whole(&run.file(REPORT), report(&run, &config)?.as_bytes())?;
+        run.write_text(REPORT, &report(&run, &config)?)?;
         let judged = judging.elapsed().as_secs_f64();
         drop(lock);
         if self.arguments.json {

@@ -1,9 +1,11 @@
-//! What knows nothing of recommenders: calendars, factorisations, numbers in words, hints, randomness, the machine's memory.
+//! What knows nothing of recommenders: calendars, factorisations, files, numbers in words, hints, randomness, the machine's memory.
 
 pub mod calendar;
 pub mod cholesky;
+pub mod file_lock;
 pub mod format;
 pub mod hint;
 pub mod interaction;
 pub mod random;
 pub mod system_memory;
+pub mod whole_file;

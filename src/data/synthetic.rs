@@ -19,10 +19,10 @@
 use super::marginals::{CLASS_SHARES, ratings_per_product, ratings_per_user};
 use crate::common::hint::Hint;
 use crate::common::random::{Purpose, stream};
+use crate::common::whole_file::WholeFile;
 use crate::config::GenerateConfig;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -69,28 +69,16 @@ pub fn generate(path: &Path, size: &GenerateConfig, seed: u64, force: bool) -> R
     })
 }
 
-/// Writes the table to a temporary name beside `path`, then renames it. The same size and seed give the same bytes.
+/// Writes the table to `path`. The same size and seed give the same bytes.
 ///
 /// On an error nothing is left behind.
 pub fn write_file(path: &Path, size: &GenerateConfig, seed: u64) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut temporary = OsString::from(path);
-    temporary.push(".partial");
-    let write_to = |file: std::fs::File| {
-        let mut file = std::io::BufWriter::with_capacity(1 << 20, file);
-        write(&mut file, size, seed)?;
-        file.into_inner()?.sync_all()
-    };
-    let result = std::fs::File::create(&temporary)
-        .and_then(write_to)
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if result.is_err() {
-        // What failed is told; that this may fail too changes nothing.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    result
+    let mut file = WholeFile::create(path)?;
+    write(&mut file, size, seed)?;
+    file.finish()
 }
 
 /// Writes `size.ratings` rows `user,product,rating,timestamp`, no pair twice, in order of products.

@@ -3,17 +3,22 @@
 //! Users come in the order in which they were asked for and are ranked [`USERS_PER_BATCH`] at a time; what is in memory is one
 //! part, at most `ROWS_PER_PART` rows or one user's. Beside the parts lies `request.json`, written first: what was asked, of
 //! which run. The same request on the same folder goes on with the parts that are missing, so a run that was stopped or killed
-//! ends with the bytes of one that was not. `summary.json` is written last.
+//! ends with the bytes of one that was not; two at once would share their files, so the second is refused. `summary.json` is
+//! written last.
 
 use super::filter::Candidates;
 use super::parts::{rows_of, write_part};
 use super::{Ask, Ranking, RecommendError, Recommender};
 use crate::artifact::run_directory::MANIFEST;
-use crate::artifact::tensor_file::{FileError, write_whole};
+use crate::artifact::tensor_file::FileError;
+use crate::common::file_lock;
 use crate::common::interaction::UserIndex;
+use crate::common::whole_file::{is_leftover, remove_leftovers, write_whole};
 use crate::config::DeviceChoice;
 use crate::engine::{EngineError, open};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use xxhash_rust::xxh3::xxh3_128;
@@ -147,7 +152,7 @@ impl Recommender {
             users_per_part,
             engine: open::device(device).map_err(EngineError::from)?.name(),
         };
-        begin(folder, &request)?;
+        let _lock = begin(folder, &request)?;
         let mut ranker = self.ranker(candidates, device)?;
         let (mut rows, mut skipped) = (0, 0);
         let parts = users.len().div_ceil(users_per_part);
@@ -178,36 +183,42 @@ impl Recommender {
             rows,
             parts,
         };
-        write_json(&folder.join(SUMMARY), &summary)?;
+        let path = folder.join(SUMMARY);
+        write_whole(&path, &json(&summary)).map_err(FileError::write(&path))?;
         Ok(BulkEnd::Complete(summary))
     }
 }
 
-/// Makes the folder, or finds the same request in it.
-fn begin(folder: &Path, request: &Request) -> Result<(), RecommendError> {
+/// Makes the folder, or finds the same request in it, and holds it until the file is dropped.
+fn begin(folder: &Path, request: &Request) -> Result<File, RecommendError> {
     let write = |source| RecommendError::Write {
         path: folder.to_path_buf(),
         source,
     };
     std::fs::create_dir_all(folder).map_err(write)?;
     let path = folder.join(REQUEST);
-    if path.is_file() {
-        let text = std::fs::read(&path).map_err(FileError::read(&path))?;
-        return match serde_json::from_slice::<Request>(&text) {
-            Ok(found) if found == *request => Ok(()),
-            _ => Err(RecommendError::OtherRequest(folder.to_path_buf())),
-        };
-    }
-    if std::fs::read_dir(folder).map_err(write)?.next().is_some() {
+    let mut others = std::fs::read_dir(folder).map_err(write)?.flatten();
+    if !path.is_file() && others.any(|entry| !is_leftover(&entry.path())) {
         return Err(RecommendError::Occupied(folder.to_path_buf()));
     }
-    write_json(&path, request)
+    let held = file_lock::hold(&path).map_err(FileError::write(&path))?;
+    let mut file = held.ok_or_else(|| RecommendError::Busy(folder.to_path_buf()))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).map_err(FileError::read(&path))?;
+    if text.is_empty() {
+        let written = file.write_all(&json(request)).and_then(|()| file.sync_all());
+        written.map_err(FileError::write(&path))?;
+    } else if serde_json::from_slice::<Request>(&text).ok().as_ref() != Some(request) {
+        return Err(RecommendError::OtherRequest(folder.to_path_buf()));
+    }
+    remove_leftovers(folder);
+    Ok(file)
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RecommendError> {
+fn json(value: &impl Serialize) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(value).expect("requests are JSON");
     text.push(b'\n');
-    Ok(write_whole(path, &text)?)
+    text
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -48,6 +48,8 @@ pub enum RecommendError {
     Write { path: PathBuf, source: std::io::Error },
     #[error("folder `{}` holds other files", .0.display())]
     Occupied(PathBuf),
+    #[error("another process writes recommendations into folder `{}`", .0.display())]
+    Busy(PathBuf),
     #[error("folder `{}` holds the recommendations of another request", .0.display())]
     OtherRequest(PathBuf),
     #[error("`{}` is damaged: {fault}", path.display())]
@@ -76,6 +78,7 @@ impl Hint for RecommendError {
             Self::Read { .. } => "check the path".to_string(),
             Self::Write { .. } => "is the disk full, or the folder read-only?".to_string(),
             Self::Occupied(_) => "name a new or an empty folder".to_string(),
+            Self::Busy(_) => "wait for it, or name another folder".to_string(),
             Self::OtherRequest(_) => {
                 "name another folder, or ask with the run, users and options that it was begun with".to_string()
             }

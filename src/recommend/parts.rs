@@ -5,6 +5,7 @@
 //! bytes.
 
 use super::{Ranking, RecommendError};
+use crate::common::whole_file::WholeFile;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
@@ -14,7 +15,6 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,19 +29,13 @@ const SCHEMA: &str = "message recommendations {
     required binary basis (UTF8);
 }";
 
-/// Writes the rankings to a temporary name beside `path`, syncs, and renames.
+/// Writes the rankings to `path`.
 pub fn write_part(path: &Path, rankings: &[Ranking]) -> Result<(), RecommendError> {
-    let temporary = path.with_extension("parquet.partial");
     let write = || -> Result<(), ParquetError> {
-        let file = File::create(&temporary)?;
-        let mut writer = encode(BufWriter::new(file), rankings)?.into_inner()?;
-        std::io::Write::flush(&mut writer)?;
-        writer.get_ref().sync_all()?;
-        Ok(std::fs::rename(&temporary, path)?)
+        let file = encode(WholeFile::create(path)?, rankings)?.into_inner()?;
+        Ok(file.finish()?)
     };
     write().map_err(|error| {
-        // What is left of a failed attempt is of no use to anybody.
-        let _ = std::fs::remove_file(&temporary);
         let source = match error {
             ParquetError::External(source) => match source.downcast::<std::io::Error>() {
                 Ok(source) => *source,

@@ -509,6 +509,15 @@ fn a_folder_of_parts_is_continued_to_the_same_bytes() {
         ran.stderr
     );
 
+    // Nobody writes where another process is writing.
+    let path = scene.folder.join("whole/request.json");
+    let held = dotcart::common::file_lock::hold(&path).unwrap().unwrap();
+    let (error, hint) = fails(&scene, &["recommend", "--all", "--top", "300", "--out", "whole"]);
+    assert_eq!(error, "another process writes recommendations into folder `whole`");
+    assert_eq!(hint, "wait for it, or name another folder");
+    drop(held);
+    assert!(ask("whole").code == Some(0) && parts(&scene, "whole") == whole);
+
     // What the parts hold is what the screen shows: the library that reads ratings reads them back.
     let csv = scene.succeed(&["recommend", "--all", "--top", "300", "--csv"]);
     assert_eq!(csv.lines().count(), wanted + 1);
