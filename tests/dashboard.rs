@@ -1,7 +1,7 @@
 //! What a user sees of a training, from one recorded list of events: the dashboard at several sizes, and plain lines.
 
 use dotcart::train::event::{ClassCount, FinishReason, Observer, StageTime, TrainEvent, TrainStart, ValidMetrics};
-use dotcart::view::dashboard::chart::ChartKind;
+use dotcart::view::dashboard::chart_kind::ChartKind;
 use dotcart::view::dashboard::keys::{Controls, Role};
 use dotcart::view::dashboard::palette::Palette;
 use dotcart::view::dashboard::plain::Plain;

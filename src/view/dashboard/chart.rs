@@ -1,5 +1,6 @@
 //! The chart: one of several pictures over epochs, all of it or a part.
 
+use super::chart_kind::ChartKind;
 use super::curve::Curve;
 use super::keys::Controls;
 use super::palette::Palette;
@@ -12,91 +13,6 @@ use ratatui::style::Style;
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
-
-/// Which picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ChartKind {
-    #[default]
-    Loss,
-    /// Precision beside its base rate: alone it says nothing.
-    Precision,
-    Recall,
-    Auc,
-    Speed,
-    LearningRate,
-}
-
-impl ChartKind {
-    /// In the order in which they come round.
-    pub const ALL: [Self; 6] = [
-        Self::Loss,
-        Self::Precision,
-        Self::Recall,
-        Self::Auc,
-        Self::Speed,
-        Self::LearningRate,
-    ];
-
-    /// The one after this.
-    pub fn next(self) -> Self {
-        Self::ALL[(self as usize + 1) % Self::ALL.len()]
-    }
-
-    /// The one before this.
-    pub fn previous(self) -> Self {
-        Self::ALL[(self as usize + Self::ALL.len() - 1) % Self::ALL.len()]
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Loss => "loss",
-            Self::Precision => "precision, %",
-            Self::Recall => "recall, %",
-            Self::Auc => "AUC",
-            Self::Speed => "samples/s",
-            Self::LearningRate => "learning rate",
-        }
-    }
-
-    fn series<'a>(self, state: &'a State, palette: &Palette) -> Vec<Series<'a>> {
-        let curves = &state.curves;
-        let last = |text: fn(&Validation) -> String| state.latest.as_ref().map_or("-".into(), text);
-        let train = |text, curve, scale| Series::new(Mark::Line, text, palette.train, curve, scale);
-        let valid = |text, curve, scale| Series::new(Mark::Dots, text, palette.valid, curve, scale);
-        let share: fn(f64) -> f64 = |share| 100.0 * share;
-        match self {
-            Self::Loss => {
-                let [train_text, valid_text] = loss_texts(state);
-                vec![
-                    train(train_text, &curves.train_loss, plain),
-                    valid(valid_text, &curves.valid_loss, plain),
-                ]
-            }
-            Self::Precision => vec![
-                train(
-                    format!("base rate {}", last(|last| percent(last.metrics.base_rate))),
-                    &curves.base_rate,
-                    share,
-                ),
-                valid(last(|last| percent(last.metrics.precision)), &curves.precision, share),
-            ],
-            Self::Recall => vec![valid(last(|last| percent(last.metrics.recall)), &curves.recall, share)],
-            Self::Auc => vec![valid(
-                last(|last| format!("valid {:.4}", last.metrics.auc)),
-                &curves.auc,
-                plain,
-            )],
-            Self::Speed => {
-                let now = state.rate().map_or("-".into(), |rate| count(rate.round() as usize));
-                vec![train(now, &curves.sample_seconds, |seconds| 1.0 / seconds)]
-            }
-            Self::LearningRate => {
-                let now = state.learning_rate.map_or("-".into(), learning_rate_text);
-                vec![train(now, &curves.learning_rate, plain)]
-            }
-        }
-    }
-}
 
 /// `train 0.4322` and `valid 0.4871`.
 pub fn loss_texts(state: &State) -> [String; 2] {
@@ -122,7 +38,7 @@ pub fn learning_rate_text(rate: f64) -> String {
 pub fn draw_chart(frame: &mut Frame, area: Rect, state: &State, controls: &Controls, palette: &Palette) {
     let kind = controls.chart;
     let (left, right) = controls.window(state);
-    let series = kind.series(state, palette);
+    let series = series_of(kind, state, palette);
     let mut legend = vec![Span::styled(format!(" {} ", kind.title()), palette.title)];
     legend.extend(series.iter().map(Series::legend));
     let mut block = framed(Line::from(legend), palette);
@@ -195,6 +111,46 @@ pub fn draw_chart(frame: &mut Frame, area: Rect, state: &State, controls: &Contr
                 .labels(labels),
         );
     frame.render_widget(chart, area);
+}
+
+/// The curves of a picture.
+fn series_of<'a>(kind: ChartKind, state: &'a State, palette: &Palette) -> Vec<Series<'a>> {
+    let curves = &state.curves;
+    let last = |text: fn(&Validation) -> String| state.latest.as_ref().map_or("-".into(), text);
+    let train = |text, curve, scale| Series::new(Mark::Line, text, palette.train, curve, scale);
+    let valid = |text, curve, scale| Series::new(Mark::Dots, text, palette.valid, curve, scale);
+    let share: fn(f64) -> f64 = |share| 100.0 * share;
+    match kind {
+        ChartKind::Loss => {
+            let [train_text, valid_text] = loss_texts(state);
+            vec![
+                train(train_text, &curves.train_loss, plain),
+                valid(valid_text, &curves.valid_loss, plain),
+            ]
+        }
+        ChartKind::Precision => vec![
+            train(
+                format!("base rate {}", last(|last| percent(last.metrics.base_rate))),
+                &curves.base_rate,
+                share,
+            ),
+            valid(last(|last| percent(last.metrics.precision)), &curves.precision, share),
+        ],
+        ChartKind::Recall => vec![valid(last(|last| percent(last.metrics.recall)), &curves.recall, share)],
+        ChartKind::Auc => vec![valid(
+            last(|last| format!("valid {:.4}", last.metrics.auc)),
+            &curves.auc,
+            plain,
+        )],
+        ChartKind::Speed => {
+            let now = state.rate().map_or("-".into(), |rate| count(rate.round() as usize));
+            vec![train(now, &curves.sample_seconds, |seconds| 1.0 / seconds)]
+        }
+        ChartKind::LearningRate => {
+            let now = state.learning_rate.map_or("-".into(), learning_rate_text);
+            vec![train(now, &curves.learning_rate, plain)]
+        }
+    }
 }
 
 /// How points are drawn: told apart without colour.

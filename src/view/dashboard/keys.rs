@@ -2,7 +2,7 @@
 //!
 //! Knows no terminal but its key events, so a test presses keys without one.
 
-use super::chart::ChartKind;
+use super::chart_kind::ChartKind;
 use super::state::State;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 

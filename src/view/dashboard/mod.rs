@@ -6,6 +6,7 @@
 //! Precision never stands alone in a view: its base rate, lift and recall are always beside it.
 
 pub mod chart;
+pub mod chart_kind;
 pub mod curve;
 mod help;
 pub mod keys;
