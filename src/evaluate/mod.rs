@@ -5,6 +5,7 @@
 
 pub mod baselines;
 pub mod calibrate;
+pub mod cases;
 pub mod definitions;
 pub mod metrics;
 pub mod rankings;
@@ -27,7 +28,8 @@ use crate::evaluate::calibrate::{Calibration, Outcome};
 use crate::evaluate::metrics::calibration::{ReliabilityBin, reliability};
 use crate::evaluate::metrics::curves::{Sweep, thin};
 use baselines::{Biases, falling_order};
-use rankings::{FixedRanking, Rankings, Table, judge_rankings};
+use cases::Table;
+use rankings::{FixedRanking, Rankings, judge_rankings};
 use ratings::{HeldOut, Judge, Predictions, Predictor, RatingScores};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -3,12 +3,12 @@
 //! Users with a held-out row of a relevant product are ranked for; the others have nothing to find and are counted. Users are
 //! scored a batch at a time, so that memory does not grow with their number.
 
+use super::cases::{Case, Table};
 use super::ratings::Predictor;
 use super::sampled::{Sampled, SampledNegatives};
-use crate::common::interaction::{ItemIndex, Part, UserIndex};
+use crate::common::interaction::{ItemIndex, Part};
 use crate::common::random::{Purpose, stream};
 use crate::config::Config;
-use crate::data::interactions::Interactions;
 use crate::data::progress::{Progress, Unit};
 use crate::engine::EngineError;
 use crate::engine::model::Model;
@@ -17,7 +17,6 @@ use crate::evaluate::metrics::catalogue::Shown;
 use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// Users that are scored in one go.
 const USERS_PER_BATCH: usize = 512;
@@ -68,59 +67,6 @@ pub struct FixedRanking {
     pub predictor: Predictor,
     /// All items, best first.
     pub order: Vec<ItemIndex>,
-}
-
-/// All rows of a run, grouped by user.
-#[derive(Clone, Copy, Debug)]
-pub struct Table<'a> {
-    pub interactions: &'a Interactions,
-    pub parts: &'a [u8],
-    /// Training ratings of each user.
-    pub user_counts: &'a [u32],
-    /// Training ratings of each item.
-    pub item_counts: &'a [u32],
-}
-
-/// A user to rank for.
-pub struct Case {
-    pub user: UserIndex,
-    /// Held out and relevant, ascending.
-    pub relevant: Vec<ItemIndex>,
-    /// What training saw, ascending.
-    pub seen: Vec<ItemIndex>,
-    /// All that the user has rated, in any part, ascending.
-    pub rated: Vec<ItemIndex>,
-}
-
-impl Table<'_> {
-    /// The rows of each user that has some.
-    fn users(&self) -> impl Iterator<Item = Range<usize>> {
-        let mut start = 0;
-        self.interactions.users.chunk_by(|a, b| a == b).map(move |rows| {
-            start += rows.len();
-            start - rows.len()..start
-        })
-    }
-
-    fn case(&self, rows: Range<usize>, part: Part, relevant_from: f32) -> Case {
-        let items = |keep: &dyn Fn(usize) -> bool| {
-            let kept = rows.clone().filter(|&row| keep(row));
-            let mut items: Vec<ItemIndex> = kept.map(|row| self.interactions.items[row]).collect();
-            items.sort_unstable();
-            items
-        };
-        Case {
-            user: self.interactions.users[rows.start],
-            relevant: items(&|row| self.is_relevant(row, part, relevant_from)),
-            // Parts are in the order in which they are looked at.
-            seen: items(&|row| self.parts[row] < part as u8),
-            rated: items(&|_| true),
-        }
-    }
-
-    fn is_relevant(&self, row: usize, part: Part, from: f32) -> bool {
-        self.parts[row] == part as u8 && self.interactions.ratings[row] >= from
-    }
 }
 
 /// Means over users at each k, and what was shown.

@@ -4,7 +4,7 @@
 //! Such figures are far above those of the full catalogue and are comparable with nothing but themselves; Krichene and Rendle: On
 //! sampled metrics for item recommendation, KDD 2020. They are labelled as sampled wherever they stand.
 
-use super::rankings::Case;
+use super::cases::Case;
 use crate::common::interaction::ItemIndex;
 use crate::common::random::{Purpose, stream};
 use crate::config::Config;
