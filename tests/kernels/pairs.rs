@@ -236,7 +236,7 @@ fn check_pieces(dim: usize, samples: usize, items: u32, gpu: Gpu) {
     let gradient = uniform(&mut rng(1), samples, -1.0, 1.0);
     let plan = scene.chunk.side(&scene.chunk.steps[0], Side::Item);
     let mut expected = vec![0.0; plan.pieces.len() / 2 * (4 + dim)];
-    let gradients = cpu::update_rows::Gradients {
+    let gradients = cpu::sum_pieces::Gradients {
         gradient: &gradient,
         first_sample: 0,
         other_slots: scene.slots(Side::User),

@@ -253,8 +253,8 @@ fn other_rows(scene: &Scene) -> Vec<f32> {
     factor_rows(&mut rng(1), rows, scene.teams.dim())
 }
 
-fn gradients<'a>(scene: &'a Scene, gradient: &'a [f32], other: &'a [f32]) -> cpu::update_rows::Gradients<'a> {
-    cpu::update_rows::Gradients {
+fn gradients<'a>(scene: &'a Scene, gradient: &'a [f32], other: &'a [f32]) -> cpu::sum_pieces::Gradients<'a> {
+    cpu::sum_pieces::Gradients {
         gradient,
         first_sample: 0,
         other_slots: scene.chunk.side(&scene.chunk.steps[0], Side::User).slots,

@@ -8,8 +8,24 @@
 //! Why: a bestseller can fill a whole batch; on a device one team of lanes would walk it alone while all others wait.
 //! Twin of `shaders/sum_pieces.wgsl`.
 
-use super::update_rows::Gradients;
 use crate::engine::model::ROW_HEADER;
+
+/// What the gradient of a step consists of, the same for all rows of a side.
+#[derive(Clone, Copy, Debug)]
+pub struct Gradients<'a> {
+    /// From `pair_forward`, from sample `first_sample` on.
+    pub gradient: &'a [f32],
+    pub first_sample: usize,
+    /// Slot of each sample on the other side, `[B]`.
+    pub other_slots: &'a [u32],
+    /// Compact rows of the other side.
+    pub other: &'a [f32],
+    pub l2: f32,
+    /// Gradients that the plan's `extras` name, from number `first_extra` on.
+    pub extra: &'a [f32],
+    pub first_extra: usize,
+    pub learns_bias: bool,
+}
 
 /// Adds `gradient[s] * other_row` for the given samples to `sum`, in order; `sum[0]` collects the bias gradient.
 ///

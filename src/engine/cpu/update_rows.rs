@@ -16,29 +16,12 @@
 //! Twin of `shaders/update_rows.wgsl`.
 
 use super::prefetch::prefetch;
-use super::sum_pieces::{add_samples, sum_piece};
+use super::sum_pieces::{Gradients, add_samples, sum_piece};
 use crate::config::MAX_DIM;
 use crate::engine::model::{ROW_HEADER, record_len};
 use crate::engine::optimizer::{RowStep, Schedule, step_row};
 use crate::engine::plan::{NO_PIECE, PIECE, SidePlan};
 use std::ops::Range;
-
-/// What the gradient of a step consists of, the same for all rows of a side.
-#[derive(Clone, Copy, Debug)]
-pub struct Gradients<'a> {
-    /// From `pair_forward`, from sample `first_sample` on.
-    pub gradient: &'a [f32],
-    pub first_sample: usize,
-    /// Slot of each sample on the other side, `[B]`.
-    pub other_slots: &'a [u32],
-    /// Compact rows of the other side.
-    pub other: &'a [f32],
-    pub l2: f32,
-    /// Gradients that the plan's `extras` name, from number `first_extra` on.
-    pub extra: &'a [f32],
-    pub first_extra: usize,
-    pub learns_bias: bool,
-}
 
 /// Updates the rows of slots `slots`, whose records stand in `records` from table row `first_row` on; `settled` holds the
 /// factor rows of these slots.
