@@ -53,7 +53,6 @@ impl Scene {
 
     fn logits(&self, gpu: Gpu, teams: Teams, samples: usize) -> (Vec<f32>, u32) {
         let step = &self.chunk.steps[0];
-        let [users, items] = Side::BOTH.map(|side| step.side(side));
         let (logits, status) = (garbage(gpu, samples + 1), status(gpu));
         PairLogits::new(teams).launch(
             gpu,
@@ -63,13 +62,7 @@ impl Scene {
             &upload(gpu, &[HEAD.scale, 0.0, 0.0, 0.0, HEAD.bias, 0.0, 0.0, 0.0]),
             &logits,
             &status,
-            &pair_logits::Params {
-                samples: samples as u32,
-                user_slots_at: users.slots.start as u32,
-                item_slots_at: items.slots.start as u32,
-                user_rows: users.row_count() as u32,
-                item_rows: items.row_count() as u32,
-            },
+            &pair_logits::Params::of(step),
         );
         (read(gpu, &logits), read_status(gpu, &status))
     }
@@ -115,7 +108,6 @@ fn pair_logits_goes_past_65535_workgroups() {
 fn forward(scene: &Scene, gpu: Gpu, teams: Teams) -> (Vec<f32>, Vec<f32>, u32) {
     let step = &scene.chunk.steps[0];
     let samples = step.batch();
-    let [users, items] = Side::BOTH.map(|side| step.side(side));
     let kernel = PairForward::new(teams);
     let (gradient, partials) = (garbage(gpu, samples), garbage(gpu, 4 * kernel.partials(samples)));
     let status = status(gpu);
@@ -128,16 +120,7 @@ fn forward(scene: &Scene, gpu: Gpu, teams: Teams) -> (Vec<f32>, Vec<f32>, u32) {
         &gradient,
         &partials,
         &status,
-        &pair_forward::Params {
-            samples: samples as u32,
-            user_slots_at: users.slots.start as u32,
-            item_slots_at: items.slots.start as u32,
-            targets_at: step.targets.start as u32,
-            weights_at: step.weights.start as u32,
-            user_rows: users.row_count() as u32,
-            item_rows: items.row_count() as u32,
-            share: 1.0 / samples as f32,
-        },
+        &pair_forward::Params::of(step),
     );
     (read(gpu, &gradient), read(gpu, &partials), read_status(gpu, &status))
 }
@@ -209,7 +192,7 @@ fn a_slot_beyond_the_compact_rows_is_reported() {
 fn piece_sums(scene: &Scene, gpu: Gpu, teams: Teams, gradient: &[f32]) -> (Vec<f32>, u32) {
     let dim = teams.dim();
     let step = &scene.chunk.steps[0];
-    let (items, users) = (step.side(Side::Item), step.side(Side::User));
+    let items = step.side(Side::Item);
     let (sums, status) = (garbage(gpu, items.piece_count() * (4 + dim)), status(gpu));
     SumPieces::new(teams).launch(
         gpu,
@@ -218,14 +201,7 @@ fn piece_sums(scene: &Scene, gpu: Gpu, teams: Teams, gradient: &[f32]) -> (Vec<f
         &upload(gpu, &scene.rows[0]),
         &sums,
         &status,
-        &sum_pieces::Params {
-            pieces_at: items.pieces.start as u32,
-            pieces: items.piece_count() as u32,
-            samples_at: items.samples.start as u32,
-            samples: step.batch() as u32,
-            other_slots_at: users.slots.start as u32,
-            other_rows: users.row_count() as u32,
-        },
+        &sum_pieces::Params::of(step, Side::Item),
     );
     (read(gpu, &sums), read_status(gpu, &status))
 }
@@ -356,13 +332,7 @@ fn check_head(gpu: Gpu, schedule: &Schedule) {
             &upload(gpu, &partials),
             &head,
             &statistics,
-            &update_head::Params {
-                partials: count as u32,
-                statistics_at: 1,
-                step_size: schedule.step_size(3),
-                clip: schedule.clip(),
-                holds_scale: u32::from(schedule.holds_scale()),
-            },
+            &update_head::Params::of(count, 1, schedule, 3),
         );
         // The twin adds in sequence, whose rounding grows with the number: it gets the sum, made in f64.
         let mut sum = [0.0f64; 4];

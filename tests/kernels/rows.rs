@@ -123,15 +123,7 @@ fn gather(scene: &Scene, gpu: Gpu, page_rows: Option<usize>, untouched_is_zero: 
             page.records,
             &compact,
             &status,
-            &gather_rows::Params {
-                rows_at: layout.rows.start as u32,
-                first_slot: page.slots.start as u32,
-                slots: page.slots.len() as u32,
-                first_row: page.rows.start as u32,
-                page_rows: page.rows.len() as u32,
-                now: STEP - 1,
-                untouched_is_zero: u32::from(untouched_is_zero),
-            },
+            &gather_rows::Params::of(layout, &page, STEP - 1, untouched_is_zero),
         );
     }
     (read(gpu, &compact), read_status(gpu, &status))
@@ -285,7 +277,7 @@ fn update(
     other: &[f32],
 ) -> (Vec<f32>, u32) {
     let step = &scene.chunk.steps[0];
-    let (layout, users) = (step.side(Side::Item), step.side(Side::User));
+    let layout = step.side(Side::Item);
     let (table, status) = (scene.table(gpu, page_rows), status(gpu));
     let kernel = UpdateRows::new(scene.teams, scene.schedule.optimizer());
     let plan = upload(gpu, &scene.chunk.words);
@@ -308,25 +300,7 @@ fn update(
             &sums,
             page.records,
             &status,
-            &update_rows::Params {
-                rows_at: layout.rows.start as u32,
-                starts_at: layout.starts.start as u32,
-                first_piece_at: layout.first_piece.start as u32,
-                samples_at: layout.samples.start as u32,
-                other_slots_at: users.slots.start as u32,
-                first_slot: page.slots.start as u32,
-                slots: page.slots.len() as u32,
-                samples: step.batch() as u32,
-                other_rows: users.row_count() as u32,
-                pieces: layout.piece_count() as u32,
-                first_row: page.rows.start as u32,
-                page_rows: page.rows.len() as u32,
-                step: STEP,
-                step_size: scene.schedule.step_size(STEP),
-                clip: scene.schedule.clip(),
-                l2_share: 2.0 * L2 / step.batch() as f32,
-                pulls_at: layout.pulls_at(),
-            },
+            &update_rows::Params::of(step, Side::Item, &page, &scene.schedule, L2),
         );
     }
     let mut records = vec![GARBAGE; scene.records.len()];
@@ -448,7 +422,7 @@ fn update_rows_goes_past_65535_workgroups() {
         uniform(&mut rng(3), 60, -1.0, 1.0),
         other_rows(&scene),
     );
-    let (layout, users) = (step.side(Side::Item), step.side(Side::User));
+    let layout = step.side(Side::Item);
     let spare = 65_540 * teams.per_workgroup();
     // What is indexed by slot stands behind the plan a second time, after as many words to spare.
     let mut words = scene.chunk.words.clone();
@@ -476,20 +450,9 @@ fn update_rows_goes_past_65535_workgroups() {
             rows_at,
             starts_at,
             first_piece_at,
-            samples_at: layout.samples.start as u32,
-            other_slots_at: users.slots.start as u32,
             first_slot: 0,
             slots: (spare + layout.row_count()) as u32,
-            samples: 60,
-            other_rows: users.row_count() as u32,
-            pieces: layout.piece_count() as u32,
-            first_row: 0,
-            page_rows: rows as u32,
-            step: STEP,
-            step_size: scene.schedule.step_size(STEP),
-            clip: scene.schedule.clip(),
-            l2_share: 2.0 * L2 / 60.0,
-            pulls_at: layout.pulls_at(),
+            ..update_rows::Params::of(step, Side::Item, &page, &scene.schedule, L2)
         },
     );
     let mut received = vec![GARBAGE; scene.records.len()];

@@ -8,6 +8,8 @@ use super::training_constants;
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::table::TouchedPage;
+use crate::engine::plan::SideLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "gather_rows",
@@ -36,6 +38,21 @@ params! {
         pub now: u32,
         /// 1 if a row that no step touched reads as zeros.
         pub untouched_is_zero: u32,
+    }
+}
+
+impl Params {
+    /// Of a page's rows of one side of a step, as they stand at the end of step `now`.
+    pub fn of(layout: &SideLayout, page: &TouchedPage, now: u32, untouched_is_zero: bool) -> Self {
+        Self {
+            rows_at: layout.rows.start as u32,
+            first_slot: page.slots.start as u32,
+            slots: page.slots.len() as u32,
+            first_row: page.rows.start as u32,
+            page_rows: page.rows.len() as u32,
+            now,
+            untouched_is_zero: u32::from(untouched_is_zero),
+        }
     }
 }
 

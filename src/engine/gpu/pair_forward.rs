@@ -6,6 +6,8 @@
 use super::teams::Teams;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::model::Side;
+use crate::engine::plan::StepLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "pair_forward",
@@ -35,6 +37,23 @@ params! {
         pub item_rows: u32,
         /// `1 / samples`.
         pub share: f32,
+    }
+}
+
+impl Params {
+    /// Of all samples of a step.
+    pub fn of(step: &StepLayout) -> Self {
+        let [users, items] = Side::BOTH.map(|side| step.side(side));
+        Self {
+            samples: step.batch() as u32,
+            user_slots_at: users.slots.start as u32,
+            item_slots_at: items.slots.start as u32,
+            targets_at: step.targets.start as u32,
+            weights_at: step.weights.start as u32,
+            user_rows: users.row_count() as u32,
+            item_rows: items.row_count() as u32,
+            share: 1.0 / step.batch() as f32,
+        }
     }
 }
 

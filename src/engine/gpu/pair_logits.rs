@@ -5,6 +5,8 @@
 use super::teams::Teams;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::model::Side;
+use crate::engine::plan::StepLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "pair_logits",
@@ -29,6 +31,20 @@ params! {
         /// Compact rows of each side.
         pub user_rows: u32,
         pub item_rows: u32,
+    }
+}
+
+impl Params {
+    /// Of all samples of a step.
+    pub fn of(step: &StepLayout) -> Self {
+        let [users, items] = Side::BOTH.map(|side| step.side(side));
+        Self {
+            samples: step.batch() as u32,
+            user_slots_at: users.slots.start as u32,
+            item_slots_at: items.slots.start as u32,
+            user_rows: users.row_count() as u32,
+            item_rows: items.row_count() as u32,
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 use super::teams::Teams;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::model::Side;
+use crate::engine::plan::StepLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "sum_pieces",
@@ -31,6 +33,21 @@ params! {
         /// Where the samples' slots on the other side begin in the plan, and its compact rows.
         pub other_slots_at: u32,
         pub other_rows: u32,
+    }
+}
+
+impl Params {
+    /// Of all pieces of one side of a step.
+    pub fn of(step: &StepLayout, side: Side) -> Self {
+        let (layout, other) = (step.side(side), step.side(side.other()));
+        Self {
+            pieces_at: layout.pieces.start as u32,
+            pieces: layout.piece_count() as u32,
+            samples_at: layout.samples.start as u32,
+            samples: step.batch() as u32,
+            other_slots_at: other.slots.start as u32,
+            other_rows: other.row_count() as u32,
+        }
     }
 }
 

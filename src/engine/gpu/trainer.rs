@@ -276,13 +276,12 @@ impl GpuTrainer {
                 &trainer.scratch.partials,
                 &trainer.head,
                 statistics,
-                &update_head::Params {
-                    partials: trainer.kernels.pair_forward.partials(samples) as u32,
-                    statistics_at: statistics_at as u32,
-                    step_size: trainer.schedule.step_size(step.step),
-                    clip: trainer.schedule.clip(),
-                    holds_scale: u32::from(trainer.schedule.holds_scale()),
-                },
+                &update_head::Params::of(
+                    trainer.kernels.pair_forward.partials(samples),
+                    statistics_at,
+                    &trainer.schedule,
+                    step.step,
+                ),
             );
             Ok(())
         })?;
@@ -298,7 +297,6 @@ impl GpuTrainer {
         grow(self.gpu, &mut self.scratch.gradient, "gradient of a step", samples)?;
         grow(self.gpu, &mut self.scratch.partials, "sums of a step", 4 * partials)?;
         let scratch = &self.scratch;
-        let [users, items] = Side::BOTH.map(|side| step.side(side));
         self.kernels.pair_forward.launch(
             self.gpu,
             plan,
@@ -308,16 +306,7 @@ impl GpuTrainer {
             &scratch.gradient,
             &scratch.partials,
             &self.status,
-            &pair_forward::Params {
-                samples: samples as u32,
-                user_slots_at: users.slots.start as u32,
-                item_slots_at: items.slots.start as u32,
-                targets_at: step.targets.start as u32,
-                weights_at: step.weights.start as u32,
-                user_rows: users.row_count() as u32,
-                item_rows: items.row_count() as u32,
-                share: 1.0 / samples as f32,
-            },
+            &pair_forward::Params::of(step),
         );
         Ok(())
     }
@@ -364,15 +353,7 @@ impl GpuTrainer {
                     page.records,
                     compact,
                     &self.status,
-                    &gather_rows::Params {
-                        rows_at: layout.rows.start as u32,
-                        first_slot: page.slots.start as u32,
-                        slots: page.slots.len() as u32,
-                        first_row: page.rows.start as u32,
-                        page_rows: page.rows.len() as u32,
-                        now: self.step,
-                        untouched_is_zero: u32::from(untouched_is_zero),
-                    },
+                    &gather_rows::Params::of(layout, &page, self.step, untouched_is_zero),
                 );
             }
         }
@@ -382,8 +363,6 @@ impl GpuTrainer {
     /// Queues `sum_pieces` for one table.
     fn queue_pieces(&mut self, step: &StepLayout, side: Side, plan: &Buffer) -> Result<(), EngineError> {
         let layout = step.side(side);
-        let other_layout = step.side(side.other());
-        let samples = step.batch();
         let pieces = layout.piece_count();
         let piece_sums = &mut self.scratch.piece_sums[side as usize];
         let words = pieces * self.shape.factor_len();
@@ -396,24 +375,13 @@ impl GpuTrainer {
             &scratch.compact[side.other() as usize],
             &scratch.piece_sums[side as usize],
             &self.status,
-            &sum_pieces::Params {
-                pieces_at: layout.pieces.start as u32,
-                pieces: pieces as u32,
-                samples_at: layout.samples.start as u32,
-                samples: samples as u32,
-                other_slots_at: other_layout.slots.start as u32,
-                other_rows: other_layout.row_count() as u32,
-            },
+            &sum_pieces::Params::of(step, side),
         );
         Ok(())
     }
 
     /// Queues `update_rows` for one table.
     fn queue_update(&self, chunk: &PlanChunk, step: &StepLayout, side: Side, plan: &Buffer) {
-        let layout = step.side(side);
-        let other_layout = step.side(side.other());
-        let samples = step.batch();
-        let pieces = layout.piece_count();
         let scratch = &self.scratch;
         let piece_sums = &scratch.piece_sums[side as usize];
         let other = &scratch.compact[side.other() as usize];
@@ -428,25 +396,7 @@ impl GpuTrainer {
                 piece_sums,
                 page.records,
                 &self.status,
-                &update_rows::Params {
-                    rows_at: layout.rows.start as u32,
-                    starts_at: layout.starts.start as u32,
-                    first_piece_at: layout.first_piece.start as u32,
-                    samples_at: layout.samples.start as u32,
-                    other_slots_at: other_layout.slots.start as u32,
-                    first_slot: page.slots.start as u32,
-                    slots: page.slots.len() as u32,
-                    samples: samples as u32,
-                    other_rows: other_layout.row_count() as u32,
-                    pieces: pieces as u32,
-                    first_row: page.rows.start as u32,
-                    page_rows: page.rows.len() as u32,
-                    step: step.step,
-                    step_size: self.schedule.step_size(step.step),
-                    clip: self.schedule.clip(),
-                    l2_share: 2.0 * self.l2 / samples as f32,
-                    pulls_at: layout.pulls_at(),
-                },
+                &update_rows::Params::of(step, side, &page, &self.schedule, self.l2),
             );
         }
     }
@@ -522,7 +472,6 @@ impl Trainer for GpuTrainer {
             let plan = self.gpu.upload("plan of pairs", chunk.words.clone())?;
             self.queue_gather(&chunk, step, &plan, true)?;
             let out = self.gpu.empty("logits", samples)?;
-            let [users, items] = Side::BOTH.map(|side| step.side(side));
             self.kernels.pair_logits.launch(
                 self.gpu,
                 &plan,
@@ -531,13 +480,7 @@ impl Trainer for GpuTrainer {
                 &self.head,
                 &out,
                 &self.status,
-                &pair_logits::Params {
-                    samples: samples as u32,
-                    user_slots_at: users.slots.start as u32,
-                    item_slots_at: items.slots.start as u32,
-                    user_rows: users.row_count() as u32,
-                    item_rows: items.row_count() as u32,
-                },
+                &pair_logits::Params::of(step),
             );
             let words = self.gpu.read(&[&out, &self.status]).wait::<u32>("scoring pairs")?;
             check_status(&words[1])?;

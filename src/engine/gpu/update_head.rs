@@ -7,6 +7,7 @@ use super::{WORKGROUP, training_constants};
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::optimizer::Schedule;
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "update_head",
@@ -26,6 +27,19 @@ params! {
         pub clip: f32,
         /// 1 if the scale stays as it is, with its state.
         pub holds_scale: u32,
+    }
+}
+
+impl Params {
+    /// Of step `step`, whose loss goes to `statistics_at`.
+    pub fn of(partials: usize, statistics_at: usize, schedule: &Schedule, step: u32) -> Self {
+        Self {
+            partials: partials as u32,
+            statistics_at: statistics_at as u32,
+            step_size: schedule.step_size(step),
+            clip: schedule.clip(),
+            holds_scale: u32::from(schedule.holds_scale()),
+        }
     }
 }
 

@@ -11,6 +11,10 @@ use super::training_constants;
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::table::TouchedPage;
+use crate::engine::model::Side;
+use crate::engine::optimizer::Schedule;
+use crate::engine::plan::StepLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "update_rows",
@@ -56,6 +60,32 @@ params! {
         pub l2_share: f32,
         /// Where the pulls of the rows' prior begin in the plan, or [`crate::engine::plan::NO_PULLS`].
         pub pulls_at: u32,
+    }
+}
+
+impl Params {
+    /// Of a page's rows of one side of a step.
+    pub fn of(step: &StepLayout, side: Side, page: &TouchedPage, schedule: &Schedule, l2: f32) -> Self {
+        let (layout, other) = (step.side(side), step.side(side.other()));
+        Self {
+            rows_at: layout.rows.start as u32,
+            starts_at: layout.starts.start as u32,
+            first_piece_at: layout.first_piece.start as u32,
+            samples_at: layout.samples.start as u32,
+            other_slots_at: other.slots.start as u32,
+            first_slot: page.slots.start as u32,
+            slots: page.slots.len() as u32,
+            samples: step.batch() as u32,
+            other_rows: other.row_count() as u32,
+            pieces: layout.piece_count() as u32,
+            first_row: page.rows.start as u32,
+            page_rows: page.rows.len() as u32,
+            step: step.step,
+            step_size: schedule.step_size(step.step),
+            clip: schedule.clip(),
+            l2_share: 2.0 * l2 / step.batch() as f32,
+            pulls_at: layout.pulls_at(),
+        }
     }
 }
 
