@@ -10,9 +10,12 @@
 // A bench reports to whoever started it.
 #![allow(clippy::print_stdout)]
 
-use burn::module::{Module, Param};
+#[path = "../common/dense_model.rs"]
+mod dense_model;
+
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use dense_model::DenseModel;
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::model::ModelShape;
@@ -90,7 +93,13 @@ fn engine_step_seconds(users: usize) -> f64 {
 /// burn on its flex (CPU) backend: forward, backward and Adam over whole tables.
 fn burn_step_seconds(users: usize) -> f64 {
     let device = Device::flex().autodiff();
-    let mut model = Some(DenseModel::new(users, &device));
+    let shape = ModelShape {
+        users,
+        items: ITEMS,
+        dim: DIM,
+    };
+    let embedding = |side| Tensor::random([shape.rows(side), DIM], Distribution::Uniform(-0.05, 0.05), &device);
+    let mut model = Some(DenseModel::new(&shape, embedding, &device));
     let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
     let mut batches = Batches::new(users);
     median_seconds(1, 5, || {
@@ -104,7 +113,7 @@ fn burn_step_seconds(users: usize) -> f64 {
         let targets = Tensor::from_data(TensorData::new(targets, [BATCH]), &device);
         let before = model.take().unwrap();
         let start = Instant::now();
-        let gradients = GradientsParams::from_grads(before.loss(users, items, targets).backward(), &before);
+        let gradients = GradientsParams::from_grads(before.losses(users, items, targets).mean().backward(), &before);
         model = Some(optimizer.step(1e-3, before, gradients));
         device.sync().unwrap();
         start.elapsed().as_secs_f64()
@@ -143,41 +152,5 @@ impl Batches {
             weight: 1.0,
         };
         (0..BATCH).map(sample).collect()
-    }
-}
-
-/// The model as anyone would write it in burn.
-#[derive(Module, Debug)]
-struct DenseModel {
-    user_embedding: Param<Tensor<2>>,
-    item_embedding: Param<Tensor<2>>,
-    user_bias: Param<Tensor<1>>,
-    item_bias: Param<Tensor<1>>,
-    scale: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
-}
-
-impl DenseModel {
-    fn new(users: usize, device: &Device) -> Self {
-        let embedding =
-            |rows| Param::from_tensor(Tensor::random([rows, DIM], Distribution::Uniform(-0.05, 0.05), device));
-        Self {
-            user_embedding: embedding(users),
-            item_embedding: embedding(ITEMS),
-            user_bias: Param::from_tensor(Tensor::zeros([users], device)),
-            item_bias: Param::from_tensor(Tensor::zeros([ITEMS], device)),
-            scale: Param::from_tensor(Tensor::ones([1], device)),
-            bias: Param::from_tensor(Tensor::zeros([1], device)),
-        }
-    }
-
-    fn loss(&self, users: Tensor<1, Int>, items: Tensor<1, Int>, targets: Tensor<1>) -> Tensor<1> {
-        let user_rows = self.user_embedding.val().select(0, users.clone());
-        let item_rows = self.item_embedding.val().select(0, items.clone());
-        let affinity = (user_rows * item_rows).sum_dim(1).squeeze_dim::<1>(1)
-            + self.user_bias.val().select(0, users)
-            + self.item_bias.val().select(0, items);
-        let z = affinity * self.scale.val() + self.bias.val();
-        (z.clone().clamp_min(0.0) - z.clone() * targets + z.abs().neg().exp().log1p()).mean()
     }
 }

@@ -9,8 +9,9 @@
 //!
 //! Not compared: l2, which is in the gradient and checked by `gradients`.
 
+use crate::dense_model::DenseModel;
 use crate::{Engine, cpu, gpu, needs, train};
-use burn::module::{Module, Param};
+use burn::module::Param;
 use burn::optim::{AdamConfig, AdamState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use dotcart::config::OptimizerChoice;
@@ -157,16 +158,17 @@ struct Reference {
 impl Reference {
     fn train(scene: &Scene) -> Self {
         let device = Device::flex().autodiff();
-        let mut model = DenseModel::new(&scene.shape, &device);
-        let start = model.parameters();
+        let embedding = |side| start_embedding(&scene.shape, side, &device);
+        let mut model = DenseModel::new(&scene.shape, embedding, &device);
+        let start = parameters(&model);
         let mut optimizer = ModuleOptimizer::from(KerasAdam);
         for batch in &scene.batches {
-            let gradients = GradientsParams::from_grads(model.loss(batch, &device).backward(), &model);
+            let gradients = GradientsParams::from_grads(loss(&model, batch, &device).backward(), &model);
             model = optimizer.step(LEARNING_RATE, model, gradients);
         }
         Self {
             start,
-            end: model.parameters(),
+            end: parameters(&model),
         }
     }
 
@@ -198,68 +200,40 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// The model as anyone would write it in burn.
-#[derive(Module, Debug)]
-struct DenseModel {
-    user_embedding: Param<Tensor<2>>,
-    item_embedding: Param<Tensor<2>>,
-    user_bias: Param<Tensor<1>>,
-    item_bias: Param<Tensor<1>>,
-    scale: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
+/// The engines' own start.
+fn start_embedding(shape: &ModelShape, side: Side, device: &Device) -> Tensor<2> {
+    let rows = shape.rows(side);
+    let weights = (0..rows * shape.dim)
+        .map(|number| start_weight(SEED, side, number / shape.dim, number % shape.dim))
+        .collect::<Vec<_>>();
+    Tensor::from_data(TensorData::new(weights, [rows, shape.dim]), device)
 }
 
-impl DenseModel {
-    fn new(shape: &ModelShape, device: &Device) -> Self {
-        let embedding = |side: Side| {
-            let rows = shape.rows(side);
-            let weights = (0..rows * shape.dim)
-                .map(|number| start_weight(SEED, side, number / shape.dim, number % shape.dim))
-                .collect::<Vec<_>>();
-            Param::from_tensor(Tensor::from_data(TensorData::new(weights, [rows, shape.dim]), device))
-        };
-        Self {
-            user_embedding: embedding(Side::User),
-            item_embedding: embedding(Side::Item),
-            user_bias: Param::from_tensor(Tensor::zeros([shape.users], device)),
-            item_bias: Param::from_tensor(Tensor::zeros([shape.items], device)),
-            scale: Param::from_tensor(Tensor::ones([1], device)),
-            bias: Param::from_tensor(Tensor::zeros([1], device)),
-        }
-    }
+fn loss(model: &DenseModel, batch: &[Sample], device: &Device) -> Tensor<1> {
+    let floats = |of: fn(&Sample) -> f32| Tensor::<1>::from_data(column(batch, of), device);
+    let indices = |of: fn(&Sample) -> i32| Tensor::<1, Int>::from_data(column(batch, of), device);
+    let (users, items) = (
+        indices(|sample| sample.user as i32),
+        indices(|sample| sample.item as i32),
+    );
+    let losses = model.losses(users, items, floats(|sample| sample.target));
+    (losses * floats(|sample| sample.weight)).mean()
+}
 
-    fn loss(&self, batch: &[Sample], device: &Device) -> Tensor<1> {
-        let column = |of: fn(&Sample) -> f32| Tensor::<1>::from_data(column(batch, of), device);
-        let indices = |of: fn(&Sample) -> i32| Tensor::<1, Int>::from_data(self::column(batch, of), device);
-        let (users, items) = (
-            indices(|sample| sample.user as i32),
-            indices(|sample| sample.item as i32),
-        );
-        let user_rows = self.user_embedding.val().select(0, users.clone());
-        let item_rows = self.item_embedding.val().select(0, items.clone());
-        let affinity = (user_rows * item_rows).sum_dim(1).squeeze_dim::<1>(1)
-            + self.user_bias.val().select(0, users)
-            + self.item_bias.val().select(0, items);
-        let z = affinity * self.scale.val() + self.bias.val();
-        let loss = z.clone().clamp_min(0.0) - z.clone() * column(|sample| sample.target) + z.abs().neg().exp().log1p();
-        (loss * column(|sample| sample.weight)).mean()
-    }
-
-    fn parameters(&self) -> Parameters {
-        let rows = |bias: &Param<Tensor<1>>, embedding: &Param<Tensor<2>>| {
-            let weights = numbers(embedding.val());
-            let biases = numbers(bias.val());
-            let dim = weights.len() / biases.len();
-            let row = |(bias, weights): (&f32, &[f32])| Some([&[*bias], weights].concat());
-            biases.iter().zip(weights.chunks(dim)).map(row).collect()
-        };
-        Parameters {
-            tables: [
-                rows(&self.user_bias, &self.user_embedding),
-                rows(&self.item_bias, &self.item_embedding),
-            ],
-            head: [numbers(self.scale.val()), numbers(self.bias.val())].concat(),
-        }
+fn parameters(model: &DenseModel) -> Parameters {
+    let rows = |bias: &Param<Tensor<1>>, embedding: &Param<Tensor<2>>| {
+        let weights = numbers(embedding.val());
+        let biases = numbers(bias.val());
+        let dim = weights.len() / biases.len();
+        let row = |(bias, weights): (&f32, &[f32])| Some([&[*bias], weights].concat());
+        biases.iter().zip(weights.chunks(dim)).map(row).collect()
+    };
+    Parameters {
+        tables: [
+            rows(&model.user_bias, &model.user_embedding),
+            rows(&model.item_bias, &model.item_embedding),
+        ],
+        head: [numbers(model.scale.val()), numbers(model.bias.val())].concat(),
     }
 }
 

@@ -9,6 +9,8 @@
 //!
 //! Every check takes an [`Engine`], so another engine is one more line a test.
 
+#[path = "../common/dense_model.rs"]
+mod dense_model;
 #[path = "../common/needs.rs"]
 mod needs;
 
