@@ -1,16 +1,10 @@
 //! Numbers in the words of people: counts, shares, sizes and durations.
 
+use indicatif::HumanCount;
+
 /// A count with thousands separators: `1,234,567`.
 pub fn count(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(number as u64).to_string()
 }
 
 /// Bytes in whole mebibytes, rounded up: `3,498 MiB`.
