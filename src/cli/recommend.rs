@@ -5,11 +5,10 @@ use super::output::Output;
 use super::progress::UserBar;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::RunDirectory;
-use crate::common::interaction::ItemIndex;
 use crate::config::DeviceChoice;
 use crate::flow::error::PipelineError;
 use crate::recommend::bulk::{BulkEnd, Users};
-use crate::recommend::filter::{Candidates, Filter, lines};
+use crate::recommend::filter::{Candidates, Filter};
 use crate::recommend::{Ask, Ranking, RecommendError, Recommender};
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     let who = &arguments.who;
     // What is asked is checked before anything is scored.
     let users = users(&recommender, arguments)?;
-    let ratings = ratings(&recommender, &who.rated, who.rated_file.as_deref())?;
+    let ratings = recommender.given_ratings(&who.rated, who.rated_file.as_deref())?;
     let (candidates, unlisted) = recommender.candidates(&filter)?;
     for unlisted in &unlisted {
         output.unlisted(unlisted);
@@ -80,62 +79,13 @@ fn users(recommender: &Recommender, arguments: &RecommendArguments) -> Result<Op
         return Ok(Some(Users::All(recommender.users())));
     }
     if let Some(path) = &who.users {
-        let ids = lines(path)?;
-        if ids.is_empty() {
-            return Err(RecommendError::EmptyList(path.clone()));
-        }
-        let of_line = |(line, id): (usize, String)| in_list(path, line, recommender.user(&id));
-        return Ok(Some(Users::List(
-            ids.into_iter().map(of_line).collect::<Result<_, _>>()?,
-        )));
+        return Ok(Some(Users::List(recommender.listed_users(path)?)));
     }
     if who.user.is_empty() {
         return Ok(None);
     }
     let users: Result<Vec<_>, _> = who.user.iter().map(|id| recommender.user(id)).collect();
     Ok(Some(Users::List(users?)))
-}
-
-/// The ratings of somebody new, if any are given.
-fn ratings(
-    recommender: &Recommender,
-    given: &[String],
-    path: Option<&Path>,
-) -> Result<Option<Vec<(ItemIndex, f32)>>, RecommendError> {
-    let mut ratings: Vec<(ItemIndex, f32)> = Vec::new();
-    let mut add = |text: &str| {
-        let malformed = || RecommendError::MalformedRating(text.to_string());
-        let (product, rating) = text.rsplit_once('=').ok_or_else(malformed)?;
-        let rating: f32 = rating.trim().parse().map_err(|_| malformed())?;
-        let item = recommender.product(product.trim())?;
-        recommender.check_rating(rating)?;
-        if ratings.iter().any(|&(other, _)| other == item) {
-            return Err(RecommendError::RatedTwice(product.trim().to_string()));
-        }
-        ratings.push((item, rating));
-        Ok(())
-    };
-    for text in given {
-        add(text)?;
-    }
-    if let Some(path) = path {
-        let given = lines(path)?;
-        if given.is_empty() {
-            return Err(RecommendError::EmptyRatings(path.to_path_buf()));
-        }
-        for (line, text) in given {
-            in_list(path, line, add(&text))?;
-        }
-    }
-    Ok((!given.is_empty() || path.is_some()).then_some(ratings))
-}
-
-fn in_list<T>(path: &Path, line: usize, result: Result<T, RecommendError>) -> Result<T, RecommendError> {
-    result.map_err(|error| RecommendError::InList {
-        path: path.to_path_buf(),
-        line,
-        error: Box::new(error),
-    })
 }
 
 fn write_parts(

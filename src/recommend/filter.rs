@@ -1,9 +1,10 @@
 //! Filter: which products may be recommended at all.
 
+use super::lists::Unlisted;
 use super::{RecommendError, Recommender};
 use crate::common::interaction::ItemIndex;
 use crate::engine::cpu::item_rows::ItemRows;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What the user of the command wants left out.
 #[derive(Clone, Debug, Default)]
@@ -27,14 +28,6 @@ struct Copied {
     factors: Vec<f32>,
     /// What they are chosen by; empty if choices were not learned.
     choices: Vec<f32>,
-}
-
-/// Ids of a list that the run does not know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unlisted {
-    pub path: PathBuf,
-    pub unknown: usize,
-    pub ids: usize,
 }
 
 impl Candidates {
@@ -134,34 +127,4 @@ impl Recommender {
         });
         Ok((Candidates { some }, unlisted))
     }
-
-    /// The products of a list that the run knows.
-    fn listed_products(&self, path: &Path, unlisted: &mut Vec<Unlisted>) -> Result<Vec<ItemIndex>, RecommendError> {
-        let ids = lines(path)?;
-        let mut items = Vec::with_capacity(ids.len());
-        for (_, id) in &ids {
-            items.extend(self.products.index(id)?);
-        }
-        if items.len() < ids.len() {
-            unlisted.push(Unlisted {
-                path: path.to_path_buf(),
-                unknown: ids.len() - items.len(),
-                ids: ids.len(),
-            });
-        }
-        items.sort_unstable();
-        items.dedup();
-        Ok(items)
-    }
-}
-
-/// The lines of a file that are not blank, trimmed, with their numbers.
-pub fn lines(path: &Path) -> Result<Vec<(usize, String)>, RecommendError> {
-    let text = std::fs::read_to_string(path).map_err(|source| RecommendError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let numbered = text.lines().enumerate();
-    let trimmed = numbered.map(|(number, line)| (number + 1, line.trim().to_string()));
-    Ok(trimmed.filter(|(_, line)| !line.is_empty()).collect())
 }

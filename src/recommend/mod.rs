@@ -1,7 +1,7 @@
 //! Recommend: every product that a user has not rated, scored in one pass, best first.
 //!
-//! `filter` says which products may be recommended, `explain` why one is, `popular` what to show to somebody nobody knows,
-//! `similar` what is like what, `bulk` writes rankings for millions of users.
+//! `lists` reads what is asked for, `filter` says which products may be recommended, `explain` why one is, `popular` what to show
+//! to somebody nobody knows, `similar` what is like what, `bulk` writes rankings for millions of users.
 
 pub mod bulk;
 mod error;
@@ -9,6 +9,7 @@ mod explain;
 pub mod filter;
 pub mod fold_in;
 pub mod fold_in_choices;
+pub mod lists;
 pub mod parts;
 mod popular;
 pub mod similar;

@@ -3,7 +3,7 @@
 use super::Output;
 use crate::common::format::count;
 use crate::recommend::bulk::Summary;
-use crate::recommend::filter::Unlisted;
+use crate::recommend::lists::Unlisted;
 use crate::recommend::similar::Similar;
 use crate::recommend::{Basis, Ranking, Recommendation};
 use std::path::Path;
