@@ -112,6 +112,7 @@ fn validated(epoch: usize, epoch_end: bool, loss: f64, seconds: f64) -> TrainEve
         base_rate: 0.8334,
         recall: 0.8251,
         auc: 0.7515,
+        ranking: None,
     };
     TrainEvent::Validated {
         epoch,

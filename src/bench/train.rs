@@ -150,13 +150,9 @@ pub fn measure(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let machine = machine::measure(
-        setup.shape.record_len(setup.optimizer),
-        shape.users + shape.items,
-        threads,
-    );
+    let machine = machine::measure(setup.record_len(), shape.users + shape.items, threads);
     forget_peak();
-    let traffic = touched.traffic(&shape, setup.shape.record_len(setup.optimizer));
+    let traffic = touched.traffic(&shape, setup.record_len());
     let took = clock.training.as_secs_f64();
     let rate = clock.samples as f64 / took;
     let shares_memory = config.device == DeviceChoice::Cpu

@@ -68,6 +68,11 @@ impl TrainerSetup {
         }
     }
 
+    /// Words of a training record of ratings.
+    pub fn record_len(&self) -> usize {
+        self.shape.record_len(self.optimizer)
+    }
+
     /// The share of the loss that ratings have.
     pub fn rating_share(&self) -> f32 {
         1.0 - self.choice.map_or(0.0, |choice| choice.share)

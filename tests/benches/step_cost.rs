@@ -70,6 +70,7 @@ fn engine_step_seconds(users: usize) -> f64 {
             items: ITEMS,
             dim: DIM,
         },
+        choice: None,
         seed: 1,
         steps: WARM_UP + TIMED,
         learning_rate: LearningRate::constant(1e-3),
@@ -150,6 +151,7 @@ impl Batches {
             item: self.random.random_range(0..ITEMS as u32),
             target: self.random.random(),
             weight: 1.0,
+            choice: 0.0,
         };
         (0..BATCH).map(sample).collect()
     }

@@ -137,6 +137,7 @@ fn check_forward(scene: &Scene, gpu: Gpu, teams: Teams) {
         item_slots: scene.slots(Side::Item),
         targets: scene.chunk.targets(step),
         weights: scene.chunk.weights(step),
+        share: 1.0,
     };
     let mut sums = Vec::new();
     for (group, gradient) in expected.chunks_mut(teams.per_workgroup()).enumerate() {
@@ -218,6 +219,9 @@ fn check_pieces(dim: usize, samples: usize, items: u32, gpu: Gpu) {
         other_slots: scene.slots(Side::User),
         other: &scene.rows[0],
         l2: 0.0,
+        extra: &[],
+        first_extra: 0,
+        learns_bias: true,
     };
     let pieces = plan.pieces.as_chunks::<2>().0;
     for (&[begin, end], sum) in pieces.iter().zip(expected.chunks_exact_mut(4 + dim)) {

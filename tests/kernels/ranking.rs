@@ -49,6 +49,7 @@ fn model(seed: u64, users: usize, items: usize, dim: usize) -> Model {
         users: integer_rows(&mut rng, users, dim),
         items: integer_rows(&mut rng, items, dim),
         head: HEAD,
+        choices: None,
     }
 }
 
@@ -401,6 +402,7 @@ fn world(world: World, seed: u64, users: usize, items: usize, dim: usize) -> Mod
         users: factor_rows(&mut rng, users, dim),
         items: rows,
         head: HEAD,
+        choices: None,
     }
 }
 
@@ -499,6 +501,7 @@ fn scores_are_close() {
             users: factor_rows(&mut rng, 30, dim),
             items: factor_rows(&mut rng, 700, dim),
             head: Head { scale: 1.5, bias: 0.25 },
+            choices: None,
         };
         let mut on_gpu = GpuScorer::new(gpu, &model).unwrap();
         let mut on_cpu = CpuScorer::new(&model, 1);

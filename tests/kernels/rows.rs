@@ -252,6 +252,9 @@ fn gradients<'a>(scene: &'a Scene, gradient: &'a [f32], other: &'a [f32]) -> cpu
         other_slots: scene.chunk.side(&scene.chunk.steps[0], Side::User).slots,
         other,
         l2: L2,
+        extra: &[],
+        first_extra: 0,
+        learns_bias: true,
     }
 }
 
@@ -392,7 +395,7 @@ fn a_prior_pulls_as_the_twin_pulls() {
             let epoch = batch(&mut rng(4), 600, 50, 40, true);
             scene.chunk = PlanChunk::default();
             let prior = EpochPrior::new(prior, &centres, &epoch);
-            scene.chunk.push_with_prior(STEP, &epoch[..300], Some(&prior));
+            scene.chunk.push_with(STEP, &epoch[..300], Some(&prior), None);
             check_update(&scene, gpu, &[None, Some(16)]);
         }
     }

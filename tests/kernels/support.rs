@@ -98,6 +98,7 @@ pub fn batch(rng: &mut ChaCha8Rng, samples: usize, users: u32, items: u32, bests
             },
             target: rng.random_range(0.0..1.0),
             weight: rng.random_range(0.5..2.0),
+            choice: 0.0,
         })
         .collect()
 }
@@ -112,6 +113,7 @@ pub fn chunk(step: u32, batch: &[Sample]) -> PlanChunk {
 pub fn setup(users: usize, items: usize, dim: usize, optimizer: OptimizerChoice) -> TrainerSetup {
     TrainerSetup {
         shape: ModelShape { users, items, dim },
+        choice: None,
         seed: 7,
         steps: 500,
         learning_rate: LearningRate::constant(1e-2),

@@ -7,7 +7,7 @@ use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::gpu::device::{AdapterKind, Gpu};
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
-use dotcart::engine::model::Side;
+use dotcart::engine::model::{Question, Side};
 use dotcart::engine::plan::{PAIRS_PER_PLAN, PlanChunk};
 use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
 use dotcart::train::centre::start_at;
@@ -50,15 +50,18 @@ fn train(trainer: &mut dyn Trainer, chunks: &[PlanChunk]) -> Vec<StepStatistics>
 }
 
 fn table(trainer: &mut dyn Trainer, side: Side) -> Vec<f32> {
-    let shape = trainer.shape();
+    let shape = trainer.shape(Question::Rating).unwrap();
     let mut records = vec![0.0; shape.rows(side) * shape.record_len(trainer.schedule().optimizer())];
-    trainer.read_records(side, 0, &mut records).unwrap();
+    trainer.read_records(Question::Rating, side, 0, &mut records).unwrap();
     records
 }
 
 #[track_caller]
 fn assert_same_state(gpu: &mut dyn Trainer, cpu: &mut dyn Trainer) {
-    let length = gpu.shape().record_len(gpu.schedule().optimizer());
+    let length = gpu
+        .shape(Question::Rating)
+        .unwrap()
+        .record_len(gpu.schedule().optimizer());
     assert_eq!(gpu.step(), cpu.step());
     for side in Side::BOTH {
         let (received, expected) = (table(gpu, side), table(cpu, side));
@@ -163,14 +166,18 @@ fn records_come_back_as_they_went_in() {
     let mut expected = table(&mut trainer, Side::User);
     for (first, rows) in [(0, 1), (7, 2), (3, 30), (49, 1)] {
         let words = crate::support::uniform(&mut rng(first as u64), rows * length, -1.0, 1.0);
-        trainer.write_records(Side::User, first, &words).unwrap();
+        trainer
+            .write_records(Question::Rating, Side::User, first, &words)
+            .unwrap();
         expected[first * length..][..words.len()].copy_from_slice(&words);
         let mut received = vec![0.0; words.len()];
-        trainer.read_records(Side::User, first, &mut received).unwrap();
+        trainer
+            .read_records(Question::Rating, Side::User, first, &mut received)
+            .unwrap();
         assert_eq!(received, words);
     }
     assert_eq!(table(&mut trainer, Side::User), expected);
-    trainer.read_records(Side::User, 5, &mut []).unwrap();
+    trainer.read_records(Question::Rating, Side::User, 5, &mut []).unwrap();
 }
 
 #[test]
@@ -257,7 +264,7 @@ fn biases_start_at_their_centres_on_every_page() {
             assert!(table(&mut on_gpu, side) == table(&mut on_cpu, side), "{}", side.name());
         }
         assert_eq!(
-            table(&mut on_gpu, Side::User)[149 * on_gpu.shape().record_len(optimizer)],
+            table(&mut on_gpu, Side::User)[149 * on_gpu.shape(Question::Rating).unwrap().record_len(optimizer)],
             1.49
         );
     }
@@ -266,7 +273,7 @@ fn biases_start_at_their_centres_on_every_page() {
 fn hand_over(from: &mut dyn Trainer, to: &mut dyn Trainer) {
     for side in Side::BOTH {
         let records = table(from, side);
-        to.write_records(side, 0, &records).unwrap();
+        to.write_records(Question::Rating, side, 0, &records).unwrap();
     }
     to.set_head(from.head().unwrap(), from.step()).unwrap();
 }
@@ -366,7 +373,9 @@ fn a_record_from_the_future_is_an_error() {
     let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
     let mut records = table(&mut trainer, Side::Item);
     records[setup.record_len() + dotcart::engine::model::LAST_STEP] = 400.0;
-    trainer.write_records(Side::Item, 0, &records).unwrap();
+    trainer
+        .write_records(Question::Rating, Side::Item, 0, &records)
+        .unwrap();
     trainer.train(chunk(1, &batch(&mut rng(11), 20, 30, 30, true))).unwrap();
     assert_status(trainer.finish(), STATUS_BAD_STEP);
 }

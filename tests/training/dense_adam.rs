@@ -15,7 +15,7 @@ use burn::module::Param;
 use burn::optim::{AdamConfig, AdamState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use dotcart::config::OptimizerChoice;
-use dotcart::engine::model::{ModelShape, ROW_HEADER, Side, start_weight};
+use dotcart::engine::model::{ModelShape, Question, ROW_HEADER, Side, start_weight};
 use dotcart::engine::optimizer::adam::{BETA1, BETA2, EPSILON};
 use dotcart::engine::plan::Sample;
 use dotcart::engine::{TrainerSetup, export};
@@ -105,6 +105,7 @@ impl Scene {
                 item,
                 target: [0.0, 0.25, 0.75, 1.0][(user * 31 + item * 17) as usize % 4],
                 weight: if item % 2 == 0 { 1.0 } else { 0.5 },
+                choice: 0.0,
             }
         };
         let batches = (0..STEPS).map(|_| (0..batch).map(|_| sample()).collect()).collect();
@@ -118,6 +119,7 @@ impl Scene {
     fn train(&self, engine: Engine, optimizer: OptimizerChoice) -> Parameters {
         let setup = TrainerSetup {
             shape: self.shape,
+            choice: None,
             seed: SEED,
             steps: STEPS,
             learning_rate: dotcart::engine::optimizer::LearningRate::constant(LEARNING_RATE),
@@ -204,7 +206,7 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 fn start_embedding(shape: &ModelShape, side: Side, device: &Device) -> Tensor<2> {
     let rows = shape.rows(side);
     let weights = (0..rows * shape.dim)
-        .map(|number| start_weight(SEED, side, number / shape.dim, number % shape.dim))
+        .map(|number| start_weight(SEED, Question::Rating, side, number / shape.dim, number % shape.dim))
         .collect::<Vec<_>>();
     Tensor::from_data(TensorData::new(weights, [rows, shape.dim]), device)
 }

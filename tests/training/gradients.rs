@@ -8,7 +8,7 @@
 use crate::{Engine, cpu, gpu, needs};
 use dotcart::config::{OptimizerChoice, Prior};
 use dotcart::engine::TrainerSetup;
-use dotcart::engine::model::{ModelShape, ROW_HEADER, Side};
+use dotcart::engine::model::{ModelShape, Question, ROW_HEADER, Side};
 use dotcart::engine::optimizer::LearningRate;
 use dotcart::engine::optimizer::adam::BETA1;
 use dotcart::engine::plan::{EpochPrior, PIECE, PlanChunk, Sample};
@@ -138,6 +138,7 @@ fn engine_gradients(
 ) -> (Vec<f64>, f64) {
     let mut trainer = engine(&TrainerSetup {
         shape,
+        choice: None,
         seed: 0,
         steps: 1,
         learning_rate: LearningRate::constant(1e-3),
@@ -150,7 +151,7 @@ fn engine_gradients(
     let (users, items) = rows.split_at(USERS * (1 + shape.dim));
     for (side, table) in [(Side::User, users), (Side::Item, items)] {
         let records: Vec<f32> = table.chunks(1 + shape.dim).flat_map(untrained_record).collect();
-        trainer.write_records(side, 0, &records).unwrap();
+        trainer.write_records(Question::Rating, side, 0, &records).unwrap();
     }
     let head = [head[0], 0.0, 0.0, 0.0, head[1], 0.0, 0.0, 0.0];
     trainer.set_head(head, 0).unwrap();
@@ -158,14 +159,14 @@ fn engine_gradients(
     let centres = centres();
     let prior = prior.is_set().then(|| EpochPrior::new(prior, &centres, &epoch()));
     let mut chunk = PlanChunk::default();
-    chunk.push_with_prior(1, batch, prior.as_ref());
+    chunk.push_with(1, batch, prior.as_ref(), None);
     let mut statistics = trainer.train(chunk).unwrap();
     statistics.extend(trainer.finish().unwrap());
 
     let mut m = Vec::new();
     for side in Side::BOTH {
         let mut records = vec![0.0; shape.rows(side) * shape.record_len(OptimizerChoice::Adam)];
-        trainer.read_records(side, 0, &mut records).unwrap();
+        trainer.read_records(Question::Rating, side, 0, &mut records).unwrap();
         for record in records.chunks(shape.record_len(OptimizerChoice::Adam)) {
             m.push(record[1]);
             m.extend(&record[ROW_HEADER + shape.dim..][..shape.dim]);
@@ -212,6 +213,7 @@ fn batch() -> Vec<Sample> {
             },
             target: random.random_range(0..5) as f32 / 4.0,
             weight: [0.25, 1.0, 2.0][random.random_range(0..3)],
+            choice: 0.0,
         })
         .collect();
     assert!(batch.iter().filter(|sample| sample.user == 2).count() > PIECE);

@@ -62,6 +62,7 @@ pub fn checkerboard(engine: Engine) {
             item,
             target: if user % 2 == item % 2 { 1.0 } else { 0.25 },
             weight: 1.0,
+            choice: 0.0,
         })
         .collect();
 
@@ -71,6 +72,7 @@ pub fn checkerboard(engine: Engine) {
             items: ITEMS as usize,
             dim: 8,
         },
+        choice: None,
         seed: 1,
         steps: EPOCHS * samples.len().div_ceil(BATCH),
         learning_rate: LearningRate::constant(1e-2),
@@ -138,6 +140,7 @@ pub fn golden_trace(engine: Engine) {
             items: trace.items,
             dim: trace.dim,
         },
+        choice: None,
         seed: trace.seed,
         steps: trace.batches.len(),
         learning_rate: LearningRate::constant(trace.learning_rate),
@@ -151,6 +154,7 @@ pub fn golden_trace(engine: Engine) {
         item,
         target,
         weight,
+        choice: 0.0,
     };
     let batches: Vec<Vec<_>> = trace
         .batches

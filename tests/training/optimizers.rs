@@ -3,7 +3,7 @@
 
 use crate::{Engine, cpu, gpu, needs, train};
 use dotcart::config::{LearningRateCurve, OptimizerChoice};
-use dotcart::engine::model::{ModelShape, ROW_HEADER, Side};
+use dotcart::engine::model::{ModelShape, Question, ROW_HEADER, Side};
 use dotcart::engine::optimizer::{LearningRate, Reduction};
 use dotcart::engine::plan::Sample;
 use dotcart::engine::{Trainer, TrainerSetup, export, reduce_learning_rate};
@@ -103,6 +103,7 @@ fn setup(golden: &Golden, case: &Case) -> TrainerSetup {
             items: golden.items,
             dim: golden.dim,
         },
+        choice: None,
         seed: golden.seed,
         steps: case.steps,
         learning_rate: LearningRate {
@@ -179,7 +180,8 @@ fn follow(engine: Engine, case: &Case) {
 /// Carries one training's state into another, as a checkpoint does.
 fn resume(from: &mut dyn Trainer, to: &mut dyn Trainer) {
     for side in Side::BOTH {
-        to.write_records(side, 0, &records(from, side)).unwrap();
+        to.write_records(Question::Rating, side, 0, &records(from, side))
+            .unwrap();
     }
     let mut schedule = to.schedule().clone();
     for &Reduction { after_step, factor } in &from.schedule().learning_rate().reductions {
@@ -190,9 +192,9 @@ fn resume(from: &mut dyn Trainer, to: &mut dyn Trainer) {
 }
 
 fn records(trainer: &mut dyn Trainer, side: Side) -> Vec<f32> {
-    let shape = trainer.shape();
+    let shape = trainer.shape(Question::Rating).unwrap();
     let mut records = vec![0.0; shape.rows(side) * shape.record_len(trainer.schedule().optimizer())];
-    trainer.read_records(side, 0, &mut records).unwrap();
+    trainer.read_records(Question::Rating, side, 0, &mut records).unwrap();
     records
 }
 
@@ -208,6 +210,7 @@ fn batch_of(golden: &Golden, step: u32) -> Vec<Sample> {
             item: item as u32,
             target: [0.0, 0.25, 0.75, 1.0][(31 * user + 17 * item) as usize % 4],
             weight: 1.0,
+            choice: 0.0,
         }
     };
     (0..golden.batch).map(sample).collect()

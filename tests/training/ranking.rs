@@ -117,6 +117,7 @@ fn model(random: &mut ChaCha8Rng, world: World, shape: ModelShape) -> Model {
         users,
         items,
         head: HEAD,
+        choices: None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{Engine, cpu, gpu, needs, train};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::cpu::instruction_set::InstructionSet;
-use dotcart::engine::model::{ModelShape, Side};
+use dotcart::engine::model::{ModelShape, Question, Side};
 use dotcart::engine::optimizer::LearningRate;
 use dotcart::engine::plan::Sample;
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup, export};
@@ -25,6 +25,7 @@ const SETUP: TrainerSetup = TrainerSetup {
         items: ITEMS,
         dim: 20,
     },
+    choice: None,
     seed: 3,
     steps: STEPS,
     learning_rate: LearningRate::constant(1e-2),
@@ -143,8 +144,8 @@ pub fn moving_house_changes_nothing(engine: Engine) {
 
     let mut new = engine(&TrainerSetup { seed: 99, ..SETUP });
     let [users, items, _] = tables(old.as_mut());
-    new.write_records(Side::User, 0, &users).unwrap();
-    new.write_records(Side::Item, 0, &items).unwrap();
+    new.write_records(Question::Rating, Side::User, 0, &users).unwrap();
+    new.write_records(Question::Rating, Side::Item, 0, &items).unwrap();
     new.set_head(old.head().unwrap(), old.step()).unwrap();
     statistics.extend(train(new.as_mut(), after, 11));
 
@@ -171,9 +172,9 @@ fn state(trainer: &mut dyn Trainer) -> [Vec<u32>; 3] {
 
 fn tables(trainer: &mut dyn Trainer) -> [Vec<f32>; 3] {
     let [users, items] = Side::BOTH.map(|side| {
-        let shape = trainer.shape();
+        let shape = trainer.shape(Question::Rating).unwrap();
         let mut records = vec![0.0; shape.rows(side) * shape.record_len(trainer.schedule().optimizer())];
-        trainer.read_records(side, 0, &mut records).unwrap();
+        trainer.read_records(Question::Rating, side, 0, &mut records).unwrap();
         records
     });
     [users, items, trainer.head().unwrap().to_vec()]
@@ -201,6 +202,7 @@ fn batches() -> Vec<Vec<Sample>> {
             item: zipf(ITEMS),
             target: random.random(),
             weight: random.random(),
+            choice: 0.0,
         }
     };
     (0..STEPS).map(|_| (0..BATCH).map(|_| sample()).collect()).collect()

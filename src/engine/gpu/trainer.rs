@@ -178,13 +178,7 @@ impl GpuTrainer {
                 Side::User => "user table",
                 Side::Item => "item table",
             };
-            Table::new(
-                gpu,
-                name,
-                shape.rows(side),
-                setup.shape.record_len(setup.optimizer),
-                page_rows,
-            )
+            Table::new(gpu, name, shape.rows(side), setup.record_len(), page_rows)
         };
         let trainer = Self {
             gpu,

@@ -160,6 +160,7 @@ mod tests {
         };
         let setup = TrainerSetup {
             shape,
+            choice: None,
             seed: 1,
             steps: 1,
             learning_rate: LearningRate::constant(1e-3),
@@ -170,7 +171,7 @@ mod tests {
         };
         let records = |trainer: &mut CpuTrainer, side| {
             let mut records = vec![0.0; shape.rows(side) * shape.record_len(OptimizerChoice::Adam)];
-            trainer.read_records(side, 0, &mut records).unwrap();
+            trainer.read_records(Question::Rating, side, 0, &mut records).unwrap();
             records
         };
         let mut trainer = CpuTrainer::new(&setup, 1);
