@@ -5,7 +5,8 @@ use super::curve::Curve;
 use super::keys::Controls;
 use super::palette::Palette;
 use super::parts::{decimals, framed, ticks};
-use super::state::{State, Validation};
+use super::state::State;
+use super::validations::Validation;
 use crate::common::format::{count, percent};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -17,7 +18,7 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 /// `train 0.4322` and `valid 0.4871`.
 pub fn loss_texts(state: &State) -> [String; 2] {
     let text = |loss: Option<f64>| loss.map_or("-".into(), |loss| format!("{loss:.4}"));
-    let valid = state.latest.map(|validation| validation.metrics.loss);
+    let valid = state.validations.latest.map(|validation| validation.metrics.loss);
     [format!("train {}", text(state.loss)), format!("valid {}", text(valid))]
 }
 
@@ -116,7 +117,7 @@ pub fn draw_chart(frame: &mut Frame, area: Rect, state: &State, controls: &Contr
 /// The curves of a picture.
 fn series_of<'a>(kind: ChartKind, state: &'a State, palette: &Palette) -> Vec<Series<'a>> {
     let curves = &state.curves;
-    let last = |text: fn(&Validation) -> String| state.latest.as_ref().map_or("-".into(), text);
+    let last = |text: fn(&Validation) -> String| state.validations.latest.as_ref().map_or("-".into(), text);
     let train = |text, curve, scale| Series::new(Mark::Line, text, palette.train, curve, scale);
     let valid = |text, curve, scale| Series::new(Mark::Dots, text, palette.valid, curve, scale);
     let share: fn(f64) -> f64 = |share| 100.0 * share;

@@ -8,8 +8,10 @@
 pub mod chart;
 pub mod chart_kind;
 pub mod curve;
+pub mod curves;
 mod help;
 pub mod keys;
+pub mod notes;
 mod pace;
 pub mod palette;
 mod panels;
@@ -18,4 +20,5 @@ pub mod plain;
 pub mod state;
 mod step_stages;
 pub mod terminal;
+pub mod validations;
 pub mod view;

@@ -2,8 +2,9 @@
 
 use super::palette::Palette;
 use super::parts::bar;
-use super::state::{State, Validation};
+use super::state::State;
 use super::step_stages::Stage;
+use super::validations::Validation;
 use crate::common::format::{count, percent};
 use crate::train::event::{ValidMetrics, ValidRanking};
 use ratatui::style::Style;
@@ -27,12 +28,14 @@ pub fn score_lines<'a>(state: &State, palette: &Palette) -> Vec<Line<'a>> {
         ("popular", |validation| ndcg(validation, |ranking| ranking.popular_ndcg)),
     ];
     let learns_rankings = state
+        .validations
         .latest
         .as_ref()
         .is_some_and(|latest| latest.metrics.ranking.is_some());
     let ranking = ranking.into_iter().filter(|_| learns_rankings);
     let rows = rows.into_iter().chain(ranking).map(|(name, score)| {
-        let [last, best] = [&state.latest, &state.best].map(|validation| validation.as_ref().map_or("-".into(), score));
+        let [last, best] = [&state.validations.latest, &state.validations.best]
+            .map(|validation| validation.as_ref().map_or("-".into(), score));
         Line::from(vec![
             Span::styled(format!(" {name:<9}"), palette.faint),
             Span::styled(format!("{last:>11}"), palette.title),
@@ -57,7 +60,7 @@ pub fn history_lines<'a>(height: u16, state: &State, palette: &Palette) -> Vec<L
     };
     let head = Line::styled(row(columns.map(String::from), " "), palette.faint);
     let rows = usize::from(height).saturating_sub(1);
-    let newest = &state.history[state.history.len().saturating_sub(rows)..];
+    let newest = &state.validations.history[state.validations.history.len().saturating_sub(rows)..];
     let lines = newest.iter().map(|validation| {
         let ValidMetrics {
             loss,
@@ -76,7 +79,7 @@ pub fn history_lines<'a>(height: u16, state: &State, palette: &Palette) -> Vec<L
             percent(recall),
             format!("{auc:.4}"),
         ];
-        let is_best = state.best.is_some_and(|best| best.at == validation.at);
+        let is_best = state.validations.best.is_some_and(|best| best.at == validation.at);
         let style = if is_best { palette.good } else { Style::new() };
         Line::styled(row(cells, if is_best { "*" } else { " " }), style)
     });

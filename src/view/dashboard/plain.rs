@@ -76,7 +76,7 @@ impl Observer for Plain {
                     "done",
                     width = step_width(&self.state)
                 );
-                if let Some(validation) = self.state.end_of(*epoch) {
+                if let Some(validation) = self.state.validations.end_of(*epoch) {
                     text += &format!("  {}", scores(&validation.metrics));
                 }
                 self.line(&format!("{text}{}", if *is_best { "  best so far" } else { "" }));

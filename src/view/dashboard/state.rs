@@ -1,14 +1,12 @@
 //! What a view knows of a training: built from its events alone, one at a time, and small however long it runs.
 
-use super::curve::Curve;
+use super::curves::Curves;
+use super::notes::Notes;
 use super::pace::Pace;
 use super::step_stages::StepStages;
+use super::validations::Validations;
 use crate::common::format::duration;
-use crate::train::event::{FinishReason, TrainEvent, TrainStart, ValidMetrics};
-use std::collections::VecDeque;
-
-/// Notes that are remembered.
-const NOTES: usize = 32;
+use crate::train::event::{FinishReason, TrainEvent, TrainStart};
 
 /// A training as far as it has come.
 #[derive(Clone, Debug, Default)]
@@ -21,14 +19,8 @@ pub struct State {
     /// The training loss as last reported.
     pub loss: Option<f64>,
     pub curves: Curves,
-    /// The last validation, be it at an epoch's end or within one.
-    pub latest: Option<Validation>,
-    /// One validation an epoch: that at its end.
-    pub history: Vec<Validation>,
-    /// The best of `history`, as the training judges.
-    pub best: Option<Validation>,
-    /// What happened, oldest first.
-    pub notes: VecDeque<Note>,
+    pub validations: Validations,
+    pub notes: Notes,
     /// The clock: time since the start, also between events.
     pub elapsed: f64,
     pub learning_rate: Option<f64>,
@@ -45,47 +37,6 @@ pub struct State {
     pace: Pace,
 }
 
-/// What is drawn over epochs.
-#[derive(Clone, Debug, Default)]
-pub struct Curves {
-    pub train_loss: Curve,
-    pub valid_loss: Curve,
-    pub precision: Curve,
-    pub base_rate: Curve,
-    pub recall: Curve,
-    pub auc: Curve,
-    /// Seconds a sample: unlike speeds, these may be averaged over samples.
-    pub sample_seconds: Curve,
-    pub learning_rate: Curve,
-}
-
-impl Curves {
-    fn push(&mut self, at: f64, metrics: &ValidMetrics) {
-        self.valid_loss.push(at, metrics.loss);
-        self.precision.push(at, metrics.precision);
-        self.base_rate.push(at, metrics.base_rate);
-        self.recall.push(at, metrics.recall);
-        self.auc.push(at, metrics.auc);
-    }
-}
-
-/// A scored validation split.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Validation {
-    /// How many epochs were trained: 3, or 2.4 within the third.
-    pub at: f64,
-    pub metrics: ValidMetrics,
-    /// Better than all before it, as the training judges.
-    pub is_best: bool,
-}
-
-/// Something worth a line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Note {
-    pub seconds: f64,
-    pub text: String,
-}
-
 impl State {
     /// Takes in what happened.
     pub fn apply(&mut self, event: &TrainEvent) {
@@ -98,10 +49,7 @@ impl State {
                 if goes_on {
                     self.curves = before.curves;
                     self.notes = before.notes;
-                    self.history = before.history;
-                    self.history.retain(|end| end.at < start.first_epoch as f64);
-                    self.best = self.history.iter().rfind(|end| end.is_best).copied();
-                    self.latest = self.history.last().copied();
+                    self.validations = before.validations.before(start.first_epoch);
                 }
                 if goes_on || start.first_epoch > 1 {
                     self.note(format!("resumed at epoch {}", start.first_epoch));
@@ -137,17 +85,9 @@ impl State {
                 if *epoch_end {
                     self.stand_at(*epoch, self.start.samples_per_epoch);
                 }
-                let validation = Validation {
-                    at: self.position(),
-                    metrics: *metrics,
-                    is_best: false,
-                };
                 self.pace.interrupt();
-                self.curves.push(validation.at, metrics);
-                self.latest = Some(validation);
-                if *epoch_end {
-                    self.history.push(validation);
-                }
+                self.curves.push(self.position(), metrics);
+                self.validations.add(self.position(), *metrics, *epoch_end);
             }
             TrainEvent::Measured {
                 learning_rate,
@@ -170,16 +110,11 @@ impl State {
                 self.stand_at(*epoch, self.start.samples_per_epoch);
                 self.advance(*seconds);
                 self.pace.pause(self.done(), *seconds);
-                if let Some(end) = self
-                    .history
-                    .last_mut()
-                    .filter(|end| *is_best && end.at == *epoch as f64)
-                {
-                    end.is_best = true;
-                    self.best = Some(*end);
+                if *is_best {
+                    self.validations.mark_best(*epoch);
                 }
                 let best = if *is_best { ", best" } else { "" };
-                self.note(match self.end_of(*epoch) {
+                self.note(match self.validations.end_of(*epoch) {
                     Some(validation) => format!("epoch {epoch}: valid loss {:.4}{best}", validation.metrics.loss),
                     None => format!("epoch {epoch} is done"),
                 });
@@ -285,11 +220,6 @@ impl State {
         self.outcome.is_none().then_some((estimate - since).max(0.0))
     }
 
-    /// The validation at an epoch's end.
-    pub fn end_of(&self, epoch: usize) -> Option<&Validation> {
-        self.history.last().filter(|validation| validation.at == epoch as f64)
-    }
-
     /// Samples done in the whole run, those before a resume included.
     fn done(&self) -> usize {
         self.epoch.saturating_sub(1) * self.start.samples_per_epoch + self.samples
@@ -305,13 +235,7 @@ impl State {
     }
 
     fn note(&mut self, text: String) {
-        if self.notes.len() == NOTES {
-            self.notes.pop_front();
-        }
-        self.notes.push_back(Note {
-            seconds: self.seconds,
-            text,
-        });
+        self.notes.add(self.seconds, text);
     }
 
     fn say_outcome(&self, reason: FinishReason, best_epoch: usize) -> String {
@@ -340,6 +264,8 @@ fn ratio(part: usize, whole: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::event::ValidMetrics;
+    use crate::view::dashboard::curve::Curve;
 
     /// Four epochs of 1,000 samples in 10 steps.
     fn started(first_epoch: usize) -> State {
@@ -378,6 +304,10 @@ mod tests {
             metrics,
             seconds,
         });
+    }
+
+    fn texts(state: &State) -> Vec<&str> {
+        state.notes.newest(usize::MAX).map(|note| note.text.as_str()).collect()
     }
 
     #[track_caller]
@@ -459,7 +389,7 @@ mod tests {
         assert_near(state.remaining(), 7.0);
         assert_eq!((state.step(), state.epoch_ratio(), state.run_ratio()), (6, 0.6, 0.65));
         assert_eq!(state.curves.train_loss.points()[0].0, 2.4);
-        assert_eq!(state.notes[0].text, "resumed at epoch 3");
+        assert_eq!(texts(&state), ["resumed at epoch 3"]);
     }
 
     #[test]
@@ -467,14 +397,14 @@ mod tests {
         let mut state = started(1);
         progress(&mut state, 1, 400, 1.0);
         validated(&mut state, 1, false, 0.1, 2.0);
-        assert_eq!(state.latest.map(|validation| validation.at), Some(0.4));
+        assert_eq!(state.validations.latest.map(|validation| validation.at), Some(0.4));
         assert_eq!(state.curves.valid_loss.points(), [(0.4, 0.1)]);
         state.apply(&TrainEvent::EpochEnded {
             epoch: 1,
             is_best: true,
             seconds: 3.0,
         });
-        assert_eq!((state.history.len(), state.best), (0, None));
+        assert_eq!((state.validations.history.len(), state.validations.best), (0, None));
     }
 
     #[test]
@@ -489,9 +419,12 @@ mod tests {
                 seconds: epoch as f64,
             });
         }
-        assert_eq!(state.best.map(|best| (best.at, best.metrics.loss)), Some((2.0, 0.4)));
-        assert_eq!(state.history.len(), 3);
-        assert_eq!(state.latest.map(|last| last.at), Some(3.0));
+        assert_eq!(
+            state.validations.best.map(|best| (best.at, best.metrics.loss)),
+            Some((2.0, 0.4))
+        );
+        assert_eq!(state.validations.history.len(), 3);
+        assert_eq!(state.validations.latest.map(|last| last.at), Some(3.0));
     }
 
     #[test]
@@ -523,10 +456,7 @@ mod tests {
             seconds: 2.0,
         });
         state.apply(&TrainEvent::CheckpointSaved { step: 2, seconds: 2.0 });
-        assert_eq!(
-            state.notes.back().map(|note| note.text.as_str()),
-            Some("checkpoint at step 2")
-        );
+        assert_eq!(texts(&state), ["paused at step 2", "checkpoint at step 2"]);
         state.tick(500.0);
         assert_eq!((state.paused, state.elapsed), (true, 2.0));
         assert_near(state.remaining(), 38.0);
@@ -562,7 +492,13 @@ mod tests {
         progress(&mut state, 2, 500, 0.5);
         let places = |curve: &Curve| curve.points().iter().map(|point| point.0).collect::<Vec<_>>();
         assert_eq!(places(&state.curves.train_loss), [0.5, 1.0, 1.5]);
-        assert_eq!((state.history.len(), state.best.map(|best| best.at)), (1, Some(1.0)));
+        assert_eq!(
+            (
+                state.validations.history.len(),
+                state.validations.best.map(|best| best.at)
+            ),
+            (1, Some(1.0))
+        );
         assert_eq!(state.extent(), (0.0, 2.0));
         assert_eq!(
             (state.rate(), state.elapsed),
@@ -571,17 +507,6 @@ mod tests {
         );
         validated(&mut state, 2, true, 0.2, 1.0);
         assert_eq!(places(&state.curves.valid_loss), [1.0, 2.0]);
-    }
-
-    #[test]
-    fn notes_are_bounded() {
-        let mut state = started(1);
-        progress(&mut state, 1, 400, 1.0);
-        for step in 0..1_000 {
-            state.apply(&TrainEvent::CheckpointSaved { step, seconds: 0.0 });
-        }
-        assert_eq!(state.notes.len(), NOTES);
-        assert_eq!(state.notes[NOTES - 1].text, "checkpoint at step 999");
     }
 
     #[test]
@@ -596,7 +521,6 @@ mod tests {
                 seconds: 1.0,
             });
         }
-        assert_eq!(state.notes.len(), 1);
-        assert_eq!(state.notes[0].text, "the training loss is NaN");
+        assert_eq!(texts(&state), ["the training loss is NaN"]);
     }
 }

@@ -131,7 +131,7 @@ fn draw_words(frame: &mut Frame, area: Rect, state: &State, controls: &Controls,
             .map(|line| vec![line]),
     );
     statements.extend(flow(width, [train, valid]).into_iter().map(|line| vec![line]));
-    if let Some(validation) = state.latest {
+    if let Some(validation) = state.validations.latest {
         let ValidMetrics {
             precision,
             base_rate,
@@ -263,7 +263,7 @@ fn steps_line<'a>(width: u16, state: &State) -> Line<'a> {
 
 fn draw_notes(frame: &mut Frame, area: Rect, state: &State, palette: &Palette) {
     let rows = area.height.saturating_sub(2).into();
-    let newest = state.notes.iter().skip(state.notes.len().saturating_sub(rows));
+    let newest = state.notes.newest(rows);
     let lines = newest.map(|note| {
         let time = Span::styled(format!(" {:>7}  ", duration(note.seconds)), palette.faint);
         Line::from(vec![time, Span::raw(note.text.as_str())])
