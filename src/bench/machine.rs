@@ -22,7 +22,7 @@ pub struct MachineRates {
     pub record_bytes: usize,
     /// Records read and written a second, on one thread.
     pub random_records_per_second_one_thread: f64,
-    /// The same on all threads, each in its own part of the table.
+    /// Records read and written a second, on all threads, each in its own part of the table.
     pub random_records_per_second: f64,
 }
 

@@ -35,7 +35,7 @@ impl Assignment {
         Ok(Self::by("--set", key, parse_value(value)))
     }
 
-    /// The same from another flag.
+    /// An assignment from another flag than `--set`.
     pub fn by(flag: &'static str, key: &str, value: Value) -> Self {
         Self {
             key: key.to_string(),

@@ -198,9 +198,9 @@ pub enum OversampleStrategy {
     NotMinority,
     /// All to the size of the largest.
     NotMajority,
-    /// The same: imbalanced-learn's word for it.
+    /// `not-majority` by imbalanced-learn's word for it.
     Auto,
-    /// The same.
+    /// `not-majority` by another word.
     All,
 }
 

@@ -30,7 +30,7 @@ impl TrainRows {
         &self.0
     }
 
-    /// The same, taken out.
+    /// Row numbers, ascending, taken out.
     pub fn into_rows(self) -> Vec<u32> {
         self.0
     }

@@ -14,7 +14,7 @@ use crate::common::interaction::{ItemIndex, UserIndex};
 
 /// Weight of a user's squared bias; in ratings: a user's mean is pulled halfway to the rest at so many.
 const USER_RIDGE: f64 = 15.0;
-/// The same of an item's.
+/// Weight of an item's squared bias: an item's mean is pulled halfway to the rest at so many ratings.
 const ITEM_RIDGE: f64 = 10.0;
 const SWEEPS: usize = 10;
 

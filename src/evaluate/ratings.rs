@@ -127,7 +127,7 @@ pub struct RatingScores {
 pub struct AtThreshold {
     /// Predicted relevant if the score reaches this.
     pub score: f32,
-    /// The same as a predicted rating, where scores predict ratings.
+    /// `score` as a predicted rating, where scores predict ratings.
     pub rating: Option<f32>,
     pub counts: Confusion,
     pub precision: Option<f64>,

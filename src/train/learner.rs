@@ -125,7 +125,7 @@ impl InferenceStep for Factorisation {
     type Input = PairBatch;
     type Output = PairOutput;
 
-    /// Scores pairs. Panics if the device fails, as above.
+    /// Scores pairs. Panics if the device fails, which our strategy asks the engine itself.
     fn step(&self, batch: PairBatch) -> PairOutput {
         self.score(batch).expect("the device works")
     }

@@ -25,7 +25,7 @@ use rand_chacha::ChaCha8Rng;
 /// Largest difference allowed, of the largest distance moved. Measured: 9e-6 (batch 64) and 8e-7 (batch 8,192), which is f32
 /// on both sides; without the catch-up's phi term 3e-4 and 1e-4, which must not pass.
 pub const BOUND: f32 = 3e-5;
-/// The same on a GPU.
+/// Largest difference allowed on a GPU.
 pub const BOUND_GPU: f32 = 3e-5;
 /// How far off lazy Adam must be, or the scene could not tell the two optimisers apart. Measured: 0.16 and 0.15.
 const LAZY_GAP: f32 = 0.1;

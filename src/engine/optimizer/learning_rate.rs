@@ -30,7 +30,7 @@ pub struct LearningRate {
 }
 
 impl LearningRate {
-    /// The same at every step.
+    /// One learning rate for all steps.
     pub const fn constant(base: f64) -> Self {
         Self {
             base,

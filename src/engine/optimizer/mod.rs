@@ -43,7 +43,7 @@ pub struct RowStep {
     pub step_size: f32,
     /// `2 l2 n / B`, n: the row's samples in the batch, and what a prior on its bias adds.
     pub bias_decay: f32,
-    /// The same for each weight of the embedding.
+    /// `2 l2 n / B`, and what a prior on its embedding adds, for each weight.
     pub decay: f32,
     /// Gradients are clamped to `[-clip, clip]`.
     pub clip: f32,
@@ -56,7 +56,7 @@ impl RowStep {
         (sum + self.decay * weight).clamp(-self.clip, self.clip)
     }
 
-    /// The same of the row's bias.
+    /// The gradient of the row's bias: its sum and what draws it to zero, clipped.
     #[inline(always)]
     pub fn bias_gradient(&self, sum: f32, bias: f32) -> f32 {
         (sum + self.bias_decay * bias).clamp(-self.clip, self.clip)

@@ -8,7 +8,7 @@
 pub struct Pace {
     /// Samples done and the time of the first progress: a resumed run did not earn what was done before.
     origin: Option<(usize, f64)>,
-    /// The same where the running interval began.
+    /// Samples done and the time where the running interval began.
     mark: Option<(usize, f64)>,
     /// Samples and seconds of past intervals, faded with age.
     samples: f64,
