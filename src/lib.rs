@@ -1,5 +1,7 @@
 //! dotcart learns user and product embeddings from a ratings table, on any GPU, and recommends what has not been bought yet.
 //!
+//! This page is the architecture; [`guide`] has the pages for those who use it, and for those who change it.
+//!
 //! # The flow: one noun per arrow
 //!
 //! ```text
@@ -24,13 +26,13 @@
 //! ```text
 //! 9  main.rs
 //! 8  cli/         one file a command; output/ is the only printer
-//! 7  flow/        what strings stages together: pipeline, trials and sweep, inspect, compare
+//! 7  flow/        what strings stages together: pipeline (the list above), what its arrows need, trials and sweep, inspect, compare
 //!    view/        what shows events: dashboard, report, tensorboard          bench/  pure measuring
 //! 6  train/       burn-train's learner around an engine
 //! 5  recommend/   ranking, filters, reasons, bulk, folding in     evaluate/  what is judged, metrics, calibration
 //! 4  artifact/    the run directory and its files, and what leaves it
 //! 3  engine/      Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL; the only files that name wgpu
-//!                 or cubecl); model, plan, objective, optimizer, memory
+//!                 or cubecl); open chooses one of them; model, plan, objective, optimizer, memory
 //! 2  data/        from any table to columns, host only
 //! 1  config/      the experiment          common/  what knows nothing of recommenders
 //! ```
@@ -55,6 +57,7 @@ pub mod data;
 pub mod engine;
 pub mod evaluate;
 pub mod flow;
+pub mod guide;
 pub mod recommend;
 pub mod train;
 pub mod view;
