@@ -1,4 +1,4 @@
-//! Days and seconds: `YYYY-MM-DD` in UTC to days since 1970 and back.
+//! Days and seconds: `YYYY-MM-DD` in UTC to days since 1970 and back, and moments of ISO 8601 to seconds.
 //!
 //! The proleptic Gregorian calendar by Howard Hinnant, <https://howardhinnant.github.io/date_algorithms.html>.
 
@@ -29,6 +29,49 @@ pub fn day_of(text: &str) -> Option<i64> {
     let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
     // A day such as 02-30 comes back as another one.
     (date_of(days * DAY) == text).then_some(days)
+}
+
+/// Seconds from 1970 to a moment of ISO 8601, fractions cut; `None` if it is none.
+///
+/// A day, then maybe `T` or a space and `hh:mm`, `hh:mm:ss` or `hh:mm:ss.fff`, then maybe `Z`, ` UTC`, `+hh:mm` or `+hhmm`; without
+/// such a zone it is UTC.
+pub fn moment_of(text: &str) -> Option<i64> {
+    let day = day_of(text.get(..10)?)? * DAY;
+    let rest = &text[10..];
+    if rest.is_empty() {
+        return Some(day);
+    }
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let zone_at = rest.find(['Z', 'z', '+', '-', 'U', ' ']).unwrap_or(rest.len());
+    let (clock, zone) = rest.split_at(zone_at);
+    let two = |text: &str, below: i64| {
+        let is_two = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i64>().ok().filter(|value| is_two && *value < below)
+    };
+    let mut parts = clock.split(':');
+    let (hours, minutes) = (two(parts.next()?, 24)?, two(parts.next()?, 60)?);
+    let seconds = match parts.next() {
+        None => 0,
+        Some(seconds) => {
+            let (whole, fraction) = seconds.split_once(['.', ',']).unwrap_or((seconds, "0"));
+            let is_fraction = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+            // 60 is a leap second.
+            two(whole, 61).filter(|_| is_fraction)?
+        }
+    };
+    let offset = match zone.trim_start() {
+        "" | "Z" | "z" | "UTC" => 0,
+        zone => {
+            let sign = if zone.starts_with('-') { -1 } else { 1 };
+            let digits = zone.strip_prefix(['+', '-'])?.replace(':', "");
+            let minutes = digits
+                .get(2..)
+                .filter(|minutes| !minutes.is_empty())
+                .map_or(Some(0), |minutes| two(minutes, 60))?;
+            sign * (two(digits.get(..2)?, 24)? * 3_600 + minutes * 60)
+        }
+    };
+    (parts.next().is_none()).then_some(day + hours * 3_600 + minutes * 60 + seconds - offset)
 }
 
 /// The day of a moment, seconds since 1970, as `YYYY-MM-DD`.
@@ -75,6 +118,33 @@ mod tests {
             "",
         ] {
             assert_eq!(day_of(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn moments_are_seconds_whatever_they_say_of_fractions_and_zones() {
+        for (text, seconds) in [
+            ("2018-07-07", 1_530_921_600),
+            ("2018-07-07 22:09:11", 1_531_001_351),
+            ("2018-07-07T22:09:11Z", 1_531_001_351),
+            ("2018-07-07T22:09:11.987654", 1_531_001_351),
+            ("2018-07-08 00:09:11+02:00", 1_531_001_351),
+            ("2018-07-07T16:39:11-0530", 1_531_001_351),
+            ("2018-07-07 22:09:11 UTC", 1_531_001_351),
+            ("2018-07-07 22:09", 1_531_001_340),
+            ("1969-12-31 23:59:59.5", -1),
+        ] {
+            assert_eq!(moment_of(text), Some(seconds), "{text}");
+        }
+        for nonsense in [
+            "2018-07-07 ",
+            "2018-07-07 25:00",
+            "2018-07-07T1:00",
+            "2018-07-07x",
+            "2018-07-07 10:00+",
+            "é018-07-07é",
+        ] {
+            assert_eq!(moment_of(nonsense), None, "{nonsense}");
         }
     }
 }
