@@ -164,7 +164,7 @@ pub struct EvaluateArguments {
 #[group(id = "who", multiple = false)]
 pub struct WhoArguments {
     /// User id, as it stands in the ratings file; may be repeated
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub user: Vec<String>,
     /// File with a user id to a line
     #[arg(long, value_name = "FILE")]
@@ -173,7 +173,7 @@ pub struct WhoArguments {
     #[arg(long)]
     pub all: bool,
     /// Somebody new, known by a rating; may be repeated
-    #[arg(long, value_name = "PRODUCT=RATING")]
+    #[arg(long, value_name = "PRODUCT=RATING", allow_hyphen_values = true)]
     pub rated: Vec<String>,
     /// Somebody new, known by the ratings in a file, `PRODUCT=RATING` to a line
     #[arg(long, value_name = "FILE")]
@@ -266,10 +266,16 @@ pub struct RecommendArguments {
 #[derive(Debug, Args)]
 pub struct SimilarArguments {
     /// Product id: which products are like it
-    #[arg(long, value_name = "ID", required_unless_present = "user", conflicts_with = "user")]
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present = "user",
+        conflicts_with = "user",
+        allow_hyphen_values = true
+    )]
     pub product: Option<String>,
     /// User id: which users are like them
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub user: Option<String>,
     /// How many
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]

@@ -23,6 +23,8 @@ pub enum RecommendError {
         run: String,
         nearest: Vec<String>,
         example: String,
+        /// The other side, if it is known there.
+        is_a: Option<&'static str>,
     },
     #[error("{error} ({}:{line})", path.display())]
     InList {
@@ -64,6 +66,11 @@ impl Hint for RecommendError {
             Self::Run(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Unknown { is_a: Some(other), .. } => {
+                format!(
+                    "this id is a {other} here: are the columns swapped? `data.columns` sets where user and product stand"
+                )
+            }
             Self::Unknown { nearest, example, .. } if nearest.is_empty() => {
                 format!("ids are compared as text, leading zeros count; one that is there: `{example}`")
             }
