@@ -1,5 +1,6 @@
 //! The layers of a config: built-in < file < `--set key=value`, merged as TOML tables and read once; and the place of each key.
 
+use super::column_names::role_of;
 use super::error::ConfigError;
 use super::schema::Config;
 use std::path::Path;
@@ -194,15 +195,28 @@ pub fn known_keys() -> Vec<String> {
     keys
 }
 
+/// The key that was meant. A table that is there was meant, so its own keys come before those of others; among `data.columns`
+/// a word counts by what it stands for.
 fn nearest_key(key: &str) -> Option<String> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_string();
-    known_keys()
+    let table = key
+        .rsplit_once('.')
+        .map_or(String::new(), |(table, _)| format!("{table}."));
+    if let Some((role, _)) = role_of(&last(key)).filter(|_| table == "data.columns.") {
+        return Some(format!("{table}{}", role.key()));
+    }
+    let (siblings, others): (Vec<_>, Vec<_>) = known_keys()
         .into_iter()
-        .map(|known| {
-            let whole = strsim::jaro_winkler(key, &known);
-            let leaf = strsim::jaro_winkler(&last(key), &last(&known));
-            (whole.max(leaf), known)
-        })
+        .partition(|known| !table.is_empty() && known.strip_prefix(&table).is_some_and(|leaf| !leaf.contains('.')));
+    let leaf = |known: &str| strsim::jaro_winkler(&last(key), &last(known));
+    let whole = |known: &str| strsim::jaro_winkler(key, known).max(leaf(known));
+    most_like(siblings, leaf).or_else(|| most_like(others, whole))
+}
+
+fn most_like(known: Vec<String>, likeness: impl Fn(&str) -> f64) -> Option<String> {
+    known
+        .into_iter()
+        .map(|known| (likeness(&known), known))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known)

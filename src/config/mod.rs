@@ -3,9 +3,11 @@
 //! Order: built-in < file < `--set key=value`. Layers are merged as TOML tables and read into [`Config`] once, so no key is
 //! optional after this module. An error names the key, what was found and wanted, and the layer (file and line, or `--set`).
 //!
-//! `schema` has the keys, `layers` reads and merges them, `check` knows their ranges.
+//! `schema` has the keys, `layers` reads and merges them, `check` knows their ranges, `column_names` what tables call their
+//! columns.
 
 mod check;
+pub mod column_names;
 mod error;
 mod layers;
 mod schema;
@@ -33,7 +35,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((config.train.epochs, config.train.batch_size), (3, 16));
-        assert_eq!(config.data.path, PathBuf::from("a b.csv"));
+        assert_eq!(config.data.path, std::path::PathBuf::from("a b.csv"));
         assert_eq!(config.model, Config::default().model);
     }
 
