@@ -1,7 +1,7 @@
 //! Ranges and contradictions, each checked once.
 
 use super::schema::{
-    Config, Duplicates, MAX_DIM, MAX_NEGATIVES, OversampleStrategy, Prior, SplitStrategy, StoppingMetric, Target,
+    Column, Config, Duplicates, MAX_DIM, MAX_NEGATIVES, OversampleStrategy, Prior, SplitStrategy, StoppingMetric, Target,
     Threshold, WhenMissing,
 };
 use crate::common::calendar::day_of;
@@ -22,10 +22,16 @@ impl Config {
             &data.columns.product,
             &data.columns.rating,
             &data.columns.timestamp,
+            &data.columns.count,
         ];
-        let distinct = (0..columns.len()).all(|a| (0..a).all(|b| columns[a] != columns[b]));
+        let is_given = |column: &Column| !matches!(column, Column::Auto) && !column.is_none();
+        let distinct = (0..columns.len()).all(|a| (0..a).all(|b| columns[a] != columns[b] || !is_given(columns[a])));
+        let counts_are_weights = !is_given(&data.columns.count) || !is_given(&data.columns.rating);
         let is_day = |text: &str| text.is_empty() || day_of(text).is_some();
-        let is_delimiter = !data.delimiter.is_empty() && !data.delimiter.contains(['"', '\n', '\r']);
+        let is_delimiter = !data.delimiter.is_empty() && !data.delimiter.contains(['\n', '\r']);
+        let brings_test = !data.test_path.as_os_str().is_empty();
+        let is_quote = data.quote.is_empty()
+            || data.quote.len() == 1 && !data.quote.contains(['\n', '\r']) && data.quote != data.delimiter;
         let classes_are_named = match self.oversample.strategy {
             OversampleStrategy::None => None,
             OversampleStrategy::Factors => (!self.oversample.factors.is_empty()).then_some("factors"),
@@ -63,7 +69,21 @@ impl Config {
                 "two numbers, the lower first",
             ))
             .or(wanted((0.0..=1.0).contains(&data.max_bad_rows), "data.max_bad_rows", &data.max_bad_rows, "a share from 0 to 1"))
-            .or(wanted(distinct, "data.columns", &format!("{columns:?}"), "four different columns"))
+            .or(wanted(distinct, "data.columns", &columns.map(column_words).join(", "), "different columns"))
+            .or(wanted(!data.columns.user.is_none(), "data.columns.user", &"", "a number or a name"))
+            .or(wanted(!data.columns.product.is_none(), "data.columns.product", &"", "a number or a name"))
+            .or(wanted(
+                counts_are_weights,
+                "data.columns.count",
+                &column_words(&data.columns.count),
+                "`\"\"` beside a rating column: counts are read where there is none (`data.columns.rating = \"\"`)",
+            ))
+            .or(wanted(
+                data.unrated.iter().all(|value| value.is_finite()),
+                "data.unrated",
+                &format!("{:?}", data.unrated),
+                "numbers",
+            ))
             .or(wanted(
                 data.when_missing != WhenMissing::Download || !data.url.is_empty(),
                 "data.url",
@@ -71,6 +91,25 @@ impl Config {
                 "an address, because `data.when_missing` is `download`",
             ))
             .or(wanted(is_delimiter, "data.delimiter", &data.delimiter, "`auto` or the text between two columns"))
+            .or(wanted(is_quote, "data.quote", &data.quote, "one character of ASCII that is no delimiter, or `\"\"`"))
+            .or(wanted(
+                brings_test || data.valid_path.as_os_str().is_empty(),
+                "data.valid_path",
+                &data.valid_path.display(),
+                "`data.test_path` beside it: rows of one's own are held out for both or for the test",
+            ))
+            .or(wanted(
+                !brings_test || data.min_ratings_per_user <= 1,
+                "data.min_ratings_per_user",
+                &data.min_ratings_per_user,
+                "1, because `data.test_path` brings its own rows",
+            ))
+            .or(wanted(
+                !brings_test || data.min_ratings_per_product <= 1,
+                "data.min_ratings_per_product",
+                &data.min_ratings_per_product,
+                "1, because `data.test_path` brings its own rows",
+            ))
             .or(wanted(data.min_ratings_per_user > 0, "data.min_ratings_per_user", &0, "at least 1"))
             .or(wanted(data.min_ratings_per_product > 0, "data.min_ratings_per_product", &0, "at least 1"))
             .or(wanted(is_day(&data.since), "data.since", &data.since, "a day as `YYYY-MM-DD`"))
@@ -210,6 +249,14 @@ impl Config {
                 &format!("{:?}", self.evaluate.k),
                 "whole numbers above 0, ascending",
             ))
+    }
+}
+
+fn column_words(column: &Column) -> String {
+    match column {
+        Column::Auto => "auto".to_string(),
+        Column::Number(number) => number.to_string(),
+        Column::Name(name) => format!("\"{name}\""),
     }
 }
 

@@ -38,17 +38,29 @@ pub enum DeviceChoice {
 /// Where the ratings are, how they are read, and what is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataConfig {
-    /// Ratings table: delimited text, JSON lines or Parquet, told apart by content; text may be gzip or zstd.
+    /// Ratings table: delimited text, JSON or Parquet, told apart by content; text may be gzip or zstd. A folder or a glob
+    /// means all its files in the order of their names.
     pub path: PathBuf,
+    /// Rows that choose the epoch, with the same columns; empty = none of one's own. Nothing without `test_path`.
+    pub valid_path: PathBuf,
+    /// Rows that judge the result, with the same columns; no split is drawn then. Empty = the split holds rows of `path` out.
+    pub test_path: PathBuf,
     /// Where `when_missing = "download"` gets it; empty = nowhere.
     pub url: String,
     pub when_missing: WhenMissing,
     pub generate: GenerateConfig,
     /// `auto`, or the text between two columns.
     pub delimiter: String,
+    /// What stands around a field that holds delimiters or line breaks; empty = nothing does.
+    pub quote: String,
+    pub decimal: Decimal,
     pub header: Header,
     pub columns: Columns,
+    /// Words that stand where an id is missing; such rows are bad.
+    pub missing_ids: Vec<String>,
     pub rating_scale: RatingScale,
+    /// Values of the rating column that mean "not rated"; such rows are left out.
+    pub unrated: Vec<f32>,
     /// Largest share of bad rows that is skipped (and counted); above it the run stops.
     pub max_bad_rows: f64,
     pub duplicates: Duplicates,
@@ -118,21 +130,73 @@ impl From<Header> for RawHeader {
     }
 }
 
+/// What stands before the fraction of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decimal {
+    /// A point, or a comma where that is not the delimiter.
+    #[serde(rename = "auto")]
+    Auto,
+    #[serde(rename = ".")]
+    Point,
+    #[serde(rename = ",")]
+    Comma,
+}
+
 /// A column by its number, from 0, or by its name in the header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a column number from 0, or a column name")]
+#[serde(from = "RawColumn", into = "RawColumn")]
 pub enum Column {
+    /// Found by its name, else by its usual place.
+    Auto,
+    Number(usize),
+    /// Empty = there is none.
+    Name(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a column number from 0, or a column name")]
+enum RawColumn {
     Number(usize),
     Name(String),
 }
 
-/// Where each part of a rating stands. A timestamp number past the end of the row, or the name "", means that there is none.
+impl From<RawColumn> for Column {
+    fn from(raw: RawColumn) -> Self {
+        match raw {
+            RawColumn::Number(number) => Self::Number(number),
+            RawColumn::Name(name) if name == "auto" => Self::Auto,
+            RawColumn::Name(name) => Self::Name(name),
+        }
+    }
+}
+
+impl From<Column> for RawColumn {
+    fn from(column: Column) -> Self {
+        match column {
+            Column::Auto => Self::Name("auto".to_string()),
+            Column::Number(number) => Self::Number(number),
+            Column::Name(name) => Self::Name(name),
+        }
+    }
+}
+
+impl Column {
+    /// Whether the config says that there is none.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::Name(name) if name.is_empty())
+    }
+}
+
+/// Where each part of a rating stands. A timestamp number past the end of the row means that there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Columns {
     pub user: Column,
     pub product: Column,
+    /// None = a table of choices: who chose what.
     pub rating: Column,
     pub timestamp: Column,
+    /// How often a product was chosen, in a table of choices.
+    pub count: Column,
 }
 
 /// Where id and title stand in the product table.
@@ -463,6 +527,8 @@ impl Default for Config {
             threads: 0,
             data: DataConfig {
                 path: PathBuf::from("data/ratings.csv"),
+                valid_path: PathBuf::new(),
+                test_path: PathBuf::new(),
                 url: String::new(),
                 when_missing: WhenMissing::Error,
                 generate: GenerateConfig {
@@ -471,14 +537,23 @@ impl Default for Config {
                     products: 15_000,
                 },
                 delimiter: "auto".to_string(),
+                quote: "\"".to_string(),
+                decimal: Decimal::Auto,
                 header: Header::Auto,
                 columns: Columns {
-                    user: Column::Number(0),
-                    product: Column::Number(1),
-                    rating: Column::Number(2),
-                    timestamp: Column::Number(3),
+                    user: Column::Auto,
+                    product: Column::Auto,
+                    rating: Column::Auto,
+                    timestamp: Column::Auto,
+                    count: Column::Name(String::new()),
                 },
+                missing_ids: [
+                    "nan", "NaN", "NULL", "null", "None", "NA", "N/A", "#N/A", "\\N", "<NA>", "NaT",
+                ]
+                .map(str::to_string)
+                .to_vec(),
                 rating_scale: RatingScale { min: 1.0, max: 5.0 },
+                unrated: Vec::new(),
                 max_bad_rows: 0.001,
                 duplicates: Duplicates::Last,
                 min_ratings_per_user: 1,

@@ -1,16 +1,19 @@
-//! One row, checked: ids, a rating on the scale, a moment in time, or what is wrong with it.
+//! One row, checked: ids, a rating on the scale or a count, a moment in time, or what is wrong with it.
 
+use super::columns::Values;
 use super::fault::{Fault, IngestError, MAX_ID_BYTES, shorten};
 use super::readers::{Field, Fields};
-use crate::common::calendar::{DAY, day_of};
+use super::report::TimeUnit;
+use crate::common::calendar::{DAY, day_of, moment_of};
 use crate::common::interaction::RatingScale;
-use crate::config::DataConfig;
+use crate::config::{DataConfig, Decimal};
 use std::path::Path;
 
 /// One good row.
 pub struct Rating<'a> {
     pub user: Id<'a>,
     pub item: Id<'a>,
+    /// A rating, or how often it was chosen.
     pub value: f32,
     /// Seconds since 1970.
     pub time: Option<i64>,
@@ -32,27 +35,48 @@ impl Id<'_> {
     }
 }
 
-/// Timestamps from here on are milliseconds: as seconds they lie in the year 5138.
-const MILLISECONDS_FROM: i64 = 100_000_000_000;
+/// What a row comes to that is not bad.
+pub enum Checked<'a> {
+    Rating(Rating<'a>),
+    /// Its time is not wanted.
+    OutsideWindow,
+    /// Its value stands for "not rated".
+    Unrated,
+}
+
+/// Distinct values off the scale that are remembered for the hint.
+const OFF_SCALE_KEPT: usize = 64;
 
 /// Tells good rows from bad ones.
 pub struct Check {
+    values: Values,
     scale: RatingScale,
+    unrated: Vec<f32>,
+    decimal: Decimal,
+    missing: MissingIds,
     has_timestamps: bool,
     /// Seconds, the end not included.
     window: Option<std::ops::Range<i64>>,
-    /// Whether timestamps are milliseconds; the first good one tells.
-    milliseconds: Option<bool>,
+    /// Of timestamps that are numbers; the first good one tells.
+    unit: Option<TimeUnit>,
     /// Lowest and highest finite rating so far; the lowest is above the highest as long as there is none.
     range: (f32, f32),
+    off_scale: Vec<f32>,
 }
 
 /// What is wrong with a row, with the offending text.
 pub type Bad = (Fault, String);
 
 impl Check {
-    /// A check for the rows of one file. Errors if the config wants days and the file has none.
-    pub fn new(path: &Path, config: &DataConfig, has_timestamps: bool) -> Result<Self, IngestError> {
+    /// A check for the rows of one table, whose third field holds `values`; `commas`: a comma may stand before the fraction of a
+    /// number. Errors if the config wants days and the table has none.
+    pub fn new(
+        path: &Path,
+        config: &DataConfig,
+        values: Values,
+        has_timestamps: bool,
+        commas: bool,
+    ) -> Result<Self, IngestError> {
         let (since, until) = (day_of(&config.since), day_of(&config.until));
         let key = match (since, until) {
             (Some(_), _) => Some("since"),
@@ -65,19 +89,27 @@ impl Check {
                 key,
             }),
             key => Ok(Self {
+                values,
                 scale: config.rating_scale,
+                unrated: config.unrated.clone(),
+                decimal: match config.decimal {
+                    Decimal::Auto if !commas => Decimal::Point,
+                    decimal => decimal,
+                },
+                missing: MissingIds::new(&config.missing_ids),
                 has_timestamps,
                 window: key
                     .map(|_| since.map_or(i64::MIN, |day| day * DAY)..until.map_or(i64::MAX, |day| (day + 1) * DAY)),
-                milliseconds: None,
+                unit: None,
                 range: (f32::INFINITY, f32::NEG_INFINITY),
+                off_scale: Vec::new(),
             }),
         }
     }
 
-    /// Whether timestamps stand in milliseconds.
-    pub fn are_milliseconds(&self) -> bool {
-        self.milliseconds == Some(true)
+    /// The unit of timestamps that are numbers; `None` if there was none.
+    pub fn time_unit(&self) -> Option<TimeUnit> {
+        self.unit
     }
 
     /// Lowest and highest finite rating so far, on the scale or not.
@@ -85,12 +117,27 @@ impl Check {
         (self.range.0 <= self.range.1).then_some(self.range)
     }
 
-    /// A row's rating; `None` if it is outside the window. Errors with what is wrong with the row.
-    pub fn rating<'a>(&mut self, fields: &Fields<'a>) -> Result<Option<Rating<'a>>, Bad> {
+    /// Distinct finite ratings off the scale, in order of appearance; the first of many.
+    pub fn off_scale(&self) -> &[f32] {
+        &self.off_scale
+    }
+
+    /// What a row says. Errors with what is wrong with it.
+    pub fn row<'a>(&mut self, fields: &Fields<'a>) -> Result<Checked<'a>, Bad> {
         let [user, item, value, time] = fields;
-        let user = id("user", user)?;
-        let item = id("product", item)?;
-        let value = self.value(value)?;
+        let user = self.id("user", user)?;
+        let item = self.id("product", item)?;
+        let value = match self.values {
+            Values::Ratings => match self.rating(value)? {
+                Some(value) => value,
+                None => return Ok(Checked::Unrated),
+            },
+            Values::Counts => match self.count(value)? {
+                Some(value) => value,
+                None => return Ok(Checked::Unrated),
+            },
+            Values::Choices => 1.0,
+        };
         let time = match self.has_timestamps {
             true => Some(self.time(time)?),
             false => None,
@@ -99,35 +146,74 @@ impl Check {
             (Some(window), Some(time)) => window.contains(time),
             _ => true,
         };
-        Ok(is_inside.then_some(Rating {
-            user,
-            item,
-            value,
-            time,
-        }))
+        Ok(match is_inside {
+            true => Checked::Rating(Rating {
+                user,
+                item,
+                value,
+                time,
+            }),
+            false => Checked::OutsideWindow,
+        })
     }
 
-    fn value(&mut self, field: &Field) -> Result<f32, Bad> {
-        let value = match field {
-            Field::Missing => return Err((Fault::NotANumber, String::new())),
-            Field::Integer(number) => *number as f32,
-            Field::Number(number) => *number as f32,
-            Field::Text(text) => {
-                let text = utf8(text)?.trim();
-                text.parse().map_err(|_| (Fault::NotANumber, shorten(text)))?
-            }
-        };
+    /// `None` if the value stands for "not rated".
+    fn rating(&mut self, field: &Field) -> Result<Option<f32>, Bad> {
+        let value = self.number(field)?;
+        if self.unrated.contains(&value) {
+            return Ok(None);
+        }
         if value.is_finite() {
             self.range = (self.range.0.min(value), self.range.1.max(value));
         }
         let RatingScale { min, max } = self.scale;
-        match self.scale.contains(value) {
+        if self.scale.contains(value) {
             // Minus zero would be a class of its own.
-            true => Ok(value + 0.0),
-            false => Err((
-                Fault::OffTheScale,
-                format!("`{}` is off the scale [{min}, {max}]", words(field)),
-            )),
+            return Ok(Some(value + 0.0));
+        }
+        if value.is_finite() {
+            let is_known = self.off_scale.contains(&value);
+            if !is_known && self.off_scale.len() < OFF_SCALE_KEPT {
+                self.off_scale.push(value);
+            }
+        }
+        Err((
+            Fault::OffTheScale,
+            format!("`{}` is off the scale [{min}, {max}]", words(field)),
+        ))
+    }
+
+    /// `None` if the value stands for "not chosen".
+    fn count(&mut self, field: &Field) -> Result<Option<f32>, Bad> {
+        let value = self.number(field).map_err(|(fault, example)| match fault {
+            Fault::NotANumber => (Fault::NotACount, example),
+            fault => (fault, example),
+        })?;
+        if self.unrated.contains(&value) {
+            return Ok(None);
+        }
+        match value > 0.0 && value.is_finite() {
+            true => Ok(Some(value)),
+            false => Err((Fault::NotACount, words(field))),
+        }
+    }
+
+    fn number(&self, field: &Field) -> Result<f32, Bad> {
+        match field {
+            Field::Missing => Err((Fault::NotANumber, String::new())),
+            Field::Integer(number) | Field::Seconds(number) => Ok(*number as f32),
+            Field::Unsigned(number) => Ok(*number as f32),
+            Field::Number(number) => Ok(*number as f32),
+            Field::Text(text) => {
+                let text = utf8(text)?.trim();
+                let value = match self.decimal {
+                    // Most numbers are plain ones.
+                    Decimal::Auto | Decimal::Point => text.parse().ok(),
+                    Decimal::Comma => None,
+                };
+                let value = value.or_else(|| number_of_words(text, self.decimal, self.scale.max));
+                value.ok_or_else(|| (Fault::NotANumber, shorten(text)))
+            }
         }
     }
 
@@ -138,47 +224,150 @@ impl Check {
                 format!("`{}` is not in whole seconds since 1970", words(field)),
             )
         };
-        let time = match field {
-            Field::Missing => return Err(bad()),
-            Field::Integer(number) => *number,
-            Field::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => *number as i64,
-            Field::Number(_) => return Err(bad()),
-            Field::Text(text) => utf8(text)?.trim().parse().map_err(|_| bad())?,
+        match read_time(field)?.ok_or_else(bad)? {
+            Moment::Seconds(seconds) => Ok(seconds),
+            Moment::Number(number) => {
+                let own = TimeUnit::of(number).ok_or_else(bad)?;
+                let unit = *self.unit.get_or_insert(own);
+                match own.ticks().cmp(&unit.ticks()) {
+                    std::cmp::Ordering::Equal => Ok(number / unit.ticks()),
+                    // Nothing is known of the time of a 0, in any unit.
+                    std::cmp::Ordering::Less if number == 0 => Ok(0),
+                    std::cmp::Ordering::Less => Err((
+                        Fault::BadTimestamp,
+                        format!("`{number}` is not in {}, as those before it are", unit.name()),
+                    )),
+                    std::cmp::Ordering::Greater => Err(bad()),
+                }
+            }
+        }
+    }
+
+    fn id<'a>(&self, side: &str, field: &Field<'a>) -> Result<Id<'a>, Bad> {
+        let missing = |text: &str| Err((Fault::MissingId, format!("{side} id `{}`", shorten(text))));
+        let text = match field {
+            Field::Missing => return Err((Fault::EmptyId, side.to_string())),
+            Field::Integer(number) => return Ok(Id::Decimal(number.to_string())),
+            Field::Unsigned(number) => return Ok(Id::Decimal(number.to_string())),
+            Field::Seconds(number) => return Ok(Id::Decimal(number.to_string())),
+            Field::Number(number) if number.is_nan() => return missing("NaN"),
+            Field::Number(number) => return Ok(Id::Decimal(number.to_string())),
+            Field::Text(text) => utf8(text)?,
         };
-        if !(0..MILLISECONDS_FROM * 1000).contains(&time) {
-            return Err(bad());
+        if text.is_empty() {
+            return Err((Fault::EmptyId, side.to_string()));
         }
-        let milliseconds = *self.milliseconds.get_or_insert(time >= MILLISECONDS_FROM);
-        match milliseconds {
-            // Nothing is known of the time of a 0, in any unit.
-            true if time > 0 && time < MILLISECONDS_FROM => Err((
-                Fault::BadTimestamp,
-                format!("`{time}` is not in milliseconds, as those before it are"),
-            )),
-            true => Ok(time / 1000),
-            false if time >= MILLISECONDS_FROM => Err(bad()),
-            false => Ok(time),
+        if self.missing.contains(text) {
+            return missing(text);
         }
+        if text.len() > MAX_ID_BYTES {
+            return Err((Fault::LongId, format!("{side} id has {} bytes", text.len())));
+        }
+        if text.as_bytes().contains(&0) {
+            return Err((Fault::NulByte, side.to_string()));
+        }
+        Ok(Id::Text(text))
     }
 }
 
-fn id<'a>(side: &str, field: &Field<'a>) -> Result<Id<'a>, Bad> {
-    let text = match field {
-        Field::Missing => return Err((Fault::EmptyId, side.to_string())),
-        Field::Integer(number) => return Ok(Id::Decimal(number.to_string())),
-        Field::Number(number) => return Ok(Id::Decimal(number.to_string())),
-        Field::Text(text) => utf8(text)?,
+/// Words that stand for a missing id, asked for every row.
+struct MissingIds {
+    words: Vec<String>,
+    longest: usize,
+}
+
+impl MissingIds {
+    fn new(words: &[String]) -> Self {
+        Self {
+            words: words.to_vec(),
+            longest: words.iter().map(String::len).max().unwrap_or(0),
+        }
+    }
+
+    fn contains(&self, text: &str) -> bool {
+        // Most ids begin with a digit or are longer than any such word.
+        text.len() <= self.longest && self.words.iter().any(|word| word == text)
+    }
+}
+
+/// A time as it is written.
+pub enum Moment {
+    Seconds(i64),
+    /// In some unit, whole.
+    Number(i64),
+}
+
+/// The time that a field tells, `None` if it tells none; before 1970 there were no ratings.
+pub fn read_time(field: &Field) -> Result<Option<Moment>, Bad> {
+    /// Beyond 2^53 an f64 is not exact, which matters to nobody who counts seconds.
+    fn whole(number: f64) -> Option<Moment> {
+        // The unit is told by the magnitude, and no unit but the second has fractions.
+        (0.0..9.2e18)
+            .contains(&number)
+            .then_some(Moment::Number(number.floor() as i64))
+    }
+    Ok(match field {
+        Field::Missing => None,
+        Field::Integer(number) => (*number >= 0).then_some(Moment::Number(*number)),
+        Field::Unsigned(_) => None,
+        Field::Seconds(seconds) => (*seconds >= 0).then_some(Moment::Seconds(*seconds)),
+        Field::Number(number) => whole(*number),
+        Field::Text(text) => {
+            let text = utf8(text)?.trim();
+            match text.parse::<i64>() {
+                Ok(number) => (number >= 0).then_some(Moment::Number(number)),
+                Err(_) => match text
+                    .parse::<f64>()
+                    .ok()
+                    .or_else(|| text.replacen(',', ".", 1).parse().ok())
+                {
+                    Some(number) => whole(number),
+                    None => moment_of(text).filter(|seconds| *seconds >= 0).map(Moment::Seconds),
+                },
+            }
+        }
+    })
+}
+
+/// A rating in words or with a comma: `3,5`, `4.0 out of 5 stars`, `4/5`, `5 stars`, `true`. `None` if it is none, or of another
+/// scale than one that ends at `highest`.
+pub fn number_of_words(text: &str, decimal: Decimal, highest: f32) -> Option<f32> {
+    let number = |text: &str| -> Option<f32> {
+        let text = text.trim();
+        match decimal {
+            Decimal::Point => text.parse().ok(),
+            Decimal::Auto => text.parse().ok().or_else(|| comma(text)),
+            Decimal::Comma => text
+                .parse::<i64>()
+                .ok()
+                .map(|whole| whole as f32)
+                .or_else(|| comma(text)),
+        }
     };
-    if text.is_empty() {
-        return Err((Fault::EmptyId, side.to_string()));
+    if let Some(value) = number(text) {
+        return Some(value);
     }
-    if text.len() > MAX_ID_BYTES {
-        return Err((Fault::LongId, format!("{side} id has {} bytes", text.len())));
+    match text {
+        "true" | "True" | "TRUE" => return Some(1.0),
+        "false" | "False" | "FALSE" => return Some(0.0),
+        _ => {}
     }
-    if text.as_bytes().contains(&0) {
-        return Err((Fault::NulByte, side.to_string()));
+    let text = text.trim_end_matches(['s', 'S']);
+    let text = text
+        .strip_suffix(" star")
+        .or_else(|| text.strip_suffix(" Star"))
+        .unwrap_or(text);
+    match text.split_once(" out of ").or_else(|| text.split_once('/')) {
+        Some((value, of)) => number(value).filter(|_| number(of) == Some(highest)),
+        None => number(text),
     }
-    Ok(Id::Text(text))
+}
+
+/// A number with one comma before its fraction.
+fn comma(text: &str) -> Option<f32> {
+    let is_plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b'-' | b'+');
+    let has_one = text.bytes().filter(|byte| *byte == b',').count() == 1;
+    (has_one && text.bytes().all(is_plain)).then(|| text.replace(',', ".").parse().ok())?
 }
 
 fn utf8(text: &[u8]) -> Result<&str, Bad> {
@@ -189,7 +378,36 @@ fn words(field: &Field) -> String {
     match field {
         Field::Missing => String::new(),
         Field::Text(text) => shorten(String::from_utf8_lossy(&text[..text.len().min(200)]).trim()),
-        Field::Integer(number) => number.to_string(),
+        Field::Integer(number) | Field::Seconds(number) => number.to_string(),
+        Field::Unsigned(number) => number.to_string(),
         Field::Number(number) => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratings_are_understood_as_people_write_them() {
+        let read = |text: &str, decimal| number_of_words(text, decimal, 5.0);
+        assert_eq!(read("3,5", Decimal::Auto), Some(3.5));
+        assert_eq!(read("3,5", Decimal::Comma), Some(3.5));
+        assert_eq!(read("3,5", Decimal::Point), None);
+        assert_eq!(
+            (read("3.5", Decimal::Comma), read("3", Decimal::Comma)),
+            (None, Some(3.0))
+        );
+        assert_eq!(read("1,234,567", Decimal::Auto), None);
+        assert_eq!(read("4.0 out of 5 stars", Decimal::Point), Some(4.0));
+        assert_eq!(read("1 star", Decimal::Point), Some(1.0));
+        assert_eq!(
+            (read("4/5", Decimal::Point), read("8/10", Decimal::Point)),
+            (Some(4.0), None)
+        );
+        assert_eq!(
+            (read("True", Decimal::Point), read("stars", Decimal::Point)),
+            (Some(1.0), None)
+        );
     }
 }

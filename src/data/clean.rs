@@ -17,8 +17,13 @@ pub struct Conflict {
 /// Leaves one rating a pair. Rows must be grouped by user, a user's rows in file order.
 ///
 /// `last` and `first` go by timestamp and, where there is none or it is the same, by file order; `mean` keeps the place of the
-/// pair's first row and its last timestamp. Errors only if the policy is `error` and a pair has several ratings.
-pub fn deduplicate(interactions: &mut Interactions, policy: Duplicates) -> Result<DuplicateReport, Conflict> {
+/// pair's first row and its last timestamp. Counts of choices add up instead (`adds_up`), in the same place. Errors only if the
+/// policy is `error` and a pair has several ratings.
+pub fn deduplicate(
+    interactions: &mut Interactions,
+    policy: Duplicates,
+    adds_up: bool,
+) -> Result<DuplicateReport, Conflict> {
     let mut report = DuplicateReport {
         policy,
         pairs: 0,
@@ -63,16 +68,19 @@ pub fn deduplicate(interactions: &mut Interactions, policy: Duplicates) -> Resul
             let last = *pair.iter().max_by_key(|&&row| time(row)).expect("a pair has rows");
             let first = *pair.iter().min_by_key(|&&row| time(row)).expect("a pair has rows");
             let chosen = match policy {
+                _ if adds_up => pair[0],
                 Duplicates::First => first,
                 Duplicates::Last => last,
                 Duplicates::Mean | Duplicates::Error => pair[0],
             };
             let ties = pair.iter().filter(|&&row| time(row) == time(chosen)).count();
-            report.by_file_order += usize::from(policy != Duplicates::Mean && ties > 1);
-            if policy == Duplicates::Mean {
+            let is_merged = adds_up || policy == Duplicates::Mean;
+            report.by_file_order += usize::from(!is_merged && ties > 1);
+            if is_merged {
                 let sum: f64 = pair.iter().map(|&row| f64::from(ratings[row])).sum();
                 let latest = time(last);
-                interactions.ratings[chosen] = (sum / pair.len() as f64) as f32;
+                let rows = if adds_up { 1.0 } else { pair.len() as f64 };
+                interactions.ratings[chosen] = (sum / rows) as f32;
                 if let Some(timestamps) = &mut interactions.timestamps {
                     timestamps[chosen] = latest;
                 }
@@ -193,7 +201,7 @@ mod tests {
         ];
         let left = |policy| {
             let mut interactions = rows(&file);
-            let report = deduplicate(&mut interactions, policy).unwrap();
+            let report = deduplicate(&mut interactions, policy, false).unwrap();
             assert_eq!((report.pairs, report.conflicts, report.rows_removed), (1, 1, 2));
             (
                 interactions.ratings,
@@ -204,14 +212,20 @@ mod tests {
         assert_eq!(left(Duplicates::Last), (vec![2.0, 3.0, 5.0], 90, 1));
         assert_eq!(left(Duplicates::First), (vec![1.0, 3.0, 5.0], 50, 0));
         assert_eq!(left(Duplicates::Mean), (vec![7.0 / 3.0, 3.0, 5.0], 90, 0));
-        let conflict = deduplicate(&mut rows(&file), Duplicates::Error).unwrap_err();
+        let conflict = deduplicate(&mut rows(&file), Duplicates::Error, false).unwrap_err();
         assert_eq!((conflict.item, conflict.first, conflict.second), (7, 1.0, 4.0));
         let mut untimed = Interactions {
             timestamps: None,
             ..rows(&file)
         };
-        deduplicate(&mut untimed, Duplicates::First).unwrap();
+        deduplicate(&mut untimed, Duplicates::First, false).unwrap();
         assert_eq!(untimed.ratings, [1.0, 3.0, 5.0]);
+        let mut counts = rows(&file);
+        deduplicate(&mut counts, Duplicates::Last, true).unwrap();
+        assert_eq!(
+            (counts.ratings, counts.timestamps.unwrap()[0]),
+            (vec![7.0, 3.0, 5.0], 90)
+        );
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Fault {
     NulByte,
     BadTimestamp,
     NotUtf8,
+    MissingId,
+    NotACount,
 }
 
 impl Fault {
@@ -32,6 +34,8 @@ impl Fault {
             Self::NulByte => format!("the {example} id holds a NUL byte"),
             Self::BadTimestamp => format!("the timestamp {example}"),
             Self::NotUtf8 => "the row is not UTF-8".to_string(),
+            Self::MissingId => format!("the {example} stands for a missing one"),
+            Self::NotACount => format!("the count `{example}` is not a number above 0"),
         }
     }
 
@@ -44,6 +48,12 @@ impl Fault {
             Self::ColumnCount => "all rows must have the same columns; `data.delimiter` sets what stands between them",
             Self::NotJson => "each line must be one whole JSON object, with double quotes",
             Self::OffTheScale => "mend the row, or raise `data.max_bad_rows`",
+            Self::MissingId => {
+                "mend the row, raise `data.max_bad_rows`, or take the word out of `data.missing_ids` if it is an id here"
+            }
+            Self::NotACount => {
+                "mend the row, name values that mean \"not chosen\" in `data.unrated`, or raise `data.max_bad_rows`"
+            }
             Self::NotANumber | Self::EmptyId | Self::LongId | Self::BadTimestamp => {
                 "mend the row, set `data.columns` to where user, product, rating and timestamp stand, or raise `data.max_bad_rows`"
             }
@@ -65,7 +75,7 @@ pub enum IngestError {
     Empty { path: PathBuf },
     #[error("`{path}` has a header and no rows")]
     OnlyHeader { path: PathBuf },
-    #[error("`{path}` is {found}, wanted delimited text, JSON lines or Parquet")]
+    #[error("`{path}` is {found}, wanted delimited text, JSON or Parquet")]
     Format {
         path: PathBuf,
         found: &'static str,
@@ -79,6 +89,32 @@ pub enum IngestError {
         present: String,
         nearest: Option<String>,
     },
+    #[error("`{path}`: `data.columns.{key} = {number}` is column `{name}`, which names the {other}")]
+    Contradiction {
+        path: PathBuf,
+        key: &'static str,
+        number: usize,
+        name: String,
+        other: &'static str,
+        /// The name of a column that is likelier meant.
+        instead: Option<String>,
+    },
+    #[error("`{path}`: it is not clear which column is the {key}; there are {present}")]
+    Unclear {
+        path: PathBuf,
+        key: &'static str,
+        present: String,
+        candidates: String,
+    },
+    #[error("`{path}` {what}")]
+    NoParts { path: PathBuf, what: &'static str },
+    #[error("`{path}` is {found}, and the parts before it are not")]
+    OtherPart { path: PathBuf, found: String },
+    #[error(transparent)]
+    Titles(Box<IngestError>),
+    /// With the key of the table that it is about.
+    #[error("{1}")]
+    HeldOut(&'static str, Box<IngestError>),
     #[error("`{path}`: column `{column}` {found}, wanted {wanted}")]
     ColumnType {
         path: PathBuf,
@@ -139,6 +175,35 @@ impl Hint for IngestError {
                 "each row is `user,product,rating` or `user,product,rating,timestamp`".to_string()
             }
             Self::Format { hint, .. } => hint.to_string(),
+            Self::Contradiction {
+                instead: Some(instead),
+                key,
+                name,
+                ..
+            } => format!("set `data.columns.{key} = \"{instead}\"`, or \"{name}\" if that is what is meant"),
+            Self::Contradiction { key, name, .. } => {
+                format!("set `data.columns.{key}` to where it stands, or to \"{name}\" if that is what is meant")
+            }
+            Self::Unclear { key: "rating", candidates, .. } if candidates.is_empty() => {
+                "set `data.columns.rating` to the column that holds the ratings; `\"\"` reads each row as a choice".to_string()
+            }
+            Self::Unclear { key: "rating", candidates, .. } => {
+                format!("set `data.columns.rating`, perhaps to {candidates}; `\"\"` reads each row as a choice")
+            }
+            Self::Unclear { key, .. } => format!("set `data.columns.{key}`"),
+            Self::NoParts { .. } => "a folder or a glob of `data.path` stands for files of one table".to_string(),
+            Self::OtherPart { .. } => "all parts of a table must have the same format".to_string(),
+            Self::HeldOut(key, error) => match error.as_ref() {
+                Self::Read { .. } => format!("check `{key}`; it must be a readable file"),
+                error => error.hint(),
+            },
+            Self::Titles(error) => match error.as_ref() {
+                Self::Read { .. } => "check `data.titles`; it must be a readable file".to_string(),
+                Self::Empty { .. } | Self::OnlyHeader { .. } => {
+                    "a product table has an id and a title in each row; `data.titles = \"\"` does without".to_string()
+                }
+                error => error.hint(),
+            },
             Self::TooManyBadRows { hint, .. } => hint.clone(),
             Self::Column {
                 nearest: Some(nearest), ..
@@ -148,7 +213,9 @@ impl Hint for IngestError {
                     .to_string()
             }
             Self::ColumnType { .. } => "set `data.columns` to the columns that hold these".to_string(),
-            Self::OpenQuote { .. } => "close the quote, or double it if it is part of the text".to_string(),
+            Self::OpenQuote { .. } => {
+                "close the quote, or double it if it is part of the text; `data.quote = \"\"` takes quotes for text".to_string()
+            }
             Self::LongRow { .. } => {
                 "is it a table of ratings, with one row a line? if it is packed or binary, unpack or convert it first"
                     .to_string()

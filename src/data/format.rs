@@ -1,19 +1,26 @@
-//! The format of a file, told by its content: compression by magic bytes, then Parquet, JSON lines or delimited text.
+//! The format of a file, told by its content: compression by magic bytes, then Parquet, JSON or delimited text.
 //!
 //! The first 64 KiB decide. What was found is part of the report, and config keys overrule it.
 
+use super::columns::{Chosen, Sample, Values, choose};
+use super::delimiter::{detect_delimiter, has_header, lines_of, most_common, named_delimiter, rows_of};
 use super::fault::{IngestError, shorten};
+use super::foreign::{foreign, zip};
 use super::progress::{Metered, Progress, Unit};
 use super::readers::Rows;
-use super::readers::cutter::Cutter;
 use super::readers::delimited::{DelimitedRows, Layout};
-use super::readers::json_lines::JsonRows;
+use super::readers::gzip::{Garbage, Members};
+use super::readers::json::{JsonRows, Texts};
+use super::readers::json_objects::Objects;
 use super::readers::lines::{Lines, read_error};
 use super::readers::parquet::ParquetRows;
 use super::readers::quiet::catch_quietly;
-use crate::config::{Column, Header};
+use super::readers::utf16::Utf16;
+use crate::config::{Column, DataConfig, Decimal, Header};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
@@ -21,7 +28,7 @@ use std::path::Path;
 /// What a file turned out to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detected {
-    /// `CSV`, `TSV`, `text`, `JSON lines` or `Parquet`.
+    /// `CSV`, `TSV`, `text`, `JSON` or `Parquet`.
     pub format: String,
     /// `gzip` or `zstd`.
     pub compression: Option<String>,
@@ -39,83 +46,108 @@ impl Detected {
     }
 }
 
-/// What is asked of a file: config keys for messages, and where each value stands.
-#[derive(Clone, Debug)]
-pub struct Wanted<'a> {
-    /// Names in messages, such as `columns.user`.
-    pub keys: [&'static str; 4],
-    pub columns: [Option<&'a Column>; 4],
-    /// The keys of known JSON dialects, the first that occurs is taken where the config gives numbers.
-    pub dialects: [&'static [&'static str]; 4],
-    pub delimiter: &'a str,
-    pub header: Header,
-}
-
-/// Keys of a rating: the Amazon dumps of 2014 and 2018, then that of 2023, then plain words.
-pub const RATING_DIALECTS: [&[&str]; 4] = [
-    &["reviewerID", "user_id", "user", "userId"],
-    &["parent_asin", "asin", "product", "product_id", "item_id", "item"],
-    &["overall", "rating"],
-    &["unixReviewTime", "timestamp"],
-];
-
 /// Bytes that are looked at.
 pub const HEAD: u64 = 64 << 10;
-/// Lines that are looked at.
-const HEAD_LINES: usize = 100;
+/// Rows of a file with typed columns that are looked at.
+const SAMPLE_ROWS: usize = 100;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// An open file and what it is.
 pub struct Opened<'a> {
     pub rows: Box<dyn Rows + 'a>,
     pub detected: Detected,
+    pub chosen: Chosen,
+    /// How the next part of the same table is read.
+    pub shape: Shape,
+    pub garbage: Garbage,
+    /// A comma may stand before the fraction of a number.
+    pub commas: bool,
 }
 
-/// Opens a file as rows of the wanted columns.
+/// What the parts of a table have in common.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// Columns by name: Parquet and JSON.
+    Named { format: String, names: [Option<String>; 4] },
+    /// Delimited text, and its header.
+    Delimited {
+        layout: Layout,
+        header: Option<Vec<String>>,
+    },
+}
+
+/// Opens a file as rows of the columns that a config wants; `first` is the shape of the parts before it, if it is one of several.
 ///
 /// Errors if it cannot be read, is empty, is of a format that is not known, or lacks a column.
-pub fn open<'a>(path: &Path, wanted: &Wanted, progress: &'a dyn Progress) -> Result<Opened<'a>, IngestError> {
+pub fn open<'a>(
+    path: &Path,
+    config: &DataConfig,
+    first: Option<&Shape>,
+    progress: &'a dyn Progress,
+) -> Result<Opened<'a>, IngestError> {
     match sniff(path, progress)? {
-        Content::Parquet(file) => open_parquet(path, file, wanted, progress),
-        Content::Text {
-            compression,
-            head,
-            rest,
-        } => {
-            let first = head.trim_ascii_start().first().copied();
-            let head_is_all = (head.len() as u64) < HEAD;
-            let text = head.clone();
-            let input: Box<dyn BufRead + 'a> =
-                Box::new(BufReader::with_capacity(1 << 18, Cursor::new(head).chain(rest)));
-            let lines = Lines::new(path, compression, input);
-            match first {
-                None => Err(IngestError::Empty {
-                    path: path.to_path_buf(),
-                }),
-                Some(b'{') => open_json(path, compression, &text, lines, wanted),
-                Some(b'[') => Err(IngestError::Format {
-                    path: path.to_path_buf(),
-                    found: "one JSON list",
-                    hint: "write one object a line: `jq -c '.[]' FILE`",
-                }),
-                Some(_) => open_delimited(path, compression, &text, head_is_all, lines, wanted),
-            }
-        }
+        Content::Parquet(file) => open_parquet(path, file, config, first, progress),
+        Content::Text(text) => match text.head.trim_ascii_start().first() {
+            None => Err(IngestError::Empty {
+                path: path.to_path_buf(),
+            }),
+            Some(b'{' | b'[') => open_json(path, text, config, first),
+            Some(_) => open_delimited(path, text, config, first),
+        },
     }
 }
 
 /// A file by its first bytes.
 pub enum Content<'a> {
     Parquet(File),
-    Text {
-        compression: Option<&'static str>,
-        /// The first bytes, unpacked, without a byte order mark.
-        head: Vec<u8>,
-        rest: Box<dyn Read + 'a>,
-    },
+    Text(Text<'a>),
 }
 
-/// Opens a file, unpacks it if it is packed, and looks at its first bytes.
+/// A text, unpacked, in UTF-8 without a byte order mark.
+pub struct Text<'a> {
+    pub compression: Option<&'static str>,
+    /// The first bytes.
+    pub head: Vec<u8>,
+    pub rest: Box<dyn Read + 'a>,
+    pub garbage: Garbage,
+}
+
+impl<'a> Text<'a> {
+    /// Whether there is no more than the head.
+    pub fn head_is_all(&self) -> bool {
+        (self.head.len() as u64) < HEAD
+    }
+
+    /// All of it.
+    pub fn into_input(self) -> Box<dyn BufRead + 'a> {
+        Box::new(BufReader::with_capacity(
+            1 << 18,
+            Cursor::new(self.head).chain(self.rest),
+        ))
+    }
+
+    /// Where its objects come from, if it is JSON: from lines if the first line is a whole object.
+    pub fn into_objects(self, path: &Path) -> Texts<'a> {
+        let compression = self.compression;
+        let is_list = self.head.trim_ascii_start().starts_with(b"[");
+        let mut lines = self.head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
+        let is_whole = |text: &[u8]| serde_json::from_slice::<Map<String, Value>>(text).is_ok();
+        // An object over several lines; if not even that, its lines are told one by one.
+        let by_objects = || {
+            let mut objects = Objects::new(path, None, Box::new(self.head.as_slice()));
+            objects
+                .advance()
+                .is_ok_and(|is_there| is_there && is_whole(objects.text()))
+        };
+        match is_list || (!is_whole(first) && by_objects()) {
+            true => Texts::Objects(Objects::new(path, compression, self.into_input())),
+            false => Texts::Lines(Lines::new(path, compression, self.into_input())),
+        }
+    }
+}
+
+/// Opens a file, unpacks it if it is packed, and looks at its first bytes. Errors if it is of a kind that is not read.
 pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>, IngestError> {
     let fault = |message: String| IngestError::Read {
         path: path.to_path_buf(),
@@ -132,32 +164,17 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
     if magic.starts_with(b"PAR1") {
         return Ok(Content::Parquet(file));
     }
-    let refuse = |found, hint| {
-        let path = path.to_path_buf();
-        Err(IngestError::Format { path, found, hint })
-    };
-    match magic.as_slice() {
-        [b'P', b'K', 3, 4, ..] => return refuse("a zip archive", "unpack it first: `unzip FILE`"),
-        [b'B', b'Z', b'h', ..] => return refuse("packed with bzip2", "unpack it first: `bunzip2 FILE`"),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => return refuse("packed with xz", "unpack it first: `unxz FILE`"),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            return refuse("UTF-16 text", "save it as UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`");
-        }
-        _ => {}
-    }
     // A pipe cannot be rewound, so its first bytes are put back in front.
     let start: Box<dyn Read + 'a> = match file.rewind() {
         Ok(()) => Box::new(Metered::new(file, progress)),
         Err(_) => Box::new(Cursor::new(magic.clone()).chain(Metered::new(file, progress))),
     };
     progress.begin("reading", Unit::Bytes, metadata.is_file().then_some(metadata.len()));
+    let garbage = Garbage::default();
     let (compression, mut rest): (_, Box<dyn Read + 'a>) = match magic.as_slice() {
         [0x1f, 0x8b, ..] => (
             Some("gzip"),
-            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(
-                1 << 18,
-                start,
-            ))),
+            Box::new(Members::new(BufReader::with_capacity(1 << 18, start), garbage.clone())),
         ),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => (
             Some("zstd"),
@@ -165,20 +182,47 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
         ),
         _ => (None, start),
     };
-    let mut head = Vec::new();
-    if let Err(error) = rest.by_ref().take(HEAD).read_to_end(&mut head) {
-        // What came before the error is in the buffer.
-        let lines = head.iter().filter(|byte| **byte == b'\n').count();
-        return Err(read_error(path, compression, lines as u64, error));
+    let mut head = read_head(path, compression, Vec::new(), &mut rest)?;
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = head.as_slice() {
+        let is_big_endian = head[0] == 0xfe;
+        rest = Box::new(Utf16::new(Cursor::new(head.split_off(2)).chain(rest), is_big_endian));
+        head = read_head(path, compression, Vec::new(), &mut rest)?;
     }
     if head.starts_with(BOM) {
-        head.drain(..BOM.len());
+        head = read_head(path, compression, head.split_off(BOM.len()), &mut rest)?;
     }
-    Ok(Content::Text {
+    let other = match head.starts_with(b"PK\x03\x04") {
+        true => Some(zip(&head)),
+        false => foreign(&head),
+    };
+    if let Some((found, hint)) = other {
+        let path = path.to_path_buf();
+        return Err(IngestError::Format { path, found, hint });
+    }
+    Ok(Content::Text(Text {
         compression,
         head,
         rest,
-    })
+        garbage,
+    }))
+}
+
+/// `head`, filled up from what follows.
+fn read_head(
+    path: &Path,
+    compression: Option<&'static str>,
+    mut head: Vec<u8>,
+    rest: &mut dyn Read,
+) -> Result<Vec<u8>, IngestError> {
+    let wanted = HEAD.saturating_sub(head.len() as u64);
+    match rest.take(wanted).read_to_end(&mut head) {
+        Ok(_) => Ok(head),
+        Err(error) => {
+            // What came before the error is in the buffer.
+            let lines = head.iter().filter(|byte| **byte == b'\n').count();
+            Err(read_error(path, compression, lines as u64, error))
+        }
+    }
 }
 
 /// Opens a Parquet file at its footer.
@@ -193,107 +237,304 @@ pub fn parquet_file(path: &Path, file: File) -> Result<SerializedFileReader<File
         })
 }
 
+/// The config of a part whose columns are known from the parts before it.
+fn as_before(path: &Path, config: &DataConfig, first: Option<&Shape>, format: &str) -> Result<DataConfig, IngestError> {
+    let mut config = config.clone();
+    match first {
+        None => {}
+        Some(Shape::Named { format: before, names }) if before == format => {
+            let column = |name: &Option<String>| Column::Name(name.clone().unwrap_or_default());
+            let columns = &mut config.columns;
+            // Counts stand where ratings do.
+            let counts = !columns.count.is_none();
+            columns.user = column(&names[0]);
+            columns.product = column(&names[1]);
+            *(if counts {
+                &mut columns.count
+            } else {
+                &mut columns.rating
+            }) = column(&names[2]);
+            columns.timestamp = column(&names[3]);
+        }
+        Some(_) => {
+            return Err(IngestError::OtherPart {
+                path: path.to_path_buf(),
+                found: format.to_string(),
+            });
+        }
+    }
+    Ok(config)
+}
+
 fn open_parquet<'a>(
     path: &Path,
     file: File,
-    wanted: &Wanted,
+    config: &DataConfig,
+    first: Option<&Shape>,
     progress: &'a dyn Progress,
 ) -> Result<Opened<'a>, IngestError> {
+    const FORMAT: &str = "Parquet";
+    let config = as_before(path, config, first, FORMAT)?;
     let file = parquet_file(path, file)?;
     let schema = file.metadata().file_metadata().schema_descr_ptr();
     let names: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
-    let columns = resolve(path, wanted, &names, names.len())?;
+    let sample = Sample {
+        width: names.len(),
+        rows: first_rows(&file, names.len()),
+        names: Some(names.clone()),
+        in_order: true,
+    };
+    let chosen = choose(path, &config, &sample)?;
     Ok(Opened {
         detected: Detected {
-            format: "Parquet".to_string(),
-            columns: found_columns(wanted, &columns, Some(&names)),
+            format: FORMAT.to_string(),
+            columns: found_columns(&chosen, Some(&names)),
             ..Detected::default()
         },
-        rows: Box::new(ParquetRows::new(path, file, columns, progress)?),
+        shape: named_shape(FORMAT, &chosen, &names),
+        rows: Box::new(ParquetRows::new(path, file, chosen.columns, progress)?),
+        chosen,
+        garbage: Garbage::default(),
+        commas: config.decimal != Decimal::Point,
     })
+}
+
+/// The first rows of a flat table as text; none of a nested one, or of a damaged one, which is told when it is read.
+fn first_rows(file: &SerializedFileReader<File>, width: usize) -> Vec<Vec<Option<String>>> {
+    let is_flat = file
+        .metadata()
+        .file_metadata()
+        .schema_descr()
+        .root_schema()
+        .get_fields()
+        .len()
+        == width;
+    let read = || {
+        let rows = file.get_row_iter(None).ok()?.take(SAMPLE_ROWS);
+        let row = |row: parquet::record::Row| {
+            row.into_columns()
+                .into_iter()
+                .map(|(_, value)| sample_text(&value))
+                .collect()
+        };
+        rows.map(|found| found.ok().map(row)).collect::<Option<Vec<_>>>()
+    };
+    match is_flat {
+        true => catch_quietly(read).flatten().unwrap_or_default(),
+        false => Vec::new(),
+    }
+}
+
+fn sample_text(value: &Field) -> Option<String> {
+    match value {
+        Field::Null => None,
+        Field::Str(text) => Some(text.clone()),
+        // Whatever their unit is, these are times.
+        Field::Date(_) | Field::TimestampMillis(_) | Field::TimestampMicros(_) => Some("2000-01-01".to_string()),
+        Field::Float16(value) => Some(value.to_f32().to_string()),
+        Field::Float(value) => Some(value.to_string()),
+        Field::Double(value) => Some(value.to_string()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn named_shape(format: &str, chosen: &Chosen, names: &[String]) -> Shape {
+    Shape::Named {
+        format: format.to_string(),
+        names: chosen
+            .columns
+            .map(|column| column.map(|column| names[column].trim().to_string())),
+    }
 }
 
 fn open_json<'a>(
     path: &Path,
-    compression: Option<&'static str>,
-    head: &[u8],
-    lines: Lines<'a>,
-    wanted: &Wanted,
+    text: Text<'a>,
+    config: &DataConfig,
+    first: Option<&Shape>,
 ) -> Result<Opened<'a>, IngestError> {
-    // The first line that is a whole object names the keys; without one, the reader will say what is wrong with the lines.
-    let present: Vec<String> = head
-        .split(|byte| *byte == b'\n')
-        .find_map(|line| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).ok())
-        .map_or_else(Vec::new, |object| object.keys().cloned().collect());
-    let mut keys: [Option<String>; 4] = Default::default();
-    for (place, column) in wanted.columns.iter().enumerate() {
-        let Some(column) = *column else { continue };
-        let is_there = |key: &str| present.iter().any(|present| present == key);
-        let key = match column {
-            Column::Name(name) if name.is_empty() => continue,
-            Column::Name(name) => Some(name.clone()).filter(|name| is_there(name) || present.is_empty()),
-            Column::Number(_) if present.is_empty() => Some(wanted.dialects[place][0].to_string()),
-            Column::Number(_) => {
-                let known = wanted.dialects[place].iter().find(|key| is_there(key));
-                known.map(|key| key.to_string())
-            }
-        };
-        let may_be_absent = place == 3 && matches!(column, Column::Number(_));
-        if key.is_none() && !may_be_absent {
-            return Err(no_column(path, wanted, place, column, &present));
+    const FORMAT: &str = "JSON";
+    let config = as_before(path, config, first, FORMAT)?;
+    let (compression, garbage) = (text.compression, text.garbage.clone());
+    let head = text.head.clone();
+    let texts = text.into_objects(path);
+    let is_list = matches!(texts, Texts::Objects(_));
+    let (names, rows) = first_objects(path, &head, is_list);
+    let (keys, chosen) = match names.is_empty() {
+        // Without one whole object the reader will say what is wrong with the lines.
+        true => (
+            ["user", "product", "rating", ""].map(str::to_string).map(Some),
+            no_columns(),
+        ),
+        false => {
+            let sample = Sample {
+                width: names.len(),
+                rows,
+                names: Some(names.clone()),
+                in_order: false,
+            };
+            let chosen = choose(path, &config, &sample)?;
+            (
+                chosen.columns.map(|column| column.map(|column| names[column].clone())),
+                chosen,
+            )
         }
-        keys[place] = key;
-    }
-    let columns = wanted.keys.iter().zip(&keys).filter_map(|(key, found)| {
-        let found = found.as_ref()?;
-        Some((last_word(key), format!("`{found}`")))
-    });
+    };
     Ok(Opened {
         detected: Detected {
-            format: "JSON lines".to_string(),
+            format: if is_list {
+                FORMAT.to_string()
+            } else {
+                "JSON lines".to_string()
+            },
             compression: compression.map(str::to_string),
-            columns: columns.collect(),
+            columns: found_columns(&chosen, Some(&names))
+                .into_iter()
+                .map(|(key, place)| {
+                    (
+                        key,
+                        place
+                            .split_once(' ')
+                            .map_or(place.clone(), |(_, name)| name.to_string()),
+                    )
+                })
+                .collect(),
             ..Detected::default()
         },
-        rows: Box::new(JsonRows::new(lines, keys)),
+        shape: named_shape(FORMAT, &chosen, &names),
+        rows: Box::new(JsonRows::new(texts, keys)),
+        chosen,
+        garbage,
+        commas: config.decimal != Decimal::Point,
     })
+}
+
+fn no_columns() -> Chosen {
+    Chosen {
+        columns: [None; 4],
+        values: Values::Ratings,
+        warnings: Vec::new(),
+        by_place: false,
+        suspicion: None,
+    }
+}
+
+/// Keys of the first objects in order of appearance, and their values.
+fn first_objects(path: &Path, head: &[u8], is_list: bool) -> (Vec<String>, Vec<Vec<Option<String>>>) {
+    let mut texts = match is_list {
+        true => Texts::Objects(Objects::new(path, None, Box::new(head))),
+        false => Texts::Lines(Lines::new(path, None, Box::new(head))),
+    };
+    let (mut names, mut rows): (Vec<String>, Vec<Vec<Option<String>>>) = (Vec::new(), Vec::new());
+    for _ in 0..SAMPLE_ROWS {
+        if !texts.advance().unwrap_or(false) {
+            break;
+        }
+        let Ok(object) = serde_json::from_slice::<Map<String, Value>>(texts.text()) else {
+            continue;
+        };
+        let mut row = vec![None; names.len()];
+        for (key, value) in object {
+            let place = names.iter().position(|name| *name == key).unwrap_or_else(|| {
+                names.push(key);
+                row.push(None);
+                names.len() - 1
+            });
+            row[place] = match value {
+                Value::String(text) => Some(text),
+                Value::Number(number) => Some(number.to_string()),
+                Value::Bool(flag) => Some(u8::from(flag).to_string()),
+                Value::Null => None,
+                // No part of a rating.
+                Value::Array(_) | Value::Object(_) => Some("[]".to_string()),
+            };
+        }
+        rows.push(row);
+    }
+    (names, rows)
 }
 
 fn open_delimited<'a>(
     path: &Path,
-    compression: Option<&'static str>,
-    head: &[u8],
-    head_is_all: bool,
-    lines: Lines<'a>,
-    wanted: &Wanted,
+    text: Text<'a>,
+    config: &DataConfig,
+    first: Option<&Shape>,
 ) -> Result<Opened<'a>, IngestError> {
-    let first_lines = lines_of(head, head_is_all);
-    let delimiter = match wanted.delimiter {
-        "auto" => detect_delimiter(&first_lines),
-        given => given.to_string(),
+    let head = text.head.clone();
+    let head_is_all = text.head_is_all();
+    let (compression, garbage) = (text.compression, text.garbage.clone());
+    let quote = config.quote.bytes().next();
+    let mut lines = lines_of(&head, head_is_all);
+    let named = named_delimiter(&lines);
+    let skip = usize::from(named.is_some());
+    lines.drain(..skip);
+    let delimiter = match (first, config.delimiter.as_str()) {
+        (Some(Shape::Delimited { layout, .. }), _) => layout.delimiter.clone(),
+        (Some(Shape::Named { .. }), _) => {
+            return Err(IngestError::OtherPart {
+                path: path.to_path_buf(),
+                found: "delimited text".to_string(),
+            });
+        }
+        (None, "auto") => named.unwrap_or_else(|| detect_delimiter(&lines, quote)),
+        (None, given) => given.to_string(),
     };
-    let rows: Vec<Vec<String>> = first_lines.iter().map(|line| cut(line, &delimiter)).collect();
-    let header = match wanted.header {
-        Header::Given(given) => given,
-        Header::Auto => looks_like_header(&rows, wanted),
+    let rows = rows_of(&lines, &delimiter, quote);
+    let header = match (first, config.header) {
+        (Some(Shape::Delimited { header, .. }), _) => is_repeated(rows.first(), header.as_deref()),
+        (_, Header::Given(given)) => given,
+        (_, Header::Auto) => has_header(&rows, &config.columns),
     };
     let data = &rows[usize::from(header).min(rows.len())..];
-    if header && data.is_empty() && head_is_all {
+    // A part may be empty, a table must not.
+    if header && data.is_empty() && head_is_all && first.is_none() {
         return Err(IngestError::OnlyHeader {
             path: path.to_path_buf(),
         });
     }
-    let width = most_common(data.iter().map(Vec::len)).unwrap_or(rows.first().map_or(0, Vec::len));
-    let names = header.then(|| rows[0].clone());
-    let columns = match &names {
-        Some(names) => resolve(path, wanted, names, width)?,
-        None => resolve(path, wanted, &[], width)?,
+    let names = header.then(|| rows.first().cloned().unwrap_or_default());
+    let mut all_names = names.clone();
+    let (width, chosen) = match first {
+        Some(Shape::Delimited { layout, header: before }) => {
+            let place = |column: usize| match (&names, before) {
+                (Some(names), Some(before)) => before
+                    .get(column)
+                    .and_then(|name| names.iter().position(|own| own == name))
+                    .unwrap_or(column),
+                _ => column,
+            };
+            let columns = layout.columns.map(|column| column.map(place));
+            let chosen = Chosen {
+                columns,
+                ..no_columns()
+            };
+            (layout.width, chosen)
+        }
+        _ => {
+            let width = most_common(data.iter().map(Vec::len)).unwrap_or(rows.first().map_or(0, Vec::len));
+            let in_row = |row: &Vec<String>| row.iter().map(|field| Some(field.clone())).collect();
+            if let Some(names) = &mut all_names {
+                // R leaves the name above its row names out.
+                if names.len() + 1 == width {
+                    names.insert(0, String::new());
+                }
+                names.resize(width, String::new());
+            }
+            let sample = Sample {
+                width,
+                names: all_names.clone(),
+                rows: data.iter().filter(|row| row.len() == width).map(in_row).collect(),
+                in_order: true,
+            };
+            (width, choose(path, config, &sample)?)
+        }
     };
     let layout = Layout {
         delimiter: delimiter.clone(),
-        skip_first: header,
+        quote,
+        skip: skip + usize::from(header),
         width,
-        columns,
+        columns: chosen.columns,
     };
     let format = match delimiter.as_str() {
         "," => "CSV",
@@ -304,159 +545,51 @@ fn open_delimited<'a>(
         detected: Detected {
             format: format.to_string(),
             compression: compression.map(str::to_string),
-            delimiter: Some(delimiter),
+            delimiter: Some(delimiter.clone()),
             header: Some(header),
-            columns: found_columns(wanted, &columns, names.as_deref()),
+            columns: found_columns(&chosen, all_names.as_deref()),
         },
-        rows: Box::new(DelimitedRows::new(lines, layout)?),
+        shape: Shape::Delimited {
+            layout: layout.clone(),
+            header: names,
+        },
+        rows: Box::new(DelimitedRows::new(
+            Lines::new(path, compression, text.into_input()),
+            layout,
+        )?),
+        chosen,
+        garbage,
+        commas: match config.decimal {
+            Decimal::Auto => delimiter != ",",
+            Decimal::Point => false,
+            Decimal::Comma => true,
+        },
     })
 }
 
-/// The first lines that are whole and not empty.
-pub fn lines_of(head: &[u8], head_is_all: bool) -> Vec<&[u8]> {
-    let mut lines: Vec<&[u8]> = head.split(|byte| matches!(byte, b'\n' | b'\r')).collect();
-    // The last line may be cut in two.
-    if lines.len() > 1 && !head_is_all {
-        lines.pop();
-    }
-    lines
-        .into_iter()
-        .filter(|line| !line.is_empty())
-        .take(HEAD_LINES)
-        .collect()
-}
-
-/// The candidate that cuts most lines into the same number of columns, at least two; among equals the first.
-pub fn detect_delimiter(lines: &[&[u8]]) -> String {
-    let mut best = (0, ",");
-    for delimiter in ["\t", "::", ",", ";", "|", " "] {
-        let widths = lines.iter().map(|line| cut(line, delimiter).len());
-        let width = most_common(widths.clone()).unwrap_or(0);
-        let agree = widths.filter(|found| *found == width).count();
-        if width >= 2 && agree > best.0 {
-            best = (agree, delimiter);
-        }
-    }
-    best.1.to_string()
-}
-
-/// The columns of one line.
-pub fn cut(line: &[u8], delimiter: &str) -> Vec<String> {
-    let mut cutter = Cutter::new(delimiter);
-    // A quote that does not close is told when the line is read.
-    let _ = cutter.cut(line);
-    let parts = cutter.parts(line);
-    parts
-        .iter()
-        .map(|field| String::from_utf8_lossy(field).into_owned())
-        .collect()
-}
-
-/// Whether the first row holds no number where later rows do.
-fn looks_like_header(rows: &[Vec<String>], wanted: &Wanted) -> bool {
-    let is_number = |field: &String| field.trim().parse::<f64>().is_ok();
-    let Some(first) = rows.first() else { return false };
-    let by_name = wanted.columns.iter().flatten().any(|column| match column {
-        Column::Name(name) => first.contains(name),
-        Column::Number(_) => false,
-    });
-    let asks_for_names = wanted
-        .columns
-        .iter()
-        .flatten()
-        .any(|column| matches!(column, Column::Name(name) if !name.is_empty()));
-    if by_name {
-        return true;
-    }
-    if first.iter().any(is_number) {
-        return false;
-    }
-    let numeric_below = |column: usize| rows[1..].iter().any(|row| row.get(column).is_some_and(is_number));
-    asks_for_names || rows.len() == 1 || (0..first.len()).any(numeric_below)
-}
-
-/// Numbers of the wanted columns. `names` is empty without a header; a row has `width` columns.
-/// The fourth column may be absent if it is asked for by number.
-pub fn resolve(
-    path: &Path,
-    wanted: &Wanted,
-    names: &[String],
-    width: usize,
-) -> Result<[Option<usize>; 4], IngestError> {
-    let mut columns = [None; 4];
-    for (place, column) in wanted.columns.iter().enumerate() {
-        let Some(column) = *column else { continue };
-        let found = match column {
-            Column::Name(name) if name.is_empty() => continue,
-            Column::Name(name) => names.iter().position(|present| present.trim() == name),
-            Column::Number(number) => Some(*number).filter(|number| *number < width),
-        };
-        let may_be_absent = place == 3 && matches!(column, Column::Number(_));
-        if found.is_none() && !may_be_absent {
-            let present: Vec<String> = match names {
-                [] => (0..width).map(|number| number.to_string()).collect(),
-                names => names.to_vec(),
-            };
-            return Err(no_column(path, wanted, place, column, &present));
-        }
-        columns[place] = found;
-    }
-    Ok(columns)
-}
-
-fn no_column(path: &Path, wanted: &Wanted, place: usize, column: &Column, present: &[String]) -> IngestError {
-    let name = match column {
-        Column::Name(name) => name.clone(),
-        Column::Number(number) => number.to_string(),
+/// Whether a part begins with the header of the parts before it, in whatever order.
+fn is_repeated(first: Option<&Vec<String>>, header: Option<&[String]>) -> bool {
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
     };
-    let likeness = |present: &String| strsim::jaro_winkler(&name.to_lowercase(), &present.to_lowercase());
-    let nearest = present.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.filter(|nearest| likeness(nearest) > 0.6 && matches!(column, Column::Name(_)));
-    let shown: Vec<String> = present
-        .iter()
-        .take(20)
-        .map(|name| format!("`{}`", shorten(name)))
-        .collect();
-    IngestError::Column {
-        path: path.to_path_buf(),
-        key: wanted.keys[place].to_string(),
-        wanted: format!("`{name}`"),
-        present: match shown.is_empty() {
-            true => "none".to_string(),
-            false => shown.join(", "),
-        },
-        nearest: nearest.cloned(),
-    }
+    matches!((first, header), (Some(first), Some(header)) if sorted(first) == sorted(header))
 }
 
-fn found_columns(wanted: &Wanted, columns: &[Option<usize>; 4], names: Option<&[String]>) -> Vec<(String, String)> {
-    let found = wanted.keys.iter().zip(columns).filter_map(|(key, column)| {
-        let column = (*column)?;
+fn found_columns(chosen: &Chosen, names: Option<&[String]>) -> Vec<(String, String)> {
+    let third = match chosen.values {
+        Values::Counts => "count",
+        Values::Ratings | Values::Choices => "rating",
+    };
+    let found = ["user", "product", third, "timestamp"].into_iter().zip(chosen.columns);
+    let found = found.filter_map(|(key, column)| {
+        let column = column?;
         let place = match names.and_then(|names| names.get(column)) {
-            Some(name) => format!("{column} `{}`", shorten(name)),
+            Some(name) => format!("{column} `{}`", shorten(name.trim())),
             None => column.to_string(),
         };
-        Some((last_word(key), place))
+        Some((key.to_string(), place))
     });
     found.collect()
-}
-
-fn last_word(key: &str) -> String {
-    key.rsplit('.').next().unwrap_or(key).to_string()
-}
-
-fn most_common(values: impl Iterator<Item = usize>) -> Option<usize> {
-    let mut counts: Vec<(usize, usize)> = Vec::new();
-    for value in values {
-        match counts.iter_mut().find(|(known, _)| *known == value) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((value, 1)),
-        }
-    }
-    // Among equals the one that came first.
-    counts
-        .into_iter()
-        .rev()
-        .max_by_key(|(_, count)| *count)
-        .map(|(value, _)| value)
 }

@@ -1,37 +1,45 @@
-//! Ingest: a ratings file to columns, two vocabularies and a report, in one pass.
+//! Ingest: a ratings table to columns, two vocabularies and a report, in one pass.
 //!
 //! Ids are text, leading zeros kept; a number becomes its decimal text. A bad row is counted by kind with its first line
-//! numbers and left out, up to `max_bad_rows`; past that it is an error. The same ratings give the same result in any format.
+//! numbers and left out, up to `max_bad_rows`; past that it is an error. The same ratings give the same result in any format
+//! and in any number of files.
 
-use super::check::{Check, Rating};
+use super::check::{Check, Checked, Rating};
 use super::clean::{self, Conflict};
+use super::columns::{Chosen, Values};
 use super::fault::{Fault, IngestError};
-use super::format::{Detected, Opened, RATING_DIALECTS, Wanted, open};
+use super::format::{Detected, Opened, Shape, open};
+use super::id_suspicions::{look_alikes, lost_zeros, swapped};
 use super::interactions::Interactions;
-use super::progress::{Progress, Silent};
-use super::report::{BadRows, DataReport, histogram, lost_zeros, singles, time_range};
+use super::parts::parts;
+use super::progress::{OfParts, Progress, Silent};
+use super::report::{BadRows, DataReport, DuplicateReport, HeldOut, TimeUnit, histogram, singles, time_range};
+use super::split::Split;
 use super::titles::{self, Titles};
 use super::vocabulary::{Interning, Vocabulary};
-use crate::common::interaction::RatingScale;
+use crate::common::format::{count, percent};
+use crate::common::interaction::{Part, RatingScale};
 use crate::config::DataConfig;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-/// What the file held.
+/// What the table held.
 #[derive(Clone, Debug)]
 pub struct Ingested {
     pub users: Vocabulary,
     pub items: Vocabulary,
     pub titles: Option<Titles>,
     pub interactions: Interactions,
+    /// Given by `data.test_path`; else it is to be drawn.
+    pub split: Option<Split>,
     pub report: DataReport,
 }
 
 /// Line numbers kept for each fault.
 const LINES_KEPT: usize = 5;
 
-/// Reads a ratings file, cleans it, and looks up titles.
+/// Reads a ratings table, cleans it, and looks up titles.
 ///
 /// Errors if a file cannot be read, holds nothing, holds more bad rows than allowed, or nothing is left of it.
 pub fn ingest(
@@ -40,14 +48,7 @@ pub fn ingest(
     config: &DataConfig,
     progress: &dyn Progress,
 ) -> Result<Ingested, IngestError> {
-    let columns = &config.columns;
-    let wanted = Wanted {
-        keys: ["columns.user", "columns.product", "columns.rating", "columns.timestamp"],
-        columns: [&columns.user, &columns.product, &columns.rating, &columns.timestamp].map(Some),
-        dialects: RATING_DIALECTS,
-        delimiter: &config.delimiter,
-        header: config.header,
-    };
+    let tables = tables(path, config)?;
     let mut users = Interning::start();
     let mut items = Vocabulary::default();
     let mut interactions = Interactions::default();
@@ -55,7 +56,7 @@ pub fn ingest(
     // One thread reads and checks, one looks up users, this one products: each is about a third of the work.
     let read = std::thread::scope(|scope| {
         let (sender, batches) = sync_channel(BATCHES_AHEAD);
-        let reader = scope.spawn(|| read_rows(path, &wanted, config, progress, sender));
+        let reader = scope.spawn(|| read_rows(&tables, config, progress, sender));
         for batch in batches {
             for (user, item) in batch.ids() {
                 users.push(user);
@@ -69,36 +70,33 @@ pub fn ingest(
     progress.end();
     let (mut users, user_indices) = users.finish();
     interactions.users = user_indices;
-    let ReadRows {
-        detected,
-        has_timestamps,
-        milliseconds,
-        rows_read,
-        outside_window,
-        bad_rows,
-        rating_range,
-    } = read;
-    if rows_read == 0 {
-        return Err(IngestError::Empty {
-            path: path.to_path_buf(),
-        });
-    }
-    refuse_too_many(path, &bad_rows, rows_read, config, rating_range)?;
+    let rows_read: usize = read.tables.iter().map(|table| table.rows_read).sum();
+    refuse_too_many(&read, rows_read, config)?;
     let nothing_left = |by| IngestError::NothingLeft {
         path: path.to_path_buf(),
         rows: rows_read,
         by,
     };
     if interactions.is_empty() {
-        return Err(nothing_left("between `data.since` and `data.until`"));
+        return Err(nothing_left(match read.unrated {
+            0 => "between `data.since` and `data.until`",
+            _ => "beside `data.unrated`, `data.since` and `data.until`",
+        }));
     }
 
-    interactions.timestamps = has_timestamps.then_some(timestamps);
-    interactions.group_by_user(users.len());
-    let duplicates = clean::deduplicate(&mut interactions, config.duplicates).map_err(|conflict| {
-        let (user, product) = (users.id(conflict.user), items.id(conflict.item));
-        duplicate(path, &wanted, config, user, product, &conflict)
-    })?;
+    interactions.timestamps = read.has_timestamps.then_some(timestamps);
+    let has_ratings = read.chosen.values == Values::Ratings;
+    let merge = |rows: &mut Interactions| {
+        rows.group_by_user(users.len());
+        clean::deduplicate(rows, config.duplicates, !has_ratings).map_err(|conflict| {
+            let (user, product) = (users.id(conflict.user), items.id(conflict.item));
+            duplicate(&tables, config, user, product, &conflict)
+        })
+    };
+    let (split, duplicates, held_out) = match tables.len() {
+        1 => (None, merge(&mut interactions)?, Vec::new()),
+        _ => hold_out(&mut interactions, &read, &tables, [users.len(), items.len()], merge)?,
+    };
     let core = clean::k_core(
         &mut users,
         &mut items,
@@ -116,14 +114,34 @@ pub fn ingest(
         false => Some(titles::read(config, &items, progress)?),
     };
     let (titles, title_report) = titles.unzip();
+    let histogram = histogram(&interactions.ratings);
+    let mut warnings = read.warnings;
+    if read.chosen.by_place {
+        warnings.extend(swapped(&users, &items));
+    }
+    if has_ratings {
+        warnings.extend(of_values(&histogram));
+    }
+    let time_range = time_range(&interactions);
+    if let Some((first, last)) = time_range.filter(|(_, last)| *last < EARLY_SECONDS) {
+        warnings.push(format!(
+            "timestamps run from {first} to {last} seconds, all near the year 1970: are they times? `data.columns.timestamp = \"\"` \
+             does without"
+        ));
+    }
     let report = DataReport {
         path: path.to_path_buf(),
         generated,
-        detected,
+        detected: read.detected,
         rows_read,
         rows_kept: interactions.len(),
-        bad_rows,
-        outside_window,
+        bad_rows: read.bad_rows,
+        has_ratings,
+        warnings,
+        files: tables.iter().map(|table| table.files.len()).sum(),
+        held_out,
+        outside_window: read.outside_window,
+        unrated: read.unrated,
         duplicates,
         core,
         users: users.len(),
@@ -131,14 +149,18 @@ pub fn ingest(
         density: interactions.len() as f64 / (users.len() as f64 * items.len() as f64),
         single_users: singles(&interactions.users, users.len()),
         single_items: singles(&interactions.items, items.len()),
-        has_timestamps,
-        time_range: time_range(&interactions),
-        milliseconds,
+        has_timestamps: read.has_timestamps,
+        time_range,
+        time_unit: read.time_unit,
         lost_zeros: [lost_zeros("user", &users), lost_zeros("product", &items)]
             .into_iter()
             .flatten()
             .collect(),
-        histogram: histogram(&interactions.ratings),
+        look_alikes: [look_alikes("user", &users), look_alikes("product", &items)]
+            .into_iter()
+            .flatten()
+            .collect(),
+        histogram,
         titles: title_report,
     };
     Ok(Ingested {
@@ -146,20 +168,169 @@ pub fn ingest(
         items,
         titles,
         interactions,
+        split,
         report,
     })
 }
 
-/// What is known of a file besides its good rows.
+/// Times before June 1970 are numbers of something else.
+const EARLY_SECONDS: i64 = 13_000_000;
+
+/// Files of one table, and the part of the split that its rows belong to.
+struct Table {
+    part: Part,
+    path: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+/// The tables of a config: the ratings, and what is held out where that is brought along.
+fn tables(path: &Path, config: &DataConfig) -> Result<Vec<Table>, IngestError> {
+    let table = |part: Part, path: &Path| {
+        Ok(Table {
+            part,
+            path: path.to_path_buf(),
+            files: parts(path)?,
+        })
+    };
+    let mut tables = vec![table(Part::Train, path)?];
+    for (part, path) in [(Part::Valid, &config.valid_path), (Part::Test, &config.test_path)] {
+        if !path.as_os_str().is_empty() {
+            tables.push(table(part, path).map_err(|error| held_out_error(part, error))?);
+        }
+    }
+    Ok(tables)
+}
+
+fn held_out_error(part: Part, error: IngestError) -> IngestError {
+    match part {
+        Part::Train => error,
+        Part::Valid => IngestError::HeldOut("data.valid_path", Box::new(error)),
+        Part::Test => IngestError::HeldOut("data.test_path", Box::new(error)),
+    }
+}
+
+/// Merges each table by itself, groups all rows by user, and tells which part each belongs to.
+fn hold_out(
+    interactions: &mut Interactions,
+    read: &ReadRows,
+    tables: &[Table],
+    [users, items]: [usize; 2],
+    merge: impl Fn(&mut Interactions) -> Result<DuplicateReport, IngestError>,
+) -> Result<(Option<Split>, DuplicateReport, Vec<HeldOut>), IngestError> {
+    let mut rows: Vec<Interactions> = Vec::new();
+    for table in read.tables.iter().rev() {
+        rows.insert(0, interactions.split_off(interactions.len() - table.good));
+    }
+    let mut total: Option<DuplicateReport> = None;
+    for rows in &mut rows {
+        let own = merge(rows)?;
+        total = Some(total.map_or(own, |total| DuplicateReport {
+            policy: own.policy,
+            pairs: total.pairs + own.pairs,
+            conflicts: total.conflicts + own.conflicts,
+            rows_removed: total.rows_removed + own.rows_removed,
+            by_file_order: total.by_file_order + own.by_file_order,
+        }));
+    }
+    let (train, others) = rows.split_first().expect("there is a table of ratings");
+    let mut known = [vec![false; users], vec![false; items]];
+    let mut pairs = std::collections::HashSet::new();
+    for (&user, &item) in train.users.iter().zip(&train.items) {
+        known[0][user as usize] = true;
+        known[1][item as usize] = true;
+        pairs.insert((user, item));
+    }
+    let fresh = |known: &[bool], index: &[u32]| {
+        let mut fresh: Vec<u32> = index.iter().copied().filter(|index| !known[*index as usize]).collect();
+        fresh.sort_unstable();
+        fresh.dedup();
+        fresh.len()
+    };
+    let mut held_out = Vec::new();
+    for (rows, (table, files)) in others.iter().zip(read.tables.iter().zip(tables).skip(1)) {
+        let both = rows
+            .users
+            .iter()
+            .zip(&rows.items)
+            .filter(|&(&user, &item)| pairs.contains(&(user, item)));
+        held_out.push(HeldOut {
+            part: files.part,
+            path: files.path.clone(),
+            rows_read: table.rows_read,
+            rows_kept: rows.len(),
+            new_users: fresh(&known[0], &rows.users),
+            new_products: fresh(&known[1], &rows.items),
+            also_trained: both.count(),
+        });
+    }
+    let mut of_rows: Vec<u8> = Vec::new();
+    for (rows, table) in rows.into_iter().zip(tables) {
+        of_rows.resize(of_rows.len() + rows.len(), table.part as u8);
+        match interactions.is_empty() {
+            true => *interactions = rows,
+            false => interactions.append(rows),
+        }
+    }
+    let order = interactions.group_by_user(users);
+    let parts = order.into_iter().map(|row| of_rows[row]).collect();
+    Ok((
+        Some(Split::from_parts(parts)),
+        total.expect("there is a table of ratings"),
+        held_out,
+    ))
+}
+
+/// What the values of the ratings make one doubt.
+fn of_values(histogram: &[(f32, usize)]) -> Vec<String> {
+    let rows: usize = histogram.iter().map(|class| class.1).sum();
+    match histogram {
+        [(value, _)] => vec![format!(
+            "all ratings are {value}: there is nothing to learn about how much people like what they choose; train on choices \
+             alone with `data.columns.rating = \"\"`"
+        )],
+        [(lowest, unliked), (next, above), ..]
+            if *lowest <= 0.0
+                && next - lowest >= 1.0
+                && *unliked > 2 * above
+                && 10 * unliked > rows
+                && histogram.len() > 2 =>
+        {
+            vec![format!(
+                "{} of the ratings ({}) are {lowest}, far more than are {next}: does {lowest} mean \"not rated\"? then set \
+                 `data.unrated = [{lowest}]` and `data.rating_scale` to what is left",
+                count(*unliked),
+                percent(*unliked as f64 / rows as f64),
+            )]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What is known of the files besides their good rows.
 struct ReadRows {
+    /// Of the first file.
     detected: Detected,
+    chosen: Chosen,
+    tables: Vec<TableRows>,
     has_timestamps: bool,
-    milliseconds: bool,
-    rows_read: usize,
+    time_unit: Option<TimeUnit>,
     outside_window: usize,
+    unrated: usize,
     bad_rows: Vec<BadRows>,
-    /// Lowest and highest rating, on the scale or not.
-    rating_range: Option<(f32, f32)>,
+    /// Of the row that each fault of `bad_rows` was met in first: its file and its place among all rows.
+    first_bad: Vec<(PathBuf, usize)>,
+    warnings: Vec<String>,
+    check: Check,
+    /// Why the first data row of a file is no rating, if that can be told from the header.
+    header: Option<Vec<String>>,
+    commas: bool,
+}
+
+/// Rows of one table.
+#[derive(Default)]
+struct TableRows {
+    rows_read: usize,
+    good: usize,
 }
 
 /// Good rows on their way to the vocabularies.
@@ -199,90 +370,175 @@ impl Batch {
     }
 }
 
-/// Opens a file, checks its rows and sends the good ones in batches.
+/// Opens the files one after the other, checks their rows and sends the good ones in batches.
 fn read_rows(
-    path: &Path,
-    wanted: &Wanted,
+    tables: &[Table],
     config: &DataConfig,
     progress: &dyn Progress,
     batches: SyncSender<Batch>,
 ) -> Result<ReadRows, IngestError> {
-    let Opened { mut rows, detected } = open(path, wanted, progress)?;
-    let has_timestamps = rows.has_timestamps();
-    let mut check = Check::new(path, config, has_timestamps)?;
+    let progress = OfParts::new(progress);
     let mut batch = Batch::default();
-    let mut faults: BTreeMap<Fault, BadRows> = BTreeMap::new();
-    let mut rows_read = 0;
-    let mut outside_window = 0;
-    // A send fails only if the other side panicked, which is seen there.
-    while let Some(row) = rows.next()? {
-        rows_read += 1;
-        match row.fields.and_then(|fields| check.rating(&fields)) {
-            Ok(None) => outside_window += 1,
-            Ok(Some(rating)) => {
-                batch.push(&rating);
-                if batch.ends.len() == BATCH_ROWS {
-                    let _ = batches.send(std::mem::take(&mut batch));
+    let mut faults: BTreeMap<Fault, (BadRows, PathBuf, usize)> = BTreeMap::new();
+    let mut counts: Vec<TableRows> = Vec::new();
+    let mut known: Option<(Check, Shape, Detected, Chosen, bool)> = None;
+    let (mut rows_read, mut outside_window, mut unrated) = (0, 0, 0);
+    let mut warnings = Vec::new();
+    let is_one_file = tables.iter().map(|table| table.files.len()).sum::<usize>() == 1;
+    for table in tables {
+        let mut own = TableRows::default();
+        for file in &table.files {
+            let shape = known.as_ref().map(|(_, shape, ..)| shape);
+            let opened = match open(file, config, shape, &progress) {
+                Ok(opened) => opened,
+                // Spark writes a file for each of its tasks, whether it has rows or not.
+                Err(IngestError::Empty { .. }) if table.files.len() > 1 => continue,
+                Err(error) => return Err(held_out_error(table.part, error)),
+            };
+            let Opened {
+                mut rows,
+                detected,
+                chosen,
+                shape,
+                garbage,
+                commas,
+            } = opened;
+            if known.is_none() {
+                warnings.extend(chosen.warnings.iter().cloned());
+                let check = Check::new(file, config, chosen.values, rows.has_timestamps(), commas)?;
+                known = Some((check, shape, detected, chosen, commas));
+            }
+            let check = &mut known.as_mut().expect("it was just set").0;
+            // A send fails only if the other side panicked, which is seen there.
+            while let Some(row) = rows.next().map_err(|error| held_out_error(table.part, error))? {
+                rows_read += 1;
+                own.rows_read += 1;
+                match row.fields.and_then(|fields| check.row(&fields)) {
+                    Ok(Checked::OutsideWindow) => outside_window += 1,
+                    Ok(Checked::Unrated) => unrated += 1,
+                    Ok(Checked::Rating(rating)) => {
+                        own.good += 1;
+                        batch.push(&rating);
+                        if batch.ends.len() == BATCH_ROWS {
+                            let _ = batches.send(std::mem::take(&mut batch));
+                        }
+                    }
+                    Err((fault, example)) => {
+                        let (rows, ..) = faults.entry(fault).or_insert_with(|| {
+                            let rows = BadRows {
+                                fault,
+                                count: 0,
+                                lines: Vec::new(),
+                                files: Vec::new(),
+                                example,
+                            };
+                            (rows, file.clone(), rows_read)
+                        });
+                        rows.count += 1;
+                        if rows.lines.len() < LINES_KEPT {
+                            rows.lines.push(row.line);
+                            rows.files.extend((!is_one_file).then(|| file.clone()));
+                        }
+                    }
                 }
             }
-            Err((fault, example)) => {
-                let rows = faults.entry(fault).or_insert_with(|| BadRows {
-                    fault,
-                    count: 0,
-                    lines: Vec::new(),
-                    example,
-                });
-                rows.count += 1;
-                if rows.lines.len() < LINES_KEPT {
-                    rows.lines.push(row.line);
-                }
+            if garbage.was_met() {
+                warnings.push(format!(
+                    "`{}` has bytes behind its gzip data that are none: they are not read",
+                    file.display()
+                ));
             }
+            progress.next_part();
         }
+        if own.rows_read == 0 {
+            let path = table.path.clone();
+            return Err(held_out_error(table.part, IngestError::Empty { path }));
+        }
+        counts.push(own);
     }
     let _ = batches.send(batch);
+    let (check, shape, detected, chosen, commas) = known.expect("a table has rows");
+    let (bad_rows, first_bad) = faults
+        .into_values()
+        .map(|(rows, file, place)| (rows, (file, place)))
+        .unzip();
     Ok(ReadRows {
+        has_timestamps: chosen.columns[3].is_some(),
+        time_unit: check.time_unit(),
+        header: match shape {
+            Shape::Delimited { header, .. } => header,
+            Shape::Named { .. } => None,
+        },
         detected,
-        has_timestamps,
-        milliseconds: check.are_milliseconds(),
-        rows_read,
+        chosen,
+        tables: counts,
         outside_window,
-        bad_rows: faults.into_values().collect(),
-        rating_range: check.rating_range(),
+        unrated,
+        bad_rows,
+        first_bad,
+        warnings,
+        check,
+        commas,
     })
 }
 
-fn refuse_too_many(
-    path: &Path,
-    bad_rows: &[BadRows],
-    rows: usize,
-    config: &DataConfig,
-    rating_range: Option<(f32, f32)>,
-) -> Result<(), IngestError> {
-    let bad: usize = bad_rows.iter().map(|rows| rows.count).sum();
+fn refuse_too_many(read: &ReadRows, rows: usize, config: &DataConfig) -> Result<(), IngestError> {
+    let bad: usize = read.bad_rows.iter().map(|rows| rows.count).sum();
     let allowed = (rows as f64 * config.max_bad_rows) as usize;
-    match bad_rows.iter().min_by_key(|rows| rows.lines[0]) {
-        Some(first) if bad > allowed || bad == rows => Err(IngestError::TooManyBadRows {
+    let first = read
+        .bad_rows
+        .iter()
+        .zip(&read.first_bad)
+        .min_by_key(|(_, (_, place))| *place);
+    match first {
+        Some((first, (file, _))) if bad > allowed || bad == rows => Err(IngestError::TooManyBadRows {
             fault: first.fault.describe(&first.example),
-            path: path.to_path_buf(),
+            path: file.clone(),
             line: first.lines[0],
             bad,
             rows,
             allowed,
-            hint: match rating_range {
-                Some(range) if first.fault == Fault::OffTheScale => scale_hint(range, config.rating_scale),
-                _ => first.fault.hint(first.lines[0]).to_string(),
-            },
+            hint: hint(first, read, config),
         }),
         _ => Ok(()),
     }
 }
 
-/// What scale the file seems to have, if it is another one.
-fn scale_hint((low, high): (f32, f32), scale: RatingScale) -> String {
-    if scale.contains(low) && scale.contains(high) {
+/// What the user can do about the rows of a fault.
+fn hint(first: &BadRows, read: &ReadRows, config: &DataConfig) -> String {
+    let line = first.lines[0];
+    let suspicion = read.chosen.suspicion.clone();
+    match first.fault {
+        Fault::OffTheScale => suspicion.unwrap_or_else(|| scale_hint(&read.check, config.rating_scale)),
+        Fault::NotANumber => {
+            let commas_help = !read.commas && first.example.contains(',');
+            match (suspicion, &read.header, read.chosen.columns[2]) {
+                (Some(suspicion), ..) => suspicion,
+                (None, ..) if commas_help => {
+                    "if a comma stands before the fraction, set `data.decimal = \",\"`".to_string()
+                }
+                (None, Some(header), Some(rating)) if line == 2 => format!(
+                    "line 1 was taken for the header, and its column {rating} `{}` for the rating; in line 2 `{}` stands there: \
+                     set `data.columns.rating` to the column that holds ratings, or `data.header = false` if line 1 is a rating",
+                    header.get(rating).map_or("", |name| name.trim()),
+                    first.example,
+                ),
+                _ => first.fault.hint(line).to_string(),
+            }
+        }
+        fault => fault.hint(line).to_string(),
+    }
+}
+
+/// What scale the table seems to have, if it is another one.
+fn scale_hint(check: &Check, scale: RatingScale) -> String {
+    let Some((low, high)) = check
+        .rating_range()
+        .filter(|(low, high)| !scale.contains(*low) || !scale.contains(*high))
+    else {
         // What is off is no finite number.
         return Fault::OffTheScale.hint(0).to_string();
-    }
+    };
     const USUAL: [[f32; 2]; 7] = [
         [0.0, 1.0],
         [1.0, 5.0],
@@ -292,45 +548,84 @@ fn scale_hint((low, high): (f32, f32), scale: RatingScale) -> String {
         [0.0, 10.0],
         [0.0, 100.0],
     ];
+    let off = check.off_scale();
+    let below: Vec<f32> = off.iter().copied().filter(|value| *value < scale.min).collect();
+    // A value of its own below all others, with a gap to them, is no rating.
+    if let [lone] = below.as_slice()
+        && (*lone <= 0.0 && scale.min - lone >= 1.0)
+    {
+        let rest = [scale.min, high.max(scale.max)];
+        let usual = USUAL
+            .iter()
+            .find(|usual| usual[0] <= rest[0] && rest[1] <= usual[1] && usual[0] > *lone);
+        let [min, max] = usual.copied().unwrap_or(rest);
+        let scale_too = match high > scale.max {
+            true => format!(" and `data.rating_scale = [{min}, {max}]`"),
+            false => String::new(),
+        };
+        return format!(
+            "{lone} stands below all other ratings: if it means \"not rated\", set `data.unrated = [{lone}]`{scale_too}; if it is a \
+             rating, set `data.rating_scale = [{lone}, {max}]`"
+        );
+    }
     let usual = USUAL.iter().find(|usual| usual[0] <= low && high <= usual[1]);
-    let [min, max] = usual.copied().unwrap_or([low, high]);
-    format!("the ratings run from {low} to {high}: if that is right, set `data.rating_scale = [{min}, {max}]`")
+    let is_whole = off.iter().all(|value| value.fract() == 0.0);
+    match usual {
+        // A hundred is usual where it is reached.
+        Some([_, 100.0]) if high < 50.0 && is_whole => format!(
+            "the values run from {low} to {high}: if they are counts, learn from what was chosen and how often, with \
+             `data.columns.rating = \"\"` and `data.columns.count` set to this column; if they are ratings, set \
+             `data.rating_scale = [{low}, {high}]`"
+        ),
+        usual => {
+            let [min, max] = usual.copied().unwrap_or([low, high]);
+            format!("the ratings run from {low} to {high}: if that is right, set `data.rating_scale = [{min}, {max}]`")
+        }
+    }
 }
 
-/// The error of a pair with several ratings. Lines are not kept, so the file is read again for those of the first two.
-fn duplicate(
-    path: &Path,
-    wanted: &Wanted,
-    config: &DataConfig,
-    user: &str,
-    product: &str,
-    conflict: &Conflict,
-) -> IngestError {
-    let lines = lines_of_pair(path, wanted, config, user, product).unwrap_or_default();
+/// The error of a pair with several ratings. Lines are not kept, so the files are read again for those of the first two.
+fn duplicate(tables: &[Table], config: &DataConfig, user: &str, product: &str, conflict: &Conflict) -> IngestError {
+    let lines = tables
+        .iter()
+        .map(|table| lines_of_pair(table, config, user, product).unwrap_or_default());
+    let lines = lines.max_by_key(Vec::len).unwrap_or_default();
     let place = |number: usize| lines.get(number).map_or_else(String::new, |line| format!(" in {line}"));
     IngestError::Duplicate {
-        path: path.to_path_buf(),
+        path: tables[0].path.clone(),
         user: user.to_string(),
         product: product.to_string(),
         ratings: format!("{}{} and {}{}", conflict.first, place(0), conflict.second, place(1)),
     }
 }
 
-/// `line 7` (`row 7` in Parquet) of the good rows of a pair; `None` if the file cannot be read a second time.
-fn lines_of_pair(path: &Path, wanted: &Wanted, config: &DataConfig, user: &str, product: &str) -> Option<Vec<String>> {
-    if !path.is_file() {
-        return None;
-    }
-    let Opened { mut rows, detected } = open(path, wanted, &Silent).ok()?;
-    let unit = if detected.is_parquet() { "row" } else { "line" };
-    let mut check = Check::new(path, config, rows.has_timestamps()).ok()?;
+/// `line 7` (`row 7` in Parquet) of the good rows of a pair; `None` if the files cannot be read a second time.
+fn lines_of_pair(table: &Table, config: &DataConfig, user: &str, product: &str) -> Option<Vec<String>> {
     let mut lines = Vec::new();
-    while let Some(row) = rows.next().ok()? {
-        let is_of_pair = |rating: &Rating| rating.user.as_str() == user && rating.item.as_str() == product;
-        if let Ok(Some(rating)) = row.fields.and_then(|fields| check.rating(&fields))
-            && is_of_pair(&rating)
-        {
-            lines.push(format!("{unit} {}", row.line));
+    let mut known: Option<(Check, Shape)> = None;
+    for file in &table.files {
+        if !file.is_file() {
+            return None;
+        }
+        let opened = open(file, config, known.as_ref().map(|(_, shape)| shape), &Silent).ok()?;
+        let mut rows = opened.rows;
+        let unit = if opened.detected.is_parquet() { "row" } else { "line" };
+        if known.is_none() {
+            let check = Check::new(file, config, opened.chosen.values, rows.has_timestamps(), opened.commas).ok()?;
+            known = Some((check, opened.shape));
+        }
+        let check = &mut known.as_mut()?.0;
+        while let Some(row) = rows.next().ok()? {
+            let is_of_pair = |rating: &Rating| rating.user.as_str() == user && rating.item.as_str() == product;
+            if let Ok(Checked::Rating(rating)) = row.fields.and_then(|fields| check.row(&fields))
+                && is_of_pair(&rating)
+            {
+                let of_file = match table.files.len() {
+                    1 => String::new(),
+                    _ => format!(" of `{}`", file.display()),
+                };
+                lines.push(format!("{unit} {}{of_file}", row.line));
+            }
         }
     }
     Some(lines)
@@ -420,7 +715,7 @@ mod tests {
     fn milliseconds_are_found_and_days_cut() {
         let text = "a,b,5,1388534400000\na,c,5,1388620799000\nb,c,5,1388620800000\n";
         let data = read("window", text, |config| config.until = "2014-01-01".to_string()).unwrap();
-        assert!(data.report.milliseconds);
+        assert_eq!(data.report.time_unit, Some(TimeUnit::Milliseconds));
         assert_eq!((data.report.rows_kept, data.report.outside_window), (2, 1));
         assert_eq!(data.users.ids().collect::<Vec<_>>(), ["a"]);
     }

@@ -24,8 +24,29 @@ impl Interactions {
         self.users.is_empty()
     }
 
-    /// Groups the rows by user, ascending; a user's rows stay in file order. Panics if a user is not below `users`.
-    pub fn group_by_user(&mut self, users: usize) {
+    /// Takes the rows from `start` on out.
+    pub fn split_off(&mut self, start: usize) -> Self {
+        Self {
+            users: self.users.split_off(start),
+            items: self.items.split_off(start),
+            ratings: self.ratings.split_off(start),
+            timestamps: self.timestamps.as_mut().map(|timestamps| timestamps.split_off(start)),
+        }
+    }
+
+    /// Puts the rows of another table, which has timestamps if this one does, behind these.
+    pub fn append(&mut self, mut other: Self) {
+        self.users.append(&mut other.users);
+        self.items.append(&mut other.items);
+        self.ratings.append(&mut other.ratings);
+        if let (Some(own), Some(mut others)) = (&mut self.timestamps, other.timestamps) {
+            own.append(&mut others);
+        }
+    }
+
+    /// Groups the rows by user, ascending; a user's rows stay in file order. Returns where each row stood. Panics if a user is
+    /// not below `users`.
+    pub fn group_by_user(&mut self, users: usize) -> Vec<usize> {
         let mut next = vec![0usize; users + 1];
         for &user in &self.users {
             next[user as usize + 1] += 1;
@@ -44,6 +65,7 @@ impl Interactions {
         if let Some(timestamps) = &mut self.timestamps {
             *timestamps = order.iter().map(|&row| timestamps[row]).collect();
         }
+        order
     }
 
     /// The row at `row`. Panics if there is none.

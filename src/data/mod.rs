@@ -2,13 +2,18 @@
 
 pub mod check;
 pub mod clean;
+pub mod columns;
+pub mod delimiter;
 pub mod download;
 pub mod fault;
+pub mod foreign;
 pub mod format;
+pub mod id_suspicions;
 pub mod ingest;
 pub mod interactions;
 pub mod marginals;
 pub mod oversample;
+pub mod parts;
 pub mod progress;
 pub mod readers;
 pub mod report;

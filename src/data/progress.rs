@@ -1,6 +1,7 @@
 //! Progress of long work, told to whoever shows it; `data` itself knows no screen.
 
 use std::io::Read;
+use std::sync::Mutex;
 
 /// What a stage counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,5 +55,46 @@ impl<R: Read> Read for Metered<'_, R> {
         self.done += read as u64;
         self.progress.at(self.done);
         Ok(read)
+    }
+}
+
+/// Progress of files that are read one after the other, as one.
+pub struct OfParts<'a> {
+    inner: &'a dyn Progress,
+    /// What the parts before this one came to, and how far this one is.
+    done: Mutex<(u64, u64)>,
+}
+
+impl<'a> OfParts<'a> {
+    /// Tells `inner`.
+    pub fn new(inner: &'a dyn Progress) -> Self {
+        Self {
+            inner,
+            done: Mutex::default(),
+        }
+    }
+
+    /// The next part begins.
+    pub fn next_part(&self) {
+        let mut done = self.done.lock().expect("no thread panics while it holds the count");
+        *done = (done.0 + done.1, 0);
+    }
+}
+
+impl Progress for OfParts<'_> {
+    fn begin(&self, what: &str, unit: Unit, total: Option<u64>) {
+        let before = self.done.lock().expect("no thread panics while it holds the count").0;
+        // How long the parts to come are nobody knows yet.
+        self.inner.begin(what, unit, total.map(|total| before + total));
+    }
+
+    fn at(&self, done: u64) {
+        let mut count = self.done.lock().expect("no thread panics while it holds the count");
+        count.1 = done;
+        self.inner.at(count.0 + done);
+    }
+
+    fn end(&self) {
+        self.inner.end();
     }
 }

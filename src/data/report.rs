@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::format::Detected;
 use super::interactions::Interactions;
-use super::vocabulary::Vocabulary;
+use crate::common::interaction::Part;
 use crate::config::Duplicates;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -18,8 +18,23 @@ pub struct DataReport {
     pub rows_read: usize,
     pub rows_kept: usize,
     pub bad_rows: Vec<BadRows>,
+    /// False of a table of choices: its values are counts, 1 where it has none.
+    #[serde(default = "yes")]
+    pub has_ratings: bool,
+    /// What else the user should hear of.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Number of files it was read from.
+    #[serde(default = "one")]
+    pub files: usize,
+    /// Tables that were brought along to be held out.
+    #[serde(default)]
+    pub held_out: Vec<HeldOut>,
     /// Rows before `data.since` or after `data.until`.
     pub outside_window: usize,
+    /// Rows whose value means "not rated" (`data.unrated`).
+    #[serde(default)]
+    pub unrated: usize,
     pub duplicates: DuplicateReport,
     /// Absent if every user and product counts.
     pub core: Option<CoreReport>,
@@ -32,12 +47,80 @@ pub struct DataReport {
     pub has_timestamps: bool,
     /// First and last, seconds since 1970.
     pub time_range: Option<(i64, i64)>,
-    /// Timestamps stood in milliseconds.
-    pub milliseconds: bool,
+    /// What timestamps that are numbers count.
+    #[serde(default)]
+    pub time_unit: Option<TimeUnit>,
     pub lost_zeros: Vec<LostZeros>,
+    #[serde(default)]
+    pub look_alikes: Vec<LookAlikes>,
     /// Rows of each rating value, ascending.
     pub histogram: Vec<(f32, usize)>,
     pub titles: Option<TitleReport>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> usize {
+    1
+}
+
+/// What a timestamp counts since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeUnit {
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+}
+
+impl TimeUnit {
+    /// The unit of a timestamp, by its magnitude: as seconds, 10^11 lies in the year 5138. `None` before 1970.
+    pub fn of(time: i64) -> Option<Self> {
+        match time {
+            ..0 => None,
+            ..100_000_000_000 => Some(Self::Seconds),
+            ..100_000_000_000_000 => Some(Self::Milliseconds),
+            ..100_000_000_000_000_000 => Some(Self::Microseconds),
+            _ => Some(Self::Nanoseconds),
+        }
+    }
+
+    /// How many make a second.
+    pub fn ticks(self) -> i64 {
+        match self {
+            Self::Seconds => 1,
+            Self::Milliseconds => 1_000,
+            Self::Microseconds => 1_000_000,
+            Self::Nanoseconds => 1_000_000_000,
+        }
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Milliseconds => "milliseconds",
+            Self::Microseconds => "microseconds",
+            Self::Nanoseconds => "nanoseconds",
+        }
+    }
+}
+
+/// A table of held-out rows: `data.valid_path` or `data.test_path`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldOut {
+    pub part: Part,
+    pub path: PathBuf,
+    pub rows_read: usize,
+    pub rows_kept: usize,
+    /// Users and products that no training row names.
+    pub new_users: usize,
+    pub new_products: usize,
+    /// Rows whose pair of user and product trains as well: it is seen, so no ranking can find it.
+    pub also_trained: usize,
 }
 
 /// The rows of one fault.
@@ -47,6 +130,9 @@ pub struct BadRows {
     pub count: usize,
     /// The first few line numbers, from 1.
     pub lines: Vec<u64>,
+    /// The file of each of them, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PathBuf>,
     /// The first such row's offending text.
     pub example: String,
 }
@@ -83,6 +169,17 @@ pub struct LostZeros {
     pub example: String,
     /// Length of most ids.
     pub usual_length: usize,
+}
+
+/// Ids that differ in capitals, spaces at their ends or a `.0` alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookAlikes {
+    /// `user` or `product`.
+    pub side: String,
+    /// Ids that have at least one other like them.
+    pub count: usize,
+    /// Two of them.
+    pub example: [String; 2],
 }
 
 /// How well the product table fits the ratings.
@@ -128,77 +225,9 @@ pub fn time_range(interactions: &Interactions) -> Option<(i64, i64)> {
     Some((*timestamps.iter().min()?, *timestamps.iter().max()?))
 }
 
-/// Shortest usual length that lost zeros are looked for at; shorter ids are mere numbers.
-const MIN_USUAL_LENGTH: usize = 6;
-
-/// Finds all-digit ids that are shorter than most ids, where no id begins with a zero.
-///
-/// A table that counts its users from 1 has short ids too: numbers that fill their range are left alone.
-pub fn lost_zeros(side: &str, ids: &Vocabulary) -> Option<LostZeros> {
-    let mut lengths = std::collections::BTreeMap::<usize, usize>::new();
-    let mut largest = 0.0f64;
-    let mut all_digits = true;
-    for id in ids.ids() {
-        if id.starts_with('0') {
-            return None;
-        }
-        *lengths.entry(id.len()).or_default() += 1;
-        match id.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => largest = largest.max(id.parse().unwrap_or(0.0)),
-            false => all_digits = false,
-        }
-    }
-    let (&usual_length, &usual) = lengths.iter().max_by_key(|(_, count)| **count)?;
-    let counts_up = all_digits && largest < 20.0 * ids.len() as f64;
-    if usual * 2 <= ids.len() || usual_length < MIN_USUAL_LENGTH || counts_up {
-        return None;
-    }
-    let is_short = |id: &&str| {
-        (usual_length.saturating_sub(3)..usual_length).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let count = ids.ids().filter(is_short).count();
-    let example = ids.ids().find(is_short)?.to_string();
-    Some(LostZeros {
-        side: side.to_string(),
-        count,
-        example,
-        usual_length,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lost(ids: &[&str]) -> Option<(usize, String)> {
-        let mut vocabulary = Vocabulary::default();
-        ids.iter().for_each(|id| {
-            vocabulary.intern(id);
-        });
-        lost_zeros("product", &vocabulary).map(|lost| (lost.count, lost.example))
-    }
-
-    #[test]
-    fn short_numbers_among_long_ids_have_lost_their_zeros() {
-        assert_eq!(
-            lost(&["B00004SB92", "132793040", "B000068O48", "B00005T3X7"]),
-            Some((1, "132793040".into()))
-        );
-        assert_eq!(lost(&["B00004SB92", "0132793040", "B000068O48", "132793040"]), None);
-        assert_eq!(
-            lost(&["8801643", "4006381333931", "4006381333932", "400638133393"]),
-            None,
-            "no length prevails"
-        );
-        assert_eq!(
-            lost(&["4006381333930", "4006381333931", "4006381333932", "400638133393"]),
-            Some((1, "400638133393".into()))
-        );
-        let counted: Vec<String> = (95_000..200_000).map(|id| id.to_string()).collect();
-        let counted: Vec<&str> = counted.iter().map(String::as_str).collect();
-        assert_eq!(lost(&counted), None, "numbers that fill their range");
-    }
 
     #[test]
     fn classes_come_in_order() {

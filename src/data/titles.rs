@@ -1,19 +1,22 @@
 //! Titles: a product table beside the ratings, matched by id; whatever else it says of a product is kept as one JSON text.
 
+use super::columns::no_column;
+use super::delimiter::{detect_delimiter, lines_of, rows_of};
 use super::fault::IngestError;
-use super::format::{Content, Detected, HEAD, Wanted, cut, detect_delimiter, lines_of, parquet_file, resolve, sniff};
+use super::format::{Content, Detected, Text, parquet_file, sniff};
 use super::progress::Progress;
 use super::readers::cutter::Cutter;
+use super::readers::json::Texts as Objects;
 use super::readers::lines::{Lines, read_error};
 use super::readers::quiet::catch_quietly;
 use super::report::TitleReport;
 use super::vocabulary::Vocabulary;
-use crate::config::{Column, DataConfig, Header};
+use crate::config::{Column, DataConfig};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::{Map, Value};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::BufRead;
 use std::path::Path;
 
 /// Title and further columns of each product, in index order; empty means that there is none.
@@ -70,12 +73,10 @@ impl Texts {
     }
 }
 
-/// Keys of the Amazon metadata dumps, then plain words.
-const DIALECTS: [&[&str]; 4] = [
+/// Keys of the Amazon metadata dumps, then plain words: of ids, and of titles.
+const DIALECTS: [&[&str]; 2] = [
     &["parent_asin", "asin", "id", "product", "product_id", "item_id"],
     &["title", "name"],
-    &[],
-    &[],
 ];
 
 /// One row of the table.
@@ -93,6 +94,14 @@ type Take<'t> = &'t mut dyn FnMut(Option<Product>);
 /// The first row of delimited text is a header unless it holds a number or the id of a rated product. Text that is not UTF-8
 /// is read as Latin-1, as in `movies.dat` of MovieLens 1M. Errors as ingest does; rows without an id or title are counted.
 pub fn read(
+    config: &DataConfig,
+    items: &Vocabulary,
+    progress: &dyn Progress,
+) -> Result<(Titles, TitleReport), IngestError> {
+    read_table(config, items, progress).map_err(|error| IngestError::Titles(Box::new(error)))
+}
+
+fn read_table(
     config: &DataConfig,
     items: &Vocabulary,
     progress: &dyn Progress,
@@ -123,15 +132,11 @@ pub fn read(
     };
     report.detected = match sniff(path, progress)? {
         Content::Parquet(file) => read_parquet(path, parquet_file(path, file)?, config, &mut take)?,
-        Content::Text {
-            compression,
-            head,
-            rest,
-        } => {
-            let input: Box<dyn BufRead + '_> = Box::new(BufReader::new(Cursor::new(head.clone()).chain(rest)));
-            let detected = match head.trim_ascii_start().first() {
-                Some(b'{') => read_json(Lines::new(path, compression, input), config, &mut take)?,
-                _ => read_delimited(path, compression, &head, input, config, items, &mut take)?,
+        Content::Text(text) => {
+            let compression = text.compression;
+            let detected = match text.head.trim_ascii_start().first() {
+                Some(b'{' | b'[') => read_json(text.into_objects(path), config, &mut take)?,
+                _ => read_delimited(path, text, config, items, &mut take)?,
             };
             Detected {
                 compression: compression.map(str::to_string),
@@ -151,17 +156,14 @@ pub fn read(
     Ok((titles, report))
 }
 
-fn read_json(mut lines: Lines, config: &DataConfig, take: Take) -> Result<Detected, IngestError> {
-    while lines.advance()? {
-        if lines.text().trim_ascii().is_empty() {
-            continue;
-        }
-        let object: Option<Map<String, Value>> = serde_json::from_slice(lines.text()).ok();
+fn read_json(mut objects: Objects, config: &DataConfig, take: Take) -> Result<Detected, IngestError> {
+    while objects.advance()? {
+        let object: Option<Map<String, Value>> = serde_json::from_slice(objects.text()).ok();
         take(object.and_then(|mut object| {
             let mut value = |column: &Column, known: &[&str]| {
                 let key = match column {
                     Column::Name(name) => name.as_str(),
-                    Column::Number(_) => known.iter().find(|key| object.contains_key(**key))?,
+                    Column::Auto | Column::Number(_) => known.iter().find(|key| object.contains_key(**key))?,
                 };
                 match object.remove(key)? {
                     Value::String(text) => tidy(text.as_bytes()),
@@ -186,16 +188,19 @@ fn read_json(mut lines: Lines, config: &DataConfig, take: Take) -> Result<Detect
 
 fn read_delimited(
     path: &Path,
-    compression: Option<&'static str>,
-    head: &[u8],
-    input: Box<dyn BufRead + '_>,
+    text: Text,
     config: &DataConfig,
     items: &Vocabulary,
     take: Take,
 ) -> Result<Detected, IngestError> {
-    let first_lines = lines_of(head, (head.len() as u64) < HEAD);
-    let delimiter = detect_delimiter(&first_lines);
-    let first_row = first_lines.first().map_or_else(Vec::new, |line| cut(line, &delimiter));
+    let quote = config.quote.bytes().next();
+    let compression = text.compression;
+    let first_lines = lines_of(&text.head, text.head_is_all());
+    let delimiter = detect_delimiter(&first_lines, quote);
+    let first_row = rows_of(&first_lines, &delimiter, quote)
+        .into_iter()
+        .next()
+        .unwrap_or_default();
     let has_header = !first_row.iter().any(|text| {
         let text = text.trim();
         text.parse::<f64>().is_ok() || items.index(text).is_some()
@@ -205,11 +210,20 @@ fn read_delimited(
         false => (0..first_row.len()).map(|number| number.to_string()).collect(),
     };
     let table = Table::new(path, config, names)?;
+    let input = text.into_input();
     match delimiter.as_bytes() {
-        &[byte] => read_csv(path, compression, input, byte, has_header, &table, take)?,
+        &[byte] => {
+            let mut reader = csv::ReaderBuilder::new();
+            reader.flexible(true).has_headers(has_header).delimiter(byte);
+            match quote {
+                Some(quote) => reader.quote(quote),
+                None => reader.quoting(false),
+            };
+            read_csv(path, compression, reader.from_reader(input), &table, take)?;
+        }
         _ => {
             let mut lines = Lines::new(path, compression, input);
-            let mut cutter = Cutter::new(&delimiter);
+            let mut cutter = Cutter::new(&delimiter, None);
             let mut is_header = has_header;
             while lines.advance()? {
                 if std::mem::take(&mut is_header) {
@@ -234,17 +248,10 @@ fn read_delimited(
 fn read_csv(
     path: &Path,
     compression: Option<&'static str>,
-    input: Box<dyn BufRead + '_>,
-    delimiter: u8,
-    has_header: bool,
+    mut reader: csv::Reader<Box<dyn BufRead + '_>>,
     table: &Table,
     take: Take,
 ) -> Result<(), IngestError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .has_headers(has_header)
-        .delimiter(delimiter)
-        .from_reader(input);
     let mut record = csv::ByteRecord::new();
     loop {
         let read = reader.read_byte_record(&mut record);
@@ -322,18 +329,18 @@ struct Table {
 impl Table {
     /// Errors if the config asks for a column that is not there.
     fn new(path: &Path, config: &DataConfig, names: Vec<String>) -> Result<Self, IngestError> {
-        let columns = &config.title_columns;
-        let wanted = Wanted {
-            keys: ["title_columns.id", "title_columns.title", "", ""],
-            columns: [Some(&columns.id), Some(&columns.title), None, None],
-            dialects: DIALECTS,
-            delimiter: "auto",
-            header: Header::Auto,
+        let find = |key: &str, column: &Column, usual: usize| {
+            let found = match column {
+                Column::Auto => Some(usual),
+                Column::Number(number) => Some(*number),
+                Column::Name(name) => names.iter().position(|present| present.trim() == name),
+            };
+            let found = found.filter(|column| *column < names.len());
+            found.ok_or_else(|| no_column(path, key, column, &names, None))
         };
-        match resolve(path, &wanted, &names, names.len())? {
-            [Some(id), Some(title), ..] => Ok(Self { names, id, title }),
-            _ => unreachable!("`resolve` finds every column that is asked for, or errors"),
-        }
+        let id = find("title_columns.id", &config.title_columns.id, 0)?;
+        let title = find("title_columns.title", &config.title_columns.title, 1)?;
+        Ok(Self { names, id, title })
     }
 
     /// A row, of which `text` tells what stands in a column.

@@ -41,9 +41,10 @@ pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) ->
         items,
         titles,
         interactions,
+        split,
         report,
     } = ingest(&path, generated, &config.data, progress)?;
-    let prepared = prepare::resplit(config, report, Arc::new(interactions))?;
+    let prepared = prepare::resplit(config, report, Arc::new(interactions), split)?;
     Ok(Loaded {
         users,
         items,

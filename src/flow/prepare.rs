@@ -1,7 +1,7 @@
 //! Prepare: rows, split and oversampled as a config says, and the memory that training on them takes.
 
 use crate::common::interaction::Part;
-use crate::config::Config;
+use crate::config::{Config, OversampleStrategy};
 use crate::data::interactions::Interactions;
 use crate::data::oversample::{OversampleError, SamplingTable, oversample};
 use crate::data::report::DataReport;
@@ -30,7 +30,12 @@ impl Prepared {
         interactions: Arc<Interactions>,
         split: Split,
     ) -> Result<Self, OversampleError> {
-        let table = oversample(split.train(), &interactions.ratings, &config.oversample, config.seed)?;
+        let mut settings = config.oversample.clone();
+        if !report.has_ratings {
+            // Counts are no classes of ratings.
+            settings.strategy = OversampleStrategy::None;
+        }
+        let table = oversample(split.train(), &interactions.ratings, &settings, config.seed)?;
         let classes = table.classes().iter().map(|class| ClassCount {
             rating: class.rating(),
             natural: class.size(),
@@ -43,6 +48,11 @@ impl Prepared {
             split,
             table,
         })
+    }
+
+    /// False of a table of choices, whose values are counts.
+    pub fn has_ratings(&self) -> bool {
+        self.report.has_ratings
     }
 
     /// Training ratings of each item.
@@ -79,13 +89,17 @@ impl Prepared {
     }
 }
 
-/// The same rows once more, split and oversampled as `config` says.
+/// Rows, split and oversampled as `config` says; a split that came with the data (`given`) stays.
 pub fn resplit(
     config: &Config,
     report: DataReport,
     interactions: Arc<Interactions>,
+    given: Option<Split>,
 ) -> Result<Prepared, PipelineError> {
-    let split = Split::new(&interactions, &config.split, config.seed)?;
+    let split = match given {
+        Some(given) => given,
+        None => Split::new(&interactions, &config.split, config.seed)?,
+    };
     Ok(Prepared::new(config, report, interactions, split)?)
 }
 

@@ -13,6 +13,7 @@ use crate::config::{Assignment, Config, StoppingMetric};
 use crate::data::interactions::Interactions;
 use crate::data::progress::Silent;
 use crate::data::report::DataReport;
+use crate::data::split::Split;
 use crate::engine::open;
 use crate::flow::error::PipelineError;
 use crate::flow::pipeline;
@@ -60,6 +61,8 @@ pub struct Sweep {
     base: Config,
     report: DataReport,
     interactions: Arc<Interactions>,
+    /// A split that came with the data.
+    given: Option<Split>,
     trials: Vec<Trial>,
     /// Bytes that the largest trial takes.
     largest: u64,
@@ -159,6 +162,7 @@ impl Sweep {
             folder,
             journal,
             base: base.clone(),
+            given: (!prepared.report.held_out.is_empty()).then_some(prepared.split),
             report: prepared.report,
             interactions: prepared.interactions,
             largest,
@@ -204,6 +208,7 @@ impl Sweep {
             folder: self.folder.path(),
             report: &self.report,
             interactions: &self.interactions,
+            given: self.given.as_ref(),
             interrupter,
             threads: if jobs > 1 { Some((cores / jobs).max(1)) } else { None },
         };
@@ -292,6 +297,7 @@ struct Work<'a> {
     folder: &'a Path,
     report: &'a DataReport,
     interactions: &'a Arc<Interactions>,
+    given: Option<&'a Split>,
     interrupter: &'a Interrupter,
     /// Of each trial; `None`: as its config says.
     threads: Option<usize>,
@@ -311,7 +317,7 @@ impl Work<'_> {
         // What a killed process left.
         let _ = std::fs::remove_dir_all(&path);
         let run = RunDirectory::scratch(&path)?;
-        let prepared = resplit(&config, self.report.clone(), Arc::clone(self.interactions))?;
+        let prepared = resplit(&config, self.report.clone(), Arc::clone(self.interactions), self.given.cloned())?;
         let centres = find_centres(&config, &prepared, &Silent);
         let valid = Arc::new(Mutex::new(Vec::new()));
         let own = Interrupter::new();

@@ -73,48 +73,106 @@ fn a_file_without_rows() {
 }
 
 #[test]
-fn a_file_of_another_kind() {
-    let wanted = "wanted delimited text, JSON lines or Parquet";
-    check(
-        "kinds",
-        &[
-            (
-                b"PK\x03\x04....",
-                "",
-                &format!("`r.csv` is a zip archive, {wanted}\nhint: unpack it first: `unzip FILE`"),
-            ),
-            (
-                b"BZh91AY",
-                "",
-                &format!("`r.csv` is packed with bzip2, {wanted}\nhint: unpack it first: `bunzip2 FILE`"),
-            ),
-            (
-                b"\xfd7zXZ\0",
-                "",
-                &format!("`r.csv` is packed with xz, {wanted}\nhint: unpack it first: `unxz FILE`"),
-            ),
-            (
-                b"\xff\xfea\0,\0",
-                "",
-                &format!("`r.csv` is UTF-16 text, {wanted}\nhint: save it as UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`"),
-            ),
-            (
-                b"[{}]",
-                "",
-                &format!("`r.csv` is one JSON list, {wanted}\nhint: write one object a line: `jq -c '.[]' FILE`"),
-            ),
-        ],
-    );
+fn a_file_of_another_kind_is_named_with_what_to_do() {
+    let tar = [vec![b'a'; 257], b"ustar\0".to_vec(), vec![0; 300]].concat();
+    let xlsx = b"PK\x03\x04\x14\0\x06\0\x08\0....[Content_Types].xml";
+    let kinds: [(&[u8], &str, &str); 20] = [
+        (b"PK\x03\x04....", "a zip archive", "unpack it first: `unzip FILE`"),
+        (xlsx, "an Excel workbook (xlsx)", "save the sheet as CSV (UTF-8)"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1",
+            "an old Excel workbook (xls)",
+            "save the sheet as CSV (UTF-8)",
+        ),
+        (b"BZh91AY", "packed with bzip2", "unpack it first: `bunzip2 FILE`"),
+        (b"\xfd7zXZ\0", "packed with xz", "unpack it first: `unxz FILE`"),
+        (
+            b"SQLite format 3\0",
+            "an SQLite database",
+            "write the table as CSV: `sqlite3",
+        ),
+        (
+            b"\x80\x04\x95",
+            "a Python pickle",
+            "write it as Parquet, with pandas: `pd.read_pickle(FILE)",
+        ),
+        (
+            b"ARROW1\0\0",
+            "an Arrow (feather) file",
+            "write it as Parquet, with pandas: `pd.read_feather(FILE)",
+        ),
+        (&tar, "a tar archive", "unpack it first: `tar xf FILE`"),
+        (&gzip(&tar), "a tar archive", "unpack it first: `tar xf FILE`"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+            "a pointer of Git LFS, not the file itself",
+            "get the file: `git lfs pull`",
+        ),
+        (b"\n<!DOCTYPE html>\n<html>", "an HTML page", "get the table itself"),
+        (
+            b"%%MatrixMarket matrix coordinate real general\n2 2 1\n1 1 5\n",
+            "a Matrix Market file",
+            "write user, product and value a line",
+        ),
+        (
+            b"1:\n1488844,3,2005-09-06\n822109,5,2005-05-13\n",
+            "in the blocks of the Netflix prize",
+            "write a row each: `awk",
+        ),
+        (
+            b"product/productId: B001\nreview/userId: A1\nreview/score: 5.0\n",
+            "in the blocks of SNAP",
+            "write a row each: `awk",
+        ),
+        (
+            b"{\"user\":{\"0\":\"a\",\"1\":\"b\"},\"item\":{\"0\":\"x\",\"1\":\"y\"}}",
+            "JSON by columns, as pandas writes it",
+            "write it by rows: `df.to_json(FILE, orient=\"records\", lines=True)`",
+        ),
+        (
+            b"5 1:0.5 7:1\n3 2:1\n",
+            "in libsvm's format",
+            "write user, product and rating a line: `awk",
+        ),
+        (b"\x89HDF\r\n", "an HDF5 file", "with pandas"),
+        (b"\x93NUMPY\x01\0", "a NumPy array", "write it as text"),
+        (b"%PDF-1.7", "a PDF document", "get the table itself"),
+    ];
+    let folder = folder("kinds");
+    for (bytes, found, hint) in kinds {
+        let refused = refusal(&folder, Some(bytes), "");
+        let (error, said) = refused.split_once("\nhint: ").unwrap();
+        assert!(error.starts_with(&format!("`r.csv` is {found}")), "{refused}");
+        assert!(error.ends_with(", wanted delimited text, JSON or Parquet"), "{refused}");
+        assert!(said.starts_with(hint), "{refused}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
-fn a_directory() {
+fn a_folder_that_holds_no_table() {
     let folder = folder("directory");
+    const HINT: &str = "hint: a folder or a glob of `data.path` stands for files of one table";
     std::fs::create_dir(folder.join("r.csv")).unwrap();
+    std::fs::write(folder.join("r.csv/_SUCCESS"), "").unwrap();
     assert_eq!(
         refusal(&folder, None, ""),
-        "cannot read `r.csv`: it is a directory\nhint: check `data.path`; it must be a readable file"
+        format!("`r.csv` holds no file of ratings\n{HINT}")
     );
+    std::fs::create_dir(folder.join("r.csv/more")).unwrap();
+    assert_eq!(
+        refusal(&folder, None, ""),
+        format!("`r.csv/more` is a folder among files of ratings\n{HINT}")
+    );
+    std::fs::remove_dir(folder.join("r.csv/more")).unwrap();
+    std::fs::write(folder.join("r.csv/part-0.csv"), "a,b,5\nb,b,4\n").unwrap();
+    std::fs::write(folder.join("r.csv/part-1.csv"), "a,c,5\nb,c,x\n").unwrap();
+    assert_eq!(
+        refusal(&folder, None, ""),
+        format!("the rating `x` is not a number (r.csv/part-1.csv:2); bad rows: 1 of 4, allowed: 0\n{MEND}")
+    );
+    std::fs::write(folder.join("r.csv/part-1.csv"), b"\x80\x04\x95").unwrap();
+    assert!(refusal(&folder, None, "").starts_with("`r.csv/part-1.csv` is a Python pickle"));
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -138,10 +196,64 @@ fn columns_that_are_not_there() {
                  hint: `data.columns` takes numbers from 0, or the names in the file; `data.header` says if it has any",
             ),
             (
-                b"{\"buyer\":\"a\",\"item\":\"b\",\"rating\":5}\n",
+                b"{\"a\":\"a\",\"b\":\"c\",\"item\":\"b\",\"rating\":5}\n",
                 "",
-                "`r.csv`: there is no column `0` for `data.columns.user`; there are `buyer`, `item`, `rating`\n\
-                 hint: `data.columns` takes numbers from 0, or the names in the file; `data.header` says if it has any",
+                "`r.csv`: it is not clear which column is the user; there are `a`, `b`, `item`, `rating`\n\
+                 hint: set `data.columns.user`",
+            ),
+            (
+                b"ProductId,UserId,Rating,Timestamp\nB1,A1,5,1400000000\n",
+                "columns = { user = 0, product = 1, rating = 2, timestamp = 3 }",
+                "`r.csv`: `data.columns.user = 0` is column `ProductId`, which names the product\n\
+                 hint: set `data.columns.user = \"UserId\"`, or \"ProductId\" if that is what is meant",
+            ),
+            (
+                b"user_id,item_id,helpful,stars_given_in_june\na,b,1,4\nb,b,0,5\n",
+                "",
+                "`r.csv`: it is not clear which column is the rating; there are `user_id`, `item_id`, `helpful`, \
+                 `stars_given_in_june`\nhint: set `data.columns.rating`, perhaps to 2 `helpful` or 3 `stars_given_in_june`; \
+                 `\"\"` reads each row as a choice",
+            ),
+            (
+                b"alice,apple\nbob,pear\n",
+                "header = false",
+                "`r.csv`: it is not clear which column is the rating; there are `0`, `1`\n\
+                 hint: set `data.columns.rating` to the column that holds the ratings; `\"\"` reads each row as a choice",
+            ),
+            (
+                b"who,what,words\na,b,good\nb,b,5\n",
+                "",
+                "the rating `good` is not a number (r.csv:2); bad rows: 1 of 2, allowed: 0\n\
+                 hint: line 1 was taken for the header, and its column 2 `words` for the rating; in line 2 `good` stands there: \
+                 set `data.columns.rating` to the column that holds ratings, or `data.header = false` if line 1 is a rating",
+            ),
+            (
+                b"a,b,5\n",
+                "titles = \"none.csv\"",
+                "cannot read `none.csv`: No such file or directory (os error 2)\n\
+                 hint: check `data.titles`; it must be a readable file",
+            ),
+            (
+                b"a,b,5\n",
+                "test_path = \"none.csv\"",
+                "cannot read `none.csv`: No such file or directory (os error 2)\n\
+                 hint: check `data.test_path`; it must be a readable file",
+            ),
+            (
+                b"a,b,5\n",
+                "columns.item = 1",
+                "unknown key `data.columns.item` (c.toml:3)\nhint: did you mean `data.columns.product`?",
+            ),
+            (
+                b"a,b,5\n",
+                "columns.usr = 1",
+                "unknown key `data.columns.usr` (c.toml:3)\nhint: did you mean `data.columns.user`?",
+            ),
+            (
+                b"a,b,5\n",
+                "rating_scale = [3, 3]",
+                "`data.rating_scale`: found `[3, 3]`, wanted two numbers, the lower first (c.toml:3)\n\
+                 hint: `configs/electronics.toml` explains every key",
             ),
             (
                 &table,
@@ -152,8 +264,7 @@ fn columns_that_are_not_there() {
             (
                 &table,
                 "columns = { user = 0, product = 1, rating = 0, timestamp = 3 }\n",
-                "`data.columns`: found `[Number(0), Number(1), Number(0), Number(3)]`, wanted four different columns \
-                 (c.toml:3)\nhint: `configs/electronics.toml` explains every key",
+                "`data.columns`: found `0, 1, 0, 3, \"\"`, wanted different columns (c.toml:3)\nhint: `configs/electronics.toml` explains every key",
             ),
             (
                 b"user,product,rating\na,b,5\n",
@@ -262,12 +373,58 @@ fn ratings_off_the_scale() {
                 &off(
                     "-20",
                     2,
-                    "the ratings run from -20 to 5: if that is right, set `data.rating_scale = [-20, 5]`",
+                    "-20 stands below all other ratings: if it means \"not rated\", set `data.unrated = [-20]`; if it is a rating, \
+                     set `data.rating_scale = [-20, 5]`",
                 ),
             ),
             (b"a,b,nan\na,c,5\nb,c,1\n", "header = false", &off("nan", 1, MEND_ROW)),
             (b"a,b,1\na,c,inf\nb,c,1\n", "", &off("inf", 2, MEND_ROW)),
         ],
+    );
+}
+
+#[test]
+fn values_that_are_no_ratings_lead_to_what_is() {
+    let hint = |bytes: &[u8], config: &str| {
+        let folder = folder("suspicions");
+        let refused = refusal(&folder, Some(bytes), config);
+        std::fs::remove_dir_all(folder).unwrap();
+        refused.split_once("\nhint: ").unwrap().1.to_string()
+    };
+    // The columns of Goodreads without a header: `is_read` stands before the rating.
+    assert_eq!(
+        hint(b"u1,b1,1,5\nu1,b2,0,3\nu2,b1,1,4\n", "columns.timestamp = \"\""),
+        "column 2 does not look like ratings, column 3 does: set `data.columns.rating = 3`"
+    );
+    assert_eq!(
+        hint(
+            b"u,p,t,opinion\na,b,1400000000,5\nb,b,1400000007,3\n",
+            "columns.timestamp = \"\""
+        ),
+        "column 2 `t` does not look like ratings, column 3 `opinion` does: set `data.columns.rating = \"opinion\"`"
+    );
+    assert_eq!(
+        hint(b"a,b,1400000000\nb,b,1400000007\n", ""),
+        "column 2 does not look like ratings: set `data.columns.rating` to the column that holds them"
+    );
+    // The anime set.
+    assert_eq!(
+        hint(b"user_id,anime_id,rating\n1,20,-1\n1,24,8\n2,20,10\n", ""),
+        "-1 stands below all other ratings: if it means \"not rated\", set `data.unrated = [-1]` and \
+         `data.rating_scale = [1, 10]`; if it is a rating, set `data.rating_scale = [-1, 10]`"
+    );
+    assert_eq!(
+        hint(b"a,b,1\na,c,12\nb,c,2\n", ""),
+        "column 2 looks like counts, not like ratings: to learn from what was chosen, and how often, set \
+         `data.columns.rating = \"\"` and `data.columns.count = 2`"
+    );
+    assert_eq!(
+        hint(b"A1,B1,\"3,5\"\nA2,B1,\"4,0\"\n", ""),
+        "if a comma stands before the fraction, set `data.decimal = \",\"`"
+    );
+    assert_eq!(
+        hint(b"nan,b,5\nnan,c,4\na,c,3\n", ""),
+        "mend the row, raise `data.max_bad_rows`, or take the word out of `data.missing_ids` if it is an id here"
     );
 }
 
@@ -319,7 +476,8 @@ fn timestamps_that_cannot_be_meant() {
 
 #[test]
 fn quotes_that_do_not_close() {
-    const HINT: &str = "hint: close the quote, or double it if it is part of the text";
+    const HINT: &str =
+        "hint: close the quote, or double it if it is part of the text; `data.quote = \"\"` takes quotes for text";
     check(
         "quotes",
         &[

@@ -184,3 +184,38 @@ fn a_disk_that_fills_up_while_downloading_is_an_error_and_the_rest_comes_later()
     assert_eq!(std::fs::read_to_string(folder.join("r.csv")).unwrap(), rows);
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn a_test_of_ones_own_is_judged_and_ids_may_begin_with_a_hyphen() {
+    let folder = folder("own-test");
+    let line = |row: usize| format!("-u{},p{},{}\n", row % 40, row * 7 % 30, 1 + row % 5);
+    std::fs::write(folder.join("train.csv"), (0..600).map(line).collect::<String>()).unwrap();
+    std::fs::write(folder.join("test.csv"), "-u1,p29,5\n-u2,p30,4\n-new,p1,1\n").unwrap();
+    let config = "[data]\npath = \"train.csv\"\ntest_path = \"test.csv\"\n[model]\ndim = 8\n[train]\nepochs = 1\n";
+    std::fs::write(folder.join("c.toml"), config).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(DOTCART).args(arguments).current_dir(&folder).output();
+        said(output.unwrap())
+    };
+    let (code, _, talk) = run(&["train", "c.toml", "--device", "cpu"]);
+    assert_eq!(code, Some(0), "{talk}");
+    assert!(
+        talk.contains(
+            "test     test.csv: 3 rows read, 3 kept; 1 users and 1 products have no training row; 0 rows train as well"
+        ),
+        "{talk}"
+    );
+    let (code, json, talk) = run(&["evaluate", "--json"]);
+    assert_eq!(code, Some(0), "{talk}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["rows"], 3, "{json}");
+    let (code, _, talk) = run(&["recommend", "--user", "-u1"]);
+    assert_eq!(code, Some(0), "{talk}");
+    let (code, _, talk) = run(&["recommend", "--user", "p1"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        talk.contains("hint: this id is a product here: are the columns swapped?"),
+        "{talk}"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -181,7 +181,7 @@ fn titles_come_from_parquet_too() {
 }
 
 /// Trains the binary on a file of the folder and returns the model.
-fn model(folder: &Path, file: &str, run: &str) -> Vec<u8> {
+pub fn model(folder: &Path, file: &str, run: &str) -> Vec<u8> {
     let config = "[model]\ndim = 8\n[train]\nepochs = 2\nbatch_size = 256\nlearning_rate = 0.01\n";
     std::fs::write(folder.join("c.toml"), config).unwrap();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_dotcart"))

@@ -7,6 +7,8 @@ mod bad_input;
 mod binary;
 mod configs;
 mod formats;
+mod parquet_types;
+mod tables;
 
 use std::path::{Path, PathBuf};
 

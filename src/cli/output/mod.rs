@@ -10,7 +10,7 @@ use crate::common::calendar::date_of;
 use crate::common::format::{count, mebibytes, percent};
 use crate::common::interaction::Part;
 use crate::config::{DeviceChoice, Duplicates};
-use crate::data::report::DataReport;
+use crate::data::report::{DataReport, TimeUnit};
 use crate::engine::memory::MemoryNeed;
 use crate::engine::open::{self, Opened};
 use crate::flow::inspect::Inspection;
@@ -276,7 +276,9 @@ fn data_lines(report: &DataReport) -> Vec<String> {
             .header
             .map(|header| if header { "header" } else { "no header" }.to_string()),
     );
-    words.extend(report.milliseconds.then(|| "timestamps in milliseconds".to_string()));
+    let unit = report.time_unit.filter(|unit| *unit != TimeUnit::Seconds);
+    words.extend(unit.map(|unit| format!("timestamps in {}", unit.name())));
+    words.extend((report.files > 1).then(|| format!("{} files", count(report.files))));
     let columns: Vec<String> = found
         .columns
         .iter()
@@ -287,11 +289,18 @@ fn data_lines(report: &DataReport) -> Vec<String> {
         words.join(", "),
         columns.join(", ")
     ));
+    if !report.has_ratings {
+        lines.push("       no ratings: each row is a choice, and rows of a user and product add up".to_string());
+    }
     if let Some((first, last)) = report.time_range {
         lines.push(format!("       time {} to {}", date_of(first), date_of(last)));
     }
     for rows in &report.bad_rows {
-        let numbers: Vec<String> = rows.lines.iter().map(u64::to_string).collect();
+        let number = |(place, line): (usize, &u64)| match rows.files.get(place) {
+            Some(file) => format!("{}:{line}", file.display()),
+            None => line.to_string(),
+        };
+        let numbers: Vec<String> = rows.lines.iter().enumerate().map(number).collect();
         let more = if rows.count > rows.lines.len() { ", ..." } else { "" };
         lines.push(format!(
             "       left out {} rows: {} ({} {}{more})",
@@ -307,9 +316,16 @@ fn data_lines(report: &DataReport) -> Vec<String> {
             count(report.outside_window)
         ));
     }
+    if report.unrated > 0 {
+        lines.push(format!(
+            "       left out {} rows that are not rated (`data.unrated`)",
+            count(report.unrated)
+        ));
+    }
     let duplicates = &report.duplicates;
     if duplicates.pairs > 0 {
         let kept = match duplicates.policy {
+            _ if !report.has_ratings => "their counts added up",
             Duplicates::Last => "the last one kept",
             Duplicates::First => "the first one kept",
             Duplicates::Mean | Duplicates::Error => "their mean kept",
@@ -318,11 +334,17 @@ fn data_lines(report: &DataReport) -> Vec<String> {
             0 => String::new(),
             pairs => format!(", for {} by file order", count(pairs)),
         };
+        let times = match report.has_ratings {
+            true => format!(
+                "rated more than once, {} of them differently",
+                count(duplicates.conflicts)
+            ),
+            false => "chosen more than once".to_string(),
+        };
         lines.push(format!(
-            "       left out {} rows: {} pairs of user and product rated more than once, {} of them differently; {kept}{order}",
+            "       left out {} rows: {} pairs of user and product {times}; {kept}{order}",
             count(duplicates.rows_removed),
             count(duplicates.pairs),
-            count(duplicates.conflicts),
         ));
     }
     if let Some(core) = &report.core {
@@ -341,6 +363,29 @@ fn data_lines(report: &DataReport) -> Vec<String> {
             lost.side,
             lost.example,
             lost.usual_length,
+        ));
+    }
+    for alike in &report.look_alikes {
+        let [first, second] = &alike.example;
+        lines.push(format!(
+            "       warning: {} {} ids differ in capitals, spaces or `.0` alone, such as `{first}` and `{second}`; are they the same?",
+            count(alike.count),
+            alike.side,
+        ));
+    }
+    for warning in &report.warnings {
+        lines.push(format!("       warning: {warning}"));
+    }
+    for held_out in &report.held_out {
+        lines.push(format!(
+            "       {:<8} {}: {} rows read, {} kept; {} users and {} products have no training row; {} rows train as well",
+            held_out.part.name(),
+            held_out.path.display(),
+            count(held_out.rows_read),
+            count(held_out.rows_kept),
+            count(held_out.new_users),
+            count(held_out.new_products),
+            count(held_out.also_trained),
         ));
     }
     if let Some(titles) = &report.titles {

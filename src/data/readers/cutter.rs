@@ -2,7 +2,7 @@
 //!
 //! With a delimiter of one byte, a field may stand in quotes as RFC 4180 has them: the delimiter is text in there and a
 //! doubled quote is one quote. A quote that is not the first character of a field is text. Files with a longer delimiter
-//! such as `::` know no quotes.
+//! such as `::` know no quotes. Spaces around a field without quotes are padding.
 
 use memchr::{memchr, memmem};
 use std::ops::Range;
@@ -12,9 +12,13 @@ use std::ops::Range;
 pub struct Cutter {
     delimiter: memmem::Finder<'static>,
     spans: Vec<Range<usize>>,
+    quote: Option<u8>,
     /// The text of a line with quotes, its fields end to end.
     unquoted: Vec<u8>,
+    /// Numbers of the fields in quotes.
+    quoted: Vec<usize>,
     has_quotes: bool,
+    has_text_behind_quote: bool,
 }
 
 /// The fields of a line.
@@ -22,6 +26,7 @@ pub struct Cutter {
 pub struct Parts<'a> {
     text: &'a [u8],
     spans: &'a [Range<usize>],
+    quoted: &'a [usize],
 }
 
 impl<'a> Parts<'a> {
@@ -35,6 +40,15 @@ impl<'a> Parts<'a> {
         Some(&self.text[self.spans.get(number)?.clone()])
     }
 
+    /// The same without padding.
+    pub fn get_trimmed(&self, number: usize) -> Option<&'a [u8]> {
+        let text = self.get(number)?;
+        match self.quoted.contains(&number) {
+            true => Some(text),
+            false => Some(text.trim_ascii()),
+        }
+    }
+
     /// All fields.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
         self.spans.iter().map(|span| &self.text[span.clone()])
@@ -42,19 +56,29 @@ impl<'a> Parts<'a> {
 }
 
 impl Cutter {
-    /// A cutter at `delimiter`, which must not be empty.
-    pub fn new(delimiter: &str) -> Self {
+    /// A cutter at `delimiter`, which must not be empty; without a `quote` every character is text.
+    pub fn new(delimiter: &str, quote: Option<u8>) -> Self {
         Self {
             delimiter: memmem::Finder::new(delimiter.as_bytes()).into_owned(),
             spans: Vec::new(),
+            quote,
             unquoted: Vec::new(),
+            quoted: Vec::new(),
             has_quotes: false,
+            has_text_behind_quote: false,
         }
+    }
+
+    /// Whether text stood behind a closing quote of the line that was cut last: a sign that the quotes are none.
+    pub fn has_text_behind_quote(&self) -> bool {
+        self.has_text_behind_quote
     }
 
     /// Cuts a line. Errors with the byte at which a quote opens that does not close; the rest of the line is then one field.
     pub fn cut(&mut self, line: &[u8]) -> Result<(), usize> {
         self.spans.clear();
+        self.quoted.clear();
+        self.has_text_behind_quote = false;
         let &[delimiter] = self.delimiter.needle() else {
             let mut start = 0;
             for at in self.delimiter.find_iter(line) {
@@ -65,9 +89,10 @@ impl Cutter {
             self.has_quotes = false;
             return Ok(());
         };
-        self.has_quotes = memchr(b'"', line).is_some();
-        if self.has_quotes {
-            return self.cut_quoted(line, delimiter);
+        let quote = self.quote.filter(|quote| memchr(*quote, line).is_some());
+        self.has_quotes = quote.is_some();
+        if let Some(quote) = quote {
+            return self.cut_quoted(line, delimiter, quote);
         }
         let mut start = 0;
         for at in memchr::memchr_iter(delimiter, line) {
@@ -78,33 +103,37 @@ impl Cutter {
         Ok(())
     }
 
-    fn cut_quoted(&mut self, line: &[u8], delimiter: u8) -> Result<(), usize> {
+    fn cut_quoted(&mut self, line: &[u8], delimiter: u8, quote: u8) -> Result<(), usize> {
         let text = &mut self.unquoted;
         text.clear();
         let mut at = 0;
         loop {
             let start = text.len();
-            if line.get(at) == Some(&b'"') {
+            let is_quoted = line.get(at) == Some(&quote);
+            if is_quoted {
+                self.quoted.push(self.spans.len());
                 let opened = at;
                 at += 1;
                 loop {
-                    let Some(quote) = memchr(b'"', &line[at..]) else {
+                    let Some(found) = memchr(quote, &line[at..]) else {
                         text.extend_from_slice(&line[at..]);
                         self.spans.push(start..text.len());
                         return Err(opened);
                     };
-                    text.extend_from_slice(&line[at..at + quote]);
-                    at += quote + 1;
-                    if line.get(at) != Some(&b'"') {
+                    text.extend_from_slice(&line[at..at + found]);
+                    at += found + 1;
+                    if line.get(at) != Some(&quote) {
                         break;
                     }
-                    text.push(b'"');
+                    text.push(quote);
                     at += 1;
                 }
             }
             // What stands after a closing quote belongs to the field too.
             let end = memchr(delimiter, &line[at..]).map(|length| at + length);
-            text.extend_from_slice(&line[at..end.unwrap_or(line.len())]);
+            let rest = &line[at..end.unwrap_or(line.len())];
+            self.has_text_behind_quote |= is_quoted && !rest.trim_ascii().is_empty();
+            text.extend_from_slice(rest);
             self.spans.push(start..text.len());
             match end {
                 Some(end) => at = end + 1,
@@ -118,6 +147,7 @@ impl Cutter {
         Parts {
             text: if self.has_quotes { &self.unquoted } else { line },
             spans: &self.spans,
+            quoted: &self.quoted,
         }
     }
 }
@@ -128,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn cut(line: &str, delimiter: &str) -> (Vec<String>, Option<usize>) {
-        let mut cutter = Cutter::new(delimiter);
+        let mut cutter = Cutter::new(delimiter, Some(b'"'));
         let opened = cutter.cut(line.as_bytes()).err();
         let parts = cutter.parts(line.as_bytes());
         let fields = parts.iter().map(|field| String::from_utf8(field.to_vec()).unwrap());
@@ -155,6 +185,26 @@ mod tests {
             );
         }
         assert_eq!(cut("a,\"b,c", ","), (vec!["a".to_string(), "b,c".to_string()], Some(2)));
+    }
+
+    #[test]
+    fn padding_is_no_text_and_without_a_quote_every_character_is() {
+        let mut cutter = Cutter::new(",", Some(b'"'));
+        let line = b" a ,\" b \",c\t".as_slice();
+        cutter.cut(line).unwrap();
+        let parts = cutter.parts(line);
+        let trimmed: Vec<_> = (0..3).map(|number| parts.get_trimmed(number).unwrap()).collect();
+        assert_eq!(trimmed, [b"a".as_slice(), b" b ", b"c"]);
+        assert!(!cutter.has_text_behind_quote());
+        let inches = b"\"5\" disk,10\",3".as_slice();
+        cutter.cut(inches).unwrap();
+        assert!(cutter.has_text_behind_quote());
+        let mut cutter = Cutter::new(",", None);
+        cutter.cut(inches).unwrap();
+        assert_eq!(
+            cutter.parts(inches).iter().collect::<Vec<_>>(),
+            [b"\"5\" disk".as_slice(), b"10\"", b"3"]
+        );
     }
 
     proptest! {

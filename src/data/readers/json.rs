@@ -1,24 +1,62 @@
-//! JSON lines: one object a line, as in the Amazon review dumps.
+//! JSON: an object a row, one a line as in the Amazon review dumps, or a list of them.
 
+use super::json_objects::Objects;
 use super::lines::Lines;
 use super::{Field, Fields, Row, Rows};
 use crate::data::fault::{Fault, IngestError, shorten};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 
-/// Reads the values of four keys of each line.
+/// Where the text of each object comes from.
+pub enum Texts<'a> {
+    Lines(Lines<'a>),
+    Objects(Objects<'a>),
+}
+
+impl Texts<'_> {
+    /// Goes to the next text that is not blank; false at the end.
+    pub fn advance(&mut self) -> Result<bool, IngestError> {
+        loop {
+            let is_there = match self {
+                Self::Lines(lines) => lines.advance()?,
+                Self::Objects(objects) => objects.advance()?,
+            };
+            if !is_there || !self.text().trim_ascii().is_empty() {
+                return Ok(is_there);
+            }
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &[u8] {
+        match self {
+            Self::Lines(lines) => lines.text(),
+            Self::Objects(objects) => objects.text(),
+        }
+    }
+
+    /// The line in which it begins, from 1.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => lines.number(),
+            Self::Objects(objects) => objects.number(),
+        }
+    }
+}
+
+/// Reads the values of four keys of each object.
 pub struct JsonRows<'a> {
-    lines: Lines<'a>,
+    texts: Texts<'a>,
     keys: [Option<String>; 4],
     /// Strings with escapes, which do not stand in the line as they are.
     unescaped: [String; 4],
 }
 
 impl<'a> JsonRows<'a> {
-    /// Rows of `lines`; `keys` names user, product, rating and maybe timestamp.
-    pub fn new(lines: Lines<'a>, keys: [Option<String>; 4]) -> Self {
+    /// Rows of `texts`; `keys` names user, product, rating and timestamp where there are any.
+    pub fn new(texts: Texts<'a>, keys: [Option<String>; 4]) -> Self {
         Self {
-            lines,
+            texts,
             keys,
             unescaped: Default::default(),
         }
@@ -27,15 +65,10 @@ impl<'a> JsonRows<'a> {
 
 impl Rows for JsonRows<'_> {
     fn next(&mut self) -> Result<Option<Row<'_>>, IngestError> {
-        loop {
-            if !self.lines.advance()? {
-                return Ok(None);
-            }
-            if !self.lines.text().trim_ascii().is_empty() {
-                break;
-            }
+        if !self.texts.advance()? {
+            return Ok(None);
         }
-        let (line, text) = (self.lines.number(), self.lines.text());
+        let (line, text) = (self.texts.number(), self.texts.text());
         let values = match pick(text, &self.keys) {
             Ok(values) => values,
             Err(_) if std::str::from_utf8(text).is_err() => {
@@ -52,6 +85,7 @@ impl Rows for JsonRows<'_> {
             *field = match value {
                 Scalar::Missing => Field::Missing,
                 Scalar::Integer(number) => Field::Integer(number),
+                Scalar::Unsigned(number) => Field::Unsigned(number),
                 Scalar::Number(number) => Field::Number(number),
                 Scalar::Text(Cow::Borrowed(text)) => Field::Text(text.as_bytes()),
                 Scalar::Text(Cow::Owned(text)) => {
@@ -71,12 +105,13 @@ impl Rows for JsonRows<'_> {
     }
 }
 
-/// A value that is no list and no object; those, `null` and booleans count as missing.
+/// A value that is no list and no object; those and `null` count as missing. `true` is 1, `false` 0.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar<'a> {
     Missing,
     Text(Cow<'a, str>),
     Integer(i64),
+    Unsigned(u64),
     Number(f64),
 }
 
@@ -185,16 +220,15 @@ impl<'de> Visitor<'de> for Value {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        // Past i64 an id is kept as the decimal text it is.
-        Ok(i64::try_from(number).map_or_else(|_| Scalar::Text(Cow::Owned(number.to_string())), Scalar::Integer))
+        Ok(i64::try_from(number).map_or(Scalar::Unsigned(number), Scalar::Integer))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
         Ok(Scalar::Number(number))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Scalar::Missing)
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Scalar::Integer(i64::from(flag)))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {

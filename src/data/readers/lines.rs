@@ -35,6 +35,7 @@ impl<'a> Lines<'a> {
     /// Goes to the next line that is not empty; false at the end. Errors if the text cannot be read, or a line is too long.
     pub fn advance(&mut self) -> Result<bool, IngestError> {
         loop {
+            self.text.clear();
             if !self.read_line()? {
                 return Ok(false);
             }
@@ -42,6 +43,17 @@ impl<'a> Lines<'a> {
                 return Ok(true);
             }
         }
+    }
+
+    /// Joins the next line to this one, a line feed between them; false at the end. Errors as [`Lines::advance`] does.
+    pub fn join_next(&mut self) -> Result<bool, IngestError> {
+        let end = self.text.len();
+        self.text.push(b'\n');
+        let joined = self.read_line()?;
+        if !joined {
+            self.text.truncate(end);
+        }
+        Ok(joined)
     }
 
     /// The line without its end.
@@ -59,8 +71,9 @@ impl<'a> Lines<'a> {
         &self.path
     }
 
+    /// Appends a line to the text; false at the end.
     fn read_line(&mut self) -> Result<bool, IngestError> {
-        self.text.clear();
+        let start = self.text.len();
         loop {
             let buffer = match self.input.fill_buf() {
                 Ok(buffer) => buffer,
@@ -69,8 +82,9 @@ impl<'a> Lines<'a> {
             };
             if buffer.is_empty() {
                 // The last line may lack its end.
-                self.number += u64::from(!self.text.is_empty());
-                return Ok(!self.text.is_empty());
+                let is_line = self.text.len() > start;
+                self.number += u64::from(is_line);
+                return Ok(is_line);
             }
             if std::mem::take(&mut self.after_cr) && buffer[0] == b'\n' {
                 self.input.consume(1);

@@ -2,10 +2,13 @@
 
 pub mod cutter;
 pub mod delimited;
-pub mod json_lines;
+pub mod gzip;
+pub mod json;
+pub mod json_objects;
 pub mod lines;
 pub mod parquet;
 pub mod quiet;
+pub mod utf16;
 
 use super::fault::{Fault, IngestError};
 
@@ -15,10 +18,13 @@ pub enum Field<'a> {
     Missing,
     Text(&'a [u8]),
     Integer(i64),
+    Unsigned(u64),
     Number(f64),
+    /// A moment, since 1970.
+    Seconds(i64),
 }
 
-/// User, product, rating, timestamp.
+/// User, product, rating or count, timestamp.
 pub type Fields<'a> = [Field<'a>; 4];
 
 /// One row: where it stands, and what it says or why that cannot be told.
