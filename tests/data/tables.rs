@@ -4,6 +4,7 @@
 
 use crate::folder;
 use crate::formats::gzip;
+use dotcart::common::hint::Hint;
 use dotcart::config::{Column, Config, DataConfig, Decimal};
 use dotcart::data::fault::Fault;
 use dotcart::data::ingest::{Ingested, ingest};

@@ -4,10 +4,13 @@
 //! front of the seeds to run it again.
 
 use dotcart::common::hint::Hint;
-use dotcart::config::{Column, Config, DataConfig};
+use dotcart::config::{Column, Columns, Config, DataConfig, Decimal};
 use dotcart::data::ingest::{Ingested, ingest};
 use dotcart::data::progress::Silent;
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int64Type, Int96,
+    Int96Type,
+};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -31,6 +34,8 @@ fn main() {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let seeds = seeds();
     let path = std::env::temp_dir().join(format!("dotcart-fuzz-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("dotcart-fuzz-parts-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
     let end = Instant::now() + Duration::from_secs(seconds);
     let (mut cases, mut accepted) = (0u64, 0u64);
     std::panic::set_hook(Box::new(|_| {}));
@@ -42,8 +47,26 @@ fn main() {
             config.titles = path.clone();
         }
         std::fs::write(&path, &bytes).expect("the temporary folder can be written");
+        // Two files of one folder are a table as well, and any table may be brought along for a test.
+        let mut table = &path;
+        match rng.random_range(0..6) {
+            0 => {
+                table = &folder;
+                std::fs::write(folder.join("part-0"), &bytes).expect("the temporary folder can be written");
+                let other = match rng.random() {
+                    true => bytes.clone(),
+                    false => mutated(&seeds, &mut rng),
+                };
+                std::fs::write(folder.join("part-1"), other).expect("the temporary folder can be written");
+            }
+            1 => {
+                config.min_ratings_per_user = 1;
+                config.test_path = path.clone();
+            }
+            _ => {}
+        }
         let start = Instant::now();
-        let result = std::panic::catch_unwind(AssertUnwindSafe(|| check(&path, &config)));
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| check(table, &config)));
         let verdict = match result {
             Ok(Ok(good)) if start.elapsed() < PATIENCE => {
                 accepted += u64::from(good);
@@ -71,6 +94,7 @@ fn main() {
         cases += 1;
     }
     let _ = std::fs::remove_file(path);
+    let _ = std::fs::remove_dir_all(folder);
     println!("{cases} files in {seconds} s, {accepted} of them read, no finding (seed {seed})");
 }
 
@@ -97,6 +121,7 @@ fn check(path: &Path, config: &DataConfig) -> Result<bool, String> {
     } = &data;
     let left_out = report.bad_rows.iter().map(|rows| rows.count).sum::<usize>()
         + report.outside_window
+        + report.unrated
         + report.duplicates.rows_removed
         + report.core.map_or(0, |core| core.rows_removed);
     let claims = [
@@ -118,11 +143,11 @@ fn check(path: &Path, config: &DataConfig) -> Result<bool, String> {
             interactions.items.iter().all(|item| (*item as usize) < items.len()),
         ),
         (
-            "ratings are on the scale",
-            interactions
-                .ratings
-                .iter()
-                .all(|rating| config.rating_scale.contains(*rating)),
+            "values are ratings on the scale, or counts",
+            interactions.ratings.iter().all(|rating| match report.has_ratings {
+                true => config.rating_scale.contains(*rating),
+                false => *rating > 0.0,
+            }),
         ),
         (
             "the histogram is whole",
@@ -133,6 +158,13 @@ fn check(path: &Path, config: &DataConfig) -> Result<bool, String> {
             (0..users.len() as u32).all(|user| users.index(users.id(user)) == Some(user)),
         ),
     ];
+    let part_of_each_row = data
+        .split
+        .as_ref()
+        .is_none_or(|split| split.parts().len() == interactions.len());
+    if !part_of_each_row {
+        return Err("not so: each row has its part".to_string());
+    }
     match claims.iter().find(|(_, holds)| !holds) {
         Some((claim, _)) => Err(format!("not so: {claim}")),
         None => Ok(true),
@@ -145,6 +177,26 @@ fn config(rng: &mut impl Rng) -> DataConfig {
     config.min_ratings_per_user = rng.random_range(1..3);
     if rng.random_range(0..4) == 0 {
         config.columns.user = Column::Name("user".to_string());
+    }
+    if rng.random_range(0..6) == 0 {
+        config.columns.rating = Column::Name(String::new());
+        if rng.random() {
+            config.columns.count = Column::Number(rng.random_range(2..4));
+        }
+    }
+    if rng.random_range(0..6) == 0 {
+        config.columns = Columns {
+            user: Column::Number(rng.random_range(0..3)),
+            product: Column::Number(3),
+            ..config.columns
+        };
+    }
+    if rng.random_range(0..4) == 0 {
+        config.quote = ["", "'"][rng.random_range(0..2)].to_string();
+    }
+    config.decimal = [Decimal::Auto, Decimal::Auto, Decimal::Point, Decimal::Comma][rng.random_range(0..4)];
+    if rng.random_range(0..4) == 0 {
+        config.unrated = vec![1.0, -1.0];
     }
     if rng.random_range(0..4) == 0 {
         config.delimiter = ["::", ",", "é", "\t"][rng.random_range(0..4)].to_string();
@@ -221,6 +273,15 @@ fn seeds() -> Vec<Vec<u8>> {
     let csv = text("", &|(user, item, rating, time)| {
         format!("{user},{item},{rating}.0,{time}")
     });
+    let mut list = text("[", &|(user, item, rating, time)| {
+        format!("{{\"user\": \"{user}\",\n \"item\": \"{item}\", \"rating\": {rating}, \"time\": {time}}},")
+    });
+    list.extend_from_slice(b"{}]");
+    let plain = String::from_utf8(csv.clone()).expect("the text is UTF-8");
+    let wide = std::iter::once(0xfeff)
+        .chain(plain.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let mut seeds = vec![
         csv.clone(),
         text("user,product,rating,time\r\n", &|(user, item, rating, time)| {
@@ -243,6 +304,20 @@ fn seeds() -> Vec<Vec<u8>> {
         }),
         gzip(&csv),
         zstd::encode_all(csv.as_slice(), 1).expect("memory can be packed"),
+        text("sep=;\n", &|(user, item, rating, _)| {
+            format!("{user};{item};{rating},0;2014-05-13T16:53:20Z")
+        }),
+        text(",userId,movieId,stars\n", &|(user, item, rating, time)| {
+            format!("{time},{user},{item},{rating}.0")
+        }),
+        text("user,text,item,rating\n", &|(user, item, rating, _)| {
+            format!("{user},\"several\n\"\"lines\"\"\n\",{item},{rating} out of 5 stars")
+        }),
+        text("customer,sku,quantity\n", &|(user, item, rating, _)| {
+            format!("{user},{item},{rating}")
+        }),
+        list,
+        wide,
     ];
     let schema = "message m { required byte_array user (UTF8); optional byte_array product; required double rating; required int64 time; }";
     let schema = Arc::new(parse_message_type(schema).expect("the schema is well formed"));
@@ -283,7 +358,62 @@ fn seeds() -> Vec<Vec<u8>> {
     }
     group.close().expect("a row group ends");
     seeds.push(file.into_inner().expect("a file ends"));
+    seeds.push(other_types(&rows));
     seeds
+}
+
+/// Parquet whose bits stand for something else: unsigned ids, UUIDs, decimals and the old timestamps.
+fn other_types(rows: &[Rating]) -> Vec<u8> {
+    let schema = "message m { required int64 user (INTEGER(64,false)); required fixed_len_byte_array(16) item (UUID); \
+                  required fixed_len_byte_array(2) rating (DECIMAL(4,2)); required int96 time; required boolean flag; }";
+    let schema = Arc::new(parse_message_type(schema).expect("the schema is well formed"));
+    let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(WriterProperties::builder().build()))
+        .expect("a file begins");
+    let mut group = file.next_row_group().expect("a row group begins");
+    let fixed = |bytes: Vec<u8>| FixedLenByteArray::from(bytes);
+    let mut number = 0;
+    while let Some(mut column) = group.next_column().expect("a column begins") {
+        match number {
+            0 => {
+                column
+                    .typed::<Int64Type>()
+                    .write_batch(&rows.iter().map(|row| -row.3).collect::<Vec<_>>(), None, None)
+            }
+            1 => column.typed::<FixedLenByteArrayType>().write_batch(
+                &rows.iter().map(|row| fixed(vec![row.2 as u8; 16])).collect::<Vec<_>>(),
+                None,
+                None,
+            ),
+            2 => column.typed::<FixedLenByteArrayType>().write_batch(
+                &rows
+                    .iter()
+                    .map(|row| fixed((100 * row.2 as i16).to_be_bytes().to_vec()))
+                    .collect::<Vec<_>>(),
+                None,
+                None,
+            ),
+            3 => {
+                let time = |row: &Rating| {
+                    let mut time = Int96::new();
+                    time.set_data(row.3 as u32, 0, 2_456_000);
+                    time
+                };
+                column
+                    .typed::<Int96Type>()
+                    .write_batch(&rows.iter().map(time).collect::<Vec<_>>(), None, None)
+            }
+            _ => column.typed::<BoolType>().write_batch(
+                &rows.iter().map(|row| row.2 > 2).collect::<Vec<_>>(),
+                None,
+                None,
+            ),
+        }
+        .expect("a column is written");
+        column.close().expect("a column ends");
+        number += 1;
+    }
+    group.close().expect("a row group ends");
+    file.into_inner().expect("a file ends")
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
