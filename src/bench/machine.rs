@@ -4,9 +4,11 @@
 //! Random records: records of a training's length, anywhere in a table of a training's size, each read, changed and written
 //! back, asked for ahead of time and in huge pages, as the cpu engine does it. No training that keeps its state in records is faster than that,
 //! unless caches help: popular rows come again.
+//! Products: matrices of the size that learning choices multiplies, again and again, in a core's cache.
 
 use crate::common::random::{Purpose, stream};
 use crate::engine::cpu::prefetch::{ROWS_AHEAD, prefetch};
+use crate::engine::cpu::product::{Matrix, MatrixMut, multiply};
 use crate::engine::cpu::table::Table;
 use rand::RngExt;
 use serde::Serialize;
@@ -24,6 +26,8 @@ pub struct MachineRates {
     pub random_records_per_second_one_thread: f64,
     /// Records read and written a second, on all threads, each in its own part of the table.
     pub random_records_per_second: f64,
+    /// Multiplications and additions of matrix products a second, on all threads.
+    pub product_operations_per_second: f64,
 }
 
 /// Bytes of each of the two blocks: beyond any cache.
@@ -32,6 +36,9 @@ const COPY_BYTES: usize = 256 << 20;
 const SECONDS: f64 = 0.4;
 /// Records that a thread visits, in this order, again and again: too many for any cache.
 const VISITS: usize = 1 << 20;
+/// Rows, terms and columns of a product: a block of users against what is drawn.
+const PRODUCT: [usize; 3] = [64, 64, 256];
+const PRODUCTS_PER_LOOK: usize = 16;
 /// Records between two looks at the clock.
 const VISITS_PER_LOOK: usize = 1 << 14;
 
@@ -51,7 +58,35 @@ pub fn measure(record_len: usize, rows: usize, threads: usize) -> MachineRates {
         record_bytes: record_len * size_of::<f32>(),
         random_records_per_second_one_thread: one_thread,
         random_records_per_second: all_threads,
+        product_operations_per_second: products(threads),
     }
+}
+
+/// Operations of products a second, of the shape that [`PRODUCT`] says.
+fn products(threads: usize) -> f64 {
+    let [rows, terms, columns] = PRODUCT;
+    let mut sums = vec![0.0f32; threads * rows * columns];
+    let (left, right) = (vec![0.5f32; rows * terms], vec![0.5f32; terms * columns]);
+    let rate = Mutex::new(0.0);
+    in_parts(&mut sums, 1, threads, |sum, _| {
+        let start = Instant::now();
+        let mut done = 0;
+        while start.elapsed().as_secs_f64() < SECONDS {
+            for _ in 0..PRODUCTS_PER_LOOK {
+                multiply(
+                    MatrixMut::rows(sum, columns),
+                    Matrix::rows(&left, terms),
+                    Matrix::rows(&right, columns),
+                    PRODUCT,
+                );
+            }
+            done += PRODUCTS_PER_LOOK;
+        }
+        let operations = 2 * rows * terms * columns * done;
+        *rate.lock().expect("no thread panics") += operations as f64 / start.elapsed().as_secs_f64();
+    });
+    std::hint::black_box(sums.as_ptr());
+    rate.into_inner().expect("no thread panics")
 }
 
 /// Runs `work` on equal parts of `table`, cut between records, a thread each; the part's number is the second argument.

@@ -22,6 +22,7 @@ use crate::config::{Config, DeviceChoice, OptimizerChoice};
 use crate::data::interactions::Interactions;
 use crate::data::oversample::oversample;
 use crate::data::split::Split;
+use crate::engine::cpu::CHOICE_USERS;
 use crate::engine::gpu::device::{AdapterKind, Gpu};
 use crate::engine::model::{ModelShape, Side};
 use crate::engine::optimizer::MAX_STEPS;
@@ -67,6 +68,10 @@ pub struct TrainReport {
     pub fraction_of_copy: Option<f64>,
     /// Touched rows a second over random records a second on all threads; `None` on a card.
     pub fraction_of_random_records: Option<f64>,
+    /// Operations of the products that choices take, and their share of the machine's rate while users are walked; `None` where
+    /// choices are not learned, or elsewhere than on the cpu.
+    pub product_operations_per_step: Option<f64>,
+    pub fraction_of_products: Option<f64>,
     /// The most that the process had in memory since it began, or since the point of a sweep before this one, and before the
     /// machine's rates were measured.
     pub peak_bytes: Option<u64>,
@@ -124,12 +129,19 @@ pub fn measure(
     };
     let split = Split::from_parts(vec![Part::Train as u8; rows.len()]);
     let table = oversample(split.train(), &rows.ratings, &config.oversample, config.seed)?;
-    let mut counts = vec![0; shape.items];
-    rows.items.iter().for_each(|&item| counts[item as usize] += 1);
+    let mut counts = [vec![0; shape.users], vec![0; shape.items]];
+    rows.users.iter().for_each(|&user| counts[0][user as usize] += 1);
+    rows.items.iter().for_each(|&item| counts[1][item as usize] += 1);
     let set = Arc::new(TrainingSet {
         epochs: usize::MAX,
         pauses: Vec::new(),
-        ..training_set(config, Arc::clone(rows), table, Arc::default(), &counts)
+        ..training_set(
+            config,
+            Arc::clone(rows),
+            table,
+            Arc::default(),
+            [&counts[0], &counts[1]],
+        )
     });
     drop(split);
     let planner_samples_per_second = plan_alone(&set)?;
@@ -158,6 +170,10 @@ pub fn measure(
     let shares_memory = config.device == DeviceChoice::Cpu
         || Gpu::open(true).is_ok_and(|gpu| gpu.adapter().kind == AdapterKind::Software);
     let fraction = |reached: f64, possible: f64| shares_memory.then_some(reached / possible);
+    // Scores, and the gradients of both sides.
+    let operations = 6.0 * touched.drawn_pairs as f64 * config.train.ranking.dim as f64 / touched.steps as f64;
+    let choice_stage = clock.stages.iter().find(|stage| stage.name == CHOICE_USERS);
+    let of_products = choice_stage.map(|stage| operations / (stage.milliseconds_per_step / 1e3));
     let rows_per_second = (traffic.user_rows_per_step + traffic.product_rows_per_step) * clock.steps as f64 / took;
     Ok(TrainReport {
         users: shape.users,
@@ -181,6 +197,8 @@ pub fn measure(
         machine,
         fraction_of_copy: fraction(rate * traffic.bytes_per_sample(), machine.copy_bytes_per_second),
         fraction_of_random_records: fraction(rows_per_second, machine.random_records_per_second),
+        product_operations_per_step: of_products.map(|_| operations),
+        fraction_of_products: of_products.map(|rate| rate / machine.product_operations_per_second),
         peak_bytes,
         minutes: clock.minutes,
     })
@@ -243,6 +261,8 @@ struct Touched {
     steps: usize,
     samples: usize,
     rows: [usize; 2],
+    /// Users times drawn items.
+    drawn_pairs: usize,
     words: usize,
 }
 
@@ -255,6 +275,8 @@ impl Touched {
             for side in Side::BOTH {
                 self.rows[side as usize] += step.side(side).row_count();
             }
+            let draws = step.choice.as_ref().map_or(0, |choice| choice.draws());
+            self.drawn_pairs += step.side(Side::User).row_count() * draws;
         }
     }
 

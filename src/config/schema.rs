@@ -403,6 +403,15 @@ impl Prior {
         self.bias > 0.0 || self.embedding > 0.0
     }
 
+    /// The same prior beside a loss that counts `share` as much.
+    pub fn times(self, share: f64) -> Self {
+        Self {
+            bias: share * self.bias,
+            embedding: share * self.embedding,
+            ..self
+        }
+    }
+
     /// Directions that its centres come from; 0 without biases to centre.
     pub fn directions(&self) -> usize {
         if self.bias > 0.0 { self.centre_rank } else { 0 }
@@ -412,7 +421,8 @@ impl Prior {
 /// What is learned of choices: which of all products a user takes up at all, see [`crate::engine::choice`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RankingConfig {
-    /// Share of the loss, in [0, 1]: 0 = choices are not learned, 1 = nothing else is.
+    /// Share of the loss, in [0, 1]: 0 = choices are not learned, 1 = nothing else is. What draws weights to zero shares with
+    /// its loss, and the two questions share no weights, so that with Adam all between is the same.
     pub weight: f64,
     pub loss: ChoiceLoss,
     /// Length of the embeddings that choices are learned with: a multiple of 4, at most [`MAX_DIM`].
@@ -422,7 +432,8 @@ pub struct RankingConfig {
     /// A product is drawn in proportion to (its training ratings + 1)^popularity, in [0, 1].
     pub popularity: f64,
     pub positives: Positives,
-    /// Weight of the squared length of a row for each sample in which it was chosen, a mean over the batch.
+    /// Weight of the squared length of a row for each sample in which it was chosen, a mean over the batch; rows with many
+    /// samples are drawn a little less for each, see [`crate::engine::plan::ChoiceL2`].
     pub l2: f64,
     /// What is ranked by: appeal + like_weight * ln(score).
     pub like_weight: f64,
@@ -450,6 +461,8 @@ pub enum Positives {
     Relevant,
     /// As its place on the scale: the highest as one, the lowest as nothing.
     Graded,
+    /// The same from one half on: the lowest still counts as a half.
+    Half,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -600,8 +613,8 @@ impl Default for Config {
                     dim: 64,
                     negatives: 256,
                     popularity: 0.5,
-                    positives: Positives::Graded,
-                    l2: 0.1,
+                    positives: Positives::Half,
+                    l2: 0.06,
                     like_weight: 0.0,
                 },
                 early_stopping: EarlyStopping {

@@ -1,8 +1,11 @@
-//! Generated ratings in the shape of Amazon Electronics, with planted tastes, for machines that have no data.
+//! Generated ratings in the shape of Amazon Electronics, with planted tastes and interests, for machines that have no data.
 //!
 //! ```text
-//! liking = taste_u . style_i + quality_i + leniency_u        rating = class of (liking + noise), by fixed shares
+//! liking   = taste_u . style_i + quality_i + leniency_u        rating = class of (liking + noise), by fixed shares
+//! interest = interest_u . topic_i                              who takes a product up: of RIVALS the most interested, mostly
 //! ```
+//!
+//! Interests have nothing to do with tastes: what people take up and how they like it are two questions, here as there.
 //!
 //! What of the real `ratings_Electronics.csv` (McAuley et al., 2015) is imitated: the shares of the five rating classes, 68.6 %
 //! of users with one rating, a busiest user with about 520 and a bestseller with about 18 thousand at full size, 32.7 % of
@@ -13,8 +16,7 @@
 //! ceiling. Most users have a single rating, and nobody can learn a taste from none: a real model stays well below.
 //!
 //! Rows are streamed: memory is 4 bytes a rating and 8 a user. Both marginals are dealt, not drawn: a deck holds each user as
-//! often as it has ratings, and each product takes as many cards as it has. Of two users, a product goes every other
-//! time to the one whose taste it matches better.
+//! often as it has ratings, and each product takes as many cards as it has.
 
 use super::marginals::{CLASS_SHARES, ratings_per_product, ratings_per_user};
 use crate::common::hint::Hint;
@@ -27,6 +29,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const TASTES: usize = 6;
+const INTERESTS: usize = 4;
+/// Users among whom a product finds the most interested one, and how often it does; else it goes to anybody.
+const RIVALS: usize = 16;
+const KEEN: f64 = 0.85;
 /// Standard deviations: of a taste and of a style in each dimension, and of what else there is in a liking.
 const TASTE: f32 = 0.55;
 const QUALITY: f32 = 0.5;
@@ -124,9 +130,10 @@ fn for_each_row(
     let cuts = cuts(&deck, &sales, seed, &mut rng);
     for (product, &count) in (0u32..).zip(&sales) {
         let traits = Traits::of_product(seed, product);
-        let matching = |user: u32| Traits::of_user(seed, user).matching(&traits);
+        let topic = Interests::of_product(seed, product);
+        let interest = |user: u32| Interests::of_user(seed, user).in_topic(&topic);
         for _ in 0..count {
-            let user = deck.deal(product, matching, &mut rng);
+            let user = deck.deal(product, interest, &mut rng);
             let liking = Traits::of_user(seed, user).liking(&traits);
             let felt = liking + NOISE * normal(rng.next_u64());
             let age = rng.random::<f32>().powi(3) * (DAYS.end - DAYS.start) as f32;
@@ -158,24 +165,47 @@ impl Traits {
     }
 
     fn of(seed: u64, number: u64, bias: f32) -> Self {
-        let mut state = mix(seed ^ mix(number));
-        let mut next = || {
-            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            normal(mix(state))
-        };
+        let mut next = normals(seed ^ mix(number));
         Self {
             style: std::array::from_fn(|_| TASTE * next()),
             bias: bias * next(),
         }
     }
 
-    /// How well a taste and a style match; 0 on average, for any user and any product.
-    fn matching(&self, other: &Self) -> f32 {
-        self.style.iter().zip(&other.style).map(|(a, b)| a * b).sum()
+    fn liking(&self, other: &Self) -> f32 {
+        let matching: f32 = self.style.iter().zip(&other.style).map(|(a, b)| a * b).sum();
+        matching + self.bias + other.bias
+    }
+}
+
+/// What a user is interested in, or what a product is about.
+struct Interests([f32; INTERESTS]);
+
+impl Interests {
+    fn of_user(seed: u64, user: u32) -> Self {
+        Self::of(seed, 2 * u64::from(user))
     }
 
-    fn liking(&self, other: &Self) -> f32 {
-        self.matching(other) + self.bias + other.bias
+    fn of_product(seed: u64, product: u32) -> Self {
+        Self::of(seed, 2 * u64::from(product) + 1)
+    }
+
+    fn of(seed: u64, number: u64) -> Self {
+        let mut next = normals(!seed ^ mix(number));
+        Self(std::array::from_fn(|_| next()))
+    }
+
+    fn in_topic(&self, topic: &Self) -> f32 {
+        self.0.iter().zip(&topic.0).map(|(a, b)| a * b).sum()
+    }
+}
+
+/// Standard normals of a place in the table of all.
+fn normals(place: u64) -> impl FnMut() -> f32 {
+    let mut state = mix(place);
+    move || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        normal(mix(state))
     }
 }
 
@@ -204,17 +234,23 @@ impl Deck {
         }
     }
 
-    /// The next user of a product that comes after all products before: of two every other time the better match.
+    /// The next user of a product that comes after all products before: mostly the most interested of some.
     ///
-    /// The other one goes back for products to come. Were it chosen by liking, the strict would be left to the last ones.
-    fn deal(&mut self, product: u32, matching: impl Fn(u32) -> f32, rng: &mut impl Rng) -> u32 {
+    /// The others go back for products to come. Were it chosen by liking, the strict would be left to the last ones.
+    fn deal(&mut self, product: u32, interest: impl Fn(u32) -> f32, rng: &mut impl Rng) -> u32 {
         let (next, end) = (self.next, self.cards.len());
         self.next += 1;
-        if rng.random::<bool>() {
-            let rival = rng.random_range(next..end);
-            if matching(self.cards[rival]) > matching(self.cards[next]) {
-                self.cards.swap(next, rival);
+        if rng.random_bool(KEEN) {
+            let mut keenest = next;
+            let mut most = interest(self.cards[next]);
+            for _ in 1..RIVALS {
+                let rival = rng.random_range(next..end);
+                let theirs = interest(self.cards[rival]);
+                if theirs > most {
+                    (keenest, most) = (rival, theirs);
+                }
             }
+            self.cards.swap(next, keenest);
         }
         for _ in 0..RETRIES {
             if self.last[self.cards[next] as usize] != product {
@@ -251,11 +287,7 @@ fn cuts(deck: &Deck, sales: &[u32], seed: u64, rng: &mut impl Rng) -> [f32; 4] {
         .map(|_| {
             let point = rng.random_range(0..total);
             let product = Traits::of_product(seed, sums.partition_point(|&sum| sum <= point) as u32);
-            let mut someone = || Traits::of_user(seed, deck.cards[rng.random_range(0..deck.cards.len())]);
-            let (mut user, rival) = (someone(), someone());
-            if rng.random::<bool>() && rival.matching(&product) > user.matching(&product) {
-                user = rival;
-            }
+            let user = Traits::of_user(seed, deck.cards[rng.random_range(0..deck.cards.len())]);
             user.liking(&product) + NOISE * normal(rng.next_u64())
         })
         .collect();

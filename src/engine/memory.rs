@@ -1,12 +1,14 @@
 //! Memory: what a training takes, predicted from its sizes before it begins, and refused if it cannot fit.
 //!
 //! ```text
-//! tables      (users + items) record_bytes                    weights and the optimiser's state
+//! tables      (users + items) record_bytes                    weights and the optimiser's state, of both questions
 //! ratings     rows (12 + 8 + 1)                               user, item, rating; timestamp, if there are any; part
-//!             + 8 train + 21 samples + 28 valid               sampling table; an epoch as it is drawn; scores of validation
+//!             + 8 train + 25 samples + 28 valid               sampling table; an epoch as it is drawn; scores of validation
 //! steps       (min(b, users) + min(b, items)) factor_bytes    compact rows, b = max(batch, pairs that are scored at once)
 //!             + 60 * 4 b + 16 * 2 planned                     planned steps on their way; two tables of step sizes
 //!             + 30 * 4 b + 8 (users + items)                  with a prior: its pulls on the rows; each row's samples, its centre
+//!             + 18 * 4 b + (b + draws) choice_factor_bytes    with choices: their plan and their compact rows
+//!             + (b / 256 + 2) draws choice_factor_bytes       what each task adds to the gradients of drawn items
 //! centres     (users + items) (4 r + 48) + 512 r^2 + 32 train
 //!                                                             with a prior of centre rank r, before the tables are made: directions
 //!                                                             and their sums, effects; the ratings of each side
@@ -83,14 +85,24 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
         items: size.items,
         dim: config.model.dim,
     };
+    let ranking = &config.train.ranking;
+    let choices = (ranking.weight > 0.0).then_some(ModelShape {
+        dim: ranking.dim,
+        ..shape
+    });
+    let draws = ranking.negatives.min(size.items);
+    // Of ratings that are not learned there is nothing but the model's rows of zeros.
+    let asked = [(ranking.weight < 1.0).then_some(shape), choices];
+    let asked = || asked.into_iter().flatten();
     let factor_bytes = shape.factor_len() * WORD;
+    let choice_factor_bytes = choices.map_or(0, |shape| shape.factor_len() * WORD);
     let batch = config.train.batch_size.min(size.samples.max(1));
     let scored = PAIRS_PER_PLAN.min(size.valid.max(size.test));
     let widest = batch.max(scored);
     // Chunks are filled with steps up to so many samples; one is trained, two wait, one is made, one is given back.
     const CHUNKS: usize = 5;
     let has_prior = config.train.prior.is_set();
-    let words_per_sample = if has_prior { 18 } else { 12 };
+    let words_per_sample = if has_prior { 18 } else { 12 } + if choices.is_some() { 14 } else { 0 };
     let chunk = batch.max(SAMPLES_PER_CHUNK.min(size.samples)) * words_per_sample * WORD;
     let rows = size.users + size.items;
     let of_rows = if has_prior { 2 * rows * WORD } else { 0 };
@@ -99,20 +111,31 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
         rank => rows * (rank * WORD + 48) + 512 * rank * rank + 32 * size.train,
     };
     let compact = |rows: usize| widest.min(rows) * factor_bytes;
+    let batch_users = batch.min(size.users);
+    let of_choices = (batch_users + batch.min(size.items) + draws) * choice_factor_bytes
+        + (batch_users.div_ceil(256) + 2) * draws * choice_factor_bytes;
+    let scores = if choices.is_some() {
+        batch_users * draws * WORD
+    } else {
+        0
+    };
     let planned = size.samples.div_ceil(batch) * config.train.epochs;
     let row = 3 * WORD + 1 + if size.has_timestamps { size_of::<i64>() } else { 0 };
     let is_software = adapter.is_some_and(|adapter| adapter.kind == AdapterKind::Software);
     MemoryNeed {
         dim: shape.dim,
         optimizer: config.train.optimizer,
-        tables: (rows * shape.record_len(config.train.optimizer) * WORD) as u64,
-        ratings: (size.rows * row + 8 * size.train + 21 * size.samples + 28 * size.valid) as u64,
-        steps: (compact(size.users) + compact(size.items) + CHUNKS * chunk + of_rows + 32 * planned) as u64,
+        tables: asked()
+            .map(|shape| (rows * shape.record_len(config.train.optimizer) * WORD) as u64)
+            .sum(),
+        ratings: (size.rows * row + 8 * size.train + 25 * size.samples + 28 * size.valid) as u64,
+        steps: (compact(size.users) + compact(size.items) + CHUNKS * chunk + of_rows + of_choices + 32 * planned)
+            as u64,
         centres: centres as u64,
-        evaluation: (2 * rows * factor_bytes + size.rows * row + 40 * size.test) as u64,
+        evaluation: (2 * rows * (factor_bytes + choice_factor_bytes) + size.rows * row + 40 * size.test) as u64,
         process: if is_software { 256 << 20 } else { 64 << 20 },
         tables_on_card: adapter.is_some() && !is_software,
-        largest_buffer: compact(size.users.max(size.items)).max(chunk) as u64,
+        largest_buffer: compact(size.users.max(size.items)).max(chunk).max(scores) as u64,
     }
 }
 
@@ -198,6 +221,17 @@ fn alternatives(
     {
         found.push(format!("`model.dim` = {dim}"));
     }
+    if config.train.ranking.weight > 0.0 {
+        let dims = (1..config.train.ranking.dim / 4).rev().map(|quarter| 4 * quarter);
+        if let Some(dim) = dims
+            .into_iter()
+            .find(|&dim| fits_with(&|config| config.train.ranking.dim = dim))
+        {
+            found.push(format!("`train.ranking.dim` = {dim}"));
+        } else if fits_with(&|config| config.train.ranking.weight = 0.0) {
+            found.push("`train.ranking.weight` = 0, without rankings".to_string());
+        }
+    }
     let ranks = (0..config.train.prior.centre_rank).rev();
     if let Some(rank) = ranks
         .into_iter()
@@ -248,6 +282,12 @@ mod tests {
     use super::*;
     use crate::config::Prior;
 
+    fn ratings_alone() -> Config {
+        let mut config = Config::default();
+        config.train.ranking.weight = 0.0;
+        config
+    }
+
     fn electronics() -> TrainingSize {
         TrainingSize {
             users: 4_201_696,
@@ -263,10 +303,22 @@ mod tests {
 
     #[test]
     fn full_electronics_at_dim_64_needs_the_tables_of_the_design() {
-        let need = predict(&electronics(), &Config::default(), None);
+        let need = predict(&electronics(), &ratings_alone(), None);
         assert_eq!(need.tables, 4_677_698 * 784);
         assert!(need.total() > need.tables + 7_824_482 * 21);
         assert!(need.total() < 4_831_838_208, "4.5 GiB: {need:?}");
+    }
+
+    #[test]
+    fn choices_cost_their_tables_and_full_electronics_keeps_within_a_small_machine() {
+        let mut config = Config::default();
+        (config.model.dim, config.train.ranking.dim) = (16, 48);
+        config.train.batch_size = 8192;
+        let need = predict(&electronics(), &config, None);
+        assert_eq!(need.tables, 4_677_698 * (208 + 592));
+        assert!(need.total() < 4_939_212_390, "4.6 GiB: {need:?}");
+        config.train.ranking.weight = 1.0;
+        assert_eq!(predict(&electronics(), &config, None).tables, 4_677_698 * 592);
     }
 
     fn adapter(kind: AdapterKind) -> Adapter {
@@ -285,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_card_holds_the_tables_and_a_software_adapter_does_not() {
-        let need = |kind| predict(&electronics(), &Config::default(), Some(&adapter(kind)));
+        let need = |kind| predict(&electronics(), &ratings_alone(), Some(&adapter(kind)));
         let (card, software) = (need(AdapterKind::Discrete), need(AdapterKind::Software));
         assert!(card.total() < card.tables, "{card:?}");
         assert!(software.total() > software.tables, "{software:?}");
@@ -293,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_batch_beyond_the_largest_buffer_is_refused_with_those_that_fit() {
-        let mut config = Config::default();
+        let mut config = ratings_alone();
         config.train.batch_size = 1 << 20;
         let error = check(&electronics(), &config, Some(&adapter(AdapterKind::Discrete)), &[]).unwrap_err();
         assert_eq!(
@@ -308,7 +360,7 @@ mod tests {
 
     #[test]
     fn alternatives_are_the_largest_that_fit() {
-        let (size, config) = (electronics(), Config::default());
+        let (size, config) = (electronics(), ratings_alone());
         let counts: Vec<u32> = (0..size.users).map(|user| if user % 3 == 0 { 4 } else { 1 }).collect();
         let room = 3 << 30;
         let fits = |need: &MemoryNeed| need.total() <= room;

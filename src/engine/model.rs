@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 pub const ROW_HEADER: usize = 4;
 /// Where `last_step` stands in a record.
 pub const LAST_STEP: usize = 3;
-/// Start weights of what ratings are learned with are uniform in `[-START_RANGE, START_RANGE)`.
+/// Start weights are uniform in `[-START_RANGE, START_RANGE)`.
 pub const START_RANGE: f32 = 0.05;
 
 /// What a model is asked of a user and an item; each question has a pair of tables of its own.
@@ -47,17 +47,6 @@ pub enum Question {
 
 impl Question {
     pub const BOTH: [Self; 2] = [Self::Rating, Self::Choice];
-
-    /// Start weights are uniform in `[-range, range)`.
-    ///
-    /// Rows that only a few choices move have to begin far enough from one another: of 0.017 to 0.5, 0.17 ranked best on
-    /// MovieLens 100K.
-    pub fn start_range(self) -> f32 {
-        match self {
-            Self::Rating => START_RANGE,
-            Self::Choice => 0.15,
-        }
-    }
 }
 
 /// One of the two tables of a question.
@@ -142,13 +131,13 @@ impl Head {
 /// A start weight: a counter hash of (seed, table, row, column), so that every engine begins with the same bits.
 ///
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014) over the counter;
-/// the top 24 bits make a uniform number in `[-range, range)`, see [`Question::start_range`].
+/// the top 24 bits make a uniform number in `[-START_RANGE, START_RANGE)`.
 pub fn start_weight(seed: u64, question: Question, side: Side, row: usize, column: usize) -> f32 {
     let table = (question as u64) << 1 | side as u64;
     let counter = table << 62 | (row as u64) << 16 | column as u64;
     let bits = split_mix(split_mix(seed).wrapping_add(counter.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
     let unit = (bits >> 40) as f32 * (1.0 / (1u64 << 24) as f32);
-    (2.0 * unit - 1.0) * question.start_range()
+    (2.0 * unit - 1.0) * START_RANGE
 }
 
 fn split_mix(mut state: u64) -> u64 {

@@ -50,8 +50,53 @@ pub struct Draws {
 #[derive(Clone, Copy, Debug)]
 pub struct ChoicePlan<'a> {
     pub draws: &'a Draws,
-    /// Weight of the squared length of a row for each sample in which it was chosen.
-    pub l2: f32,
+    pub l2: &'a ChoiceL2,
+}
+
+/// Weight of the squared length of a row, for each sample in which it was chosen.
+///
+/// ```text
+/// l2(row) = l2 n^-TEMPER / mean over all training rows of the same         n: training ratings of the row
+/// ```
+///
+/// Rows with many samples are drawn less for each, and the sum over all samples stays what it would be without it. Between a
+/// weight for each sample alike (exponent 0) and one for each row alike (1) a quarter ranked best, on Electronics, MovieLens
+/// 100K and Musical Instruments; S. Rendle et al., arXiv:2110.14037, temper ALS in this way.
+#[derive(Clone, Debug, Default)]
+pub struct ChoiceL2 {
+    l2: f32,
+    /// Of users and of items; 1 past the end.
+    factors: [Vec<f32>; 2],
+}
+
+/// See [`ChoiceL2`].
+const TEMPER: f64 = 0.25;
+
+impl ChoiceL2 {
+    /// The same for every row.
+    pub fn even(l2: f32) -> Self {
+        Self {
+            l2,
+            factors: Default::default(),
+        }
+    }
+
+    /// By the training ratings of users and of items.
+    pub fn tempered(l2: f32, counts: [&[u32]; 2]) -> Self {
+        let factors = counts.map(|counts| {
+            let weight = |count: u32| f64::from(count.max(1)).powf(-TEMPER);
+            let rows: f64 = counts.iter().map(|&count| f64::from(count)).sum();
+            let sum: f64 = counts.iter().map(|&count| f64::from(count) * weight(count)).sum();
+            let mean = if rows > 0.0 { sum / rows } else { 1.0 };
+            counts.iter().map(|&count| (weight(count) / mean) as f32).collect()
+        });
+        Self { l2, factors }
+    }
+
+    fn of(&self, side: Side, row: u32) -> f32 {
+        let factor = self.factors[side as usize].get(row as usize);
+        self.l2 * factor.copied().unwrap_or(1.0)
+    }
 }
 
 /// Where the parts of one side stand in the words of a chunk.
@@ -368,15 +413,16 @@ impl PlanChunk {
         items.extras = self.extend(extras.into_iter());
         // What was drawn against a user's samples adds up to one gradient.
         users.extras = self.extend(0..users.row_count() as u32);
-        let share = 2.0 * choice.l2 / samples.len() as f32;
-        for side in [&mut users, &mut items] {
+        let share = 2.0 / samples.len() as f32;
+        for (which, side) in [(Side::User, &mut users), (Side::Item, &mut items)] {
             let first = self.words.len();
             for slot in 0..side.row_count() {
+                let l2 = choice.l2.of(which, self.words[side.rows.start + slot]);
                 let [begin, end] = [slot, slot + 1].map(|at| self.words[side.starts.start + at] as usize);
                 let own = &self.words[side.samples.clone()][begin..end];
                 let chosen: f32 = own.iter().map(|&number| samples[number as usize].choice).sum();
                 let pull = Pull {
-                    embedding: share * chosen,
+                    embedding: share * l2 * chosen,
                     ..Pull::default()
                 };
                 self.words.extend(pull.words());

@@ -192,6 +192,12 @@ fn judge(
         return Ok(evaluation);
     }
 
+    let (fixed, baselines) = baselines(model, &table, &rows, &Objective::new(config));
+    evaluation.rankings = judge_rankings(model, ranker, table, &fixed, part, config, progress)?;
+    if model.shape.dim == 0 {
+        // Ratings were not learned, and there may be none.
+        return Ok(evaluation);
+    }
     let judge = Judge::new(config, &distinct(&table.interactions.ratings));
     let logits = score(model, scorer, &rows)?;
     let predictions = Predictions::of_logits(Predictor::Model, logits);
@@ -216,11 +222,9 @@ fn judge(
         evaluation.curves.reliability_uncalibrated = reliability_of(&uncalibrated);
     }
 
-    let (fixed, baselines) = baselines(model, &table, &rows, &Objective::new(config));
     for baseline in &baselines {
         evaluation.ratings.push(judge.judge(&rows, baseline, false));
     }
-    evaluation.rankings = judge_rankings(model, ranker, table, &fixed, part, config, progress)?;
     Ok(evaluation)
 }
 

@@ -29,7 +29,8 @@ pub fn write_model(run: &RunDirectory, config: &Config) -> Result<(), PipelineEr
 
 /// The head that a model should have by the validation split.
 fn refit_head(run: &RunDirectory, config: &Config, file: &ModelFile) -> Result<(Head, Calibration), PipelineError> {
-    if !config.train.calibrate {
+    // Where ratings were not learned there is nothing to calibrate.
+    if !config.train.calibrate || file.shape().dim == 0 {
         let off = Calibration {
             outcome: Outcome::Off,
             rows: 0,

@@ -95,13 +95,13 @@ pub fn train(
 ) -> Result<Trained, PipelineError> {
     let shape = prepared.shape(config);
     let valid_rows = prepared.split.rows(Part::Valid);
-    let counts = prepared.item_counts();
+    let counts = prepared.counts();
     let rankings = match config.train.ranking.weight > 0.0 {
-        true => ValidRankings::new(config, &prepared.interactions, prepared.split.parts(), &counts),
+        true => ValidRankings::new(config, &prepared.interactions, prepared.split.parts(), &counts[1]),
         false => None,
     };
     let interactions = Arc::clone(&prepared.interactions);
-    let set = training::training_set(config, interactions, prepared.table, centres, &counts);
+    let set = training::training_set(config, interactions, prepared.table, centres, [&counts[0], &counts[1]]);
     let standing = Standing::open(run, config, &set, shape)?;
     let generated = prepared.report.generated;
     bus.send(&standing.announcement(run, &set, valid_rows.len(), prepared.classes, generated));

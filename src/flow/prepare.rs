@@ -55,11 +55,12 @@ impl Prepared {
         self.report.has_ratings
     }
 
-    /// Training ratings of each item.
-    pub fn item_counts(&self) -> Vec<u32> {
-        let mut counts = vec![0; self.report.items];
+    /// Training ratings of each user and of each item.
+    pub fn counts(&self) -> [Vec<u32>; 2] {
+        let mut counts = [vec![0; self.report.users], vec![0; self.report.items]];
         for row in self.split.rows(Part::Train) {
-            counts[self.interactions.items[row as usize] as usize] += 1;
+            counts[0][self.interactions.users[row as usize] as usize] += 1;
+            counts[1][self.interactions.items[row as usize] as usize] += 1;
         }
         counts
     }
@@ -84,7 +85,11 @@ impl Prepared {
         ModelShape {
             users: self.report.users,
             items: self.report.items,
-            dim: config.model.dim,
+            // Where choices are all that is learned, ratings have no embeddings.
+            dim: match config.train.ranking.weight < 1.0 {
+                true => config.model.dim,
+                false => 0,
+            },
         }
     }
 }

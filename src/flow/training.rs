@@ -13,6 +13,7 @@ use crate::engine::negatives::Negatives;
 use crate::engine::objective::Objective;
 use crate::engine::open::{self, Opened};
 use crate::engine::optimizer::LearningRate;
+use crate::engine::plan::ChoiceL2;
 use crate::engine::{Trainer, TrainerSetup};
 use crate::flow::error::{FlowError, PipelineError};
 use crate::flow::prepare::Prepared;
@@ -59,13 +60,13 @@ pub fn find_centres(config: &Config, prepared: &Prepared, progress: &dyn Progres
     Arc::new(thread_pool(config.threads).install(find))
 }
 
-/// What the loader plans steps from.
+/// What the loader plans steps from; `counts` are the training ratings of users and of items.
 pub fn training_set(
     config: &Config,
     interactions: Arc<Interactions>,
     table: SamplingTable,
     centres: Centres,
-    item_counts: &[u32],
+    counts: [&[u32]; 2],
 ) -> TrainingSet {
     let ranking = &config.train.ranking;
     let negatives = (ranking.weight > 0.0).then(|| {
@@ -73,7 +74,7 @@ pub fn training_set(
             ranking.loss,
             ranking.negatives,
             ranking.popularity,
-            item_counts,
+            counts[1],
             config.seed,
         )
     });
@@ -82,9 +83,12 @@ pub fn training_set(
         table,
         objective: Objective::new(config),
         batch_size: config.train.batch_size,
-        prior: config.train.prior,
+        prior: config.train.prior.times(1.0 - ranking.weight),
         negatives,
-        choice_l2: ranking.l2 as f32,
+        choice_l2: match ranking.weight > 0.0 {
+            true => ChoiceL2::tempered((ranking.weight * ranking.l2) as f32, counts),
+            false => ChoiceL2::default(),
+        },
         centres,
         seed: config.seed,
         epochs: config.train.epochs,
@@ -112,7 +116,7 @@ pub fn trainer_setup(config: &Config, shape: ModelShape, steps: usize) -> Traine
             reductions: Vec::new(),
         },
         optimizer: config.train.optimizer,
-        l2: config.train.l2 as f32,
+        l2: ((1.0 - ranking.weight) * config.train.l2) as f32,
         clip: config.train.clip as f32,
         holds_scale: config.train.prior.is_set(),
     }

@@ -94,10 +94,13 @@ pub struct Recommendation {
     /// From the product table, where the config names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Sigmoid of the logit, in (0, 1).
+    /// Sigmoid of the logit, in (0, 1); of the appeal, where ratings were not learned.
     pub score: f32,
-    /// Absent where scores are chances of relevance.
+    /// Absent where scores are chances of relevance, or ratings were not learned.
     pub predicted_rating: Option<f32>,
+    /// What it is ranked by, if choices were learned; comparable within a user's ranking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appeal: Option<f32>,
     /// Ratings of the product in the training split.
     pub train_ratings: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -435,13 +438,15 @@ impl Recommender {
         let mut products = Vec::with_capacity(ranked.len());
         for (place, ranked) in ranked.into_iter().enumerate() {
             let item = candidates.item(ranked.item);
-            let score = sigmoid(ranked.logit);
+            let rates = self.model.shape().dim > 0;
+            let score = sigmoid(if rates { ranked.logit } else { ranked.value });
             products.push(Recommendation {
                 rank: place + 1,
                 product: self.products.id(item)?.to_string(),
                 title: self.products.title(item)?.map(str::to_string),
                 score,
-                predicted_rating: self.objective.predicted_rating(score),
+                predicted_rating: self.objective.predicted_rating(score).filter(|_| rates),
+                appeal: self.model.choices().map(|_| ranked.value),
                 train_ratings: counts[item as usize],
                 why: None,
             });

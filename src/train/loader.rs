@@ -9,7 +9,7 @@ use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
 use crate::engine::negatives::Negatives;
 use crate::engine::objective::Objective;
-use crate::engine::plan::{ChoicePlan, EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
+use crate::engine::plan::{ChoiceL2, ChoicePlan, EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
@@ -49,8 +49,7 @@ pub struct TrainingSet {
     pub prior: Prior,
     /// What is drawn against each step; `None` = choices are not learned.
     pub negatives: Option<Negatives>,
-    /// `train.ranking.l2`.
-    pub choice_l2: f32,
+    pub choice_l2: ChoiceL2,
     /// Centres of the biases of users and of items, see [`super::centre`]; none = all at zero.
     pub centres: Arc<[Vec<f32>; 2]>,
     pub seed: u64,
@@ -95,7 +94,7 @@ impl TrainingSet {
             let draws = self.negatives.as_ref().map(|negatives| negatives.draw(number));
             let choice = draws.as_ref().map(|draws| ChoicePlan {
                 draws,
-                l2: self.choice_l2,
+                l2: &self.choice_l2,
             });
             chunk.push_with(number, &samples[batch], prior, choice);
         }

@@ -281,7 +281,12 @@ impl EngineStrategy {
             return Ok(None);
         };
         if let Some(rankings) = &self.rankings {
-            metrics.ranking = Some(rankings.judge(model.trainer().as_mut())?);
+            metrics.ranking = match rankings.judge(model.trainer().as_mut()) {
+                Ok(ranking) => Some(ranking),
+                // A model that has diverged ranks nothing, and saving it will say so.
+                Err(EngineError::NotFinite { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
         }
         Ok(Some(metrics))
     }

@@ -68,11 +68,11 @@ fn a_recommendation_scores_all_that_the_user_has_not_rated_and_nothing_else() {
     assert_eq!(names, products.difference(&rated).copied().collect());
     assert_eq!(ranking["candidates"], names.len());
     assert_eq!(ranking["seen"], rated.len());
-    let scores: Vec<f64> = ranked
+    let appeals: Vec<f64> = ranked
         .iter()
-        .map(|product| product["score"].as_f64().unwrap())
+        .map(|product| product["appeal"].as_f64().unwrap())
         .collect();
-    assert!(scores.is_sorted_by(|a, b| a >= b), "not ranked: {scores:?}");
+    assert!(appeals.is_sorted_by(|a, b| a >= b), "not ranked: {appeals:?}");
     // The first N of a longer list, and a closed pipe is no error.
     let five: serde_json::Value =
         serde_json::from_str(&scene.succeed(&["recommend", "--user", &user, "--json"])).unwrap();

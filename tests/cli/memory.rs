@@ -12,6 +12,7 @@ generate = { ratings = 300000, users = 150000, products = 10000 }
 dim = 512
 [train]
 epochs = 1
+ranking = { weight = 0.0 }
 "#;
 
 /// Runs with `ulimit -d`, in mebibytes.

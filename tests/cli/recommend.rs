@@ -159,6 +159,38 @@ fn somebody_new_is_folded_in_and_nobody_gets_the_best_known() {
     let whole = json_lines(&scene.succeed(&["recommend", "--top", "300", "--json"])).remove(0);
     assert_eq!(
         (&whole["basis"], &whole["user"]),
+        (&"product_appeal".into(), &Value::Null)
+    );
+    let appeals: Vec<f64> = whole["products"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|product| product["appeal"].as_f64().unwrap())
+        .collect();
+    assert!(
+        appeals.len() == 300 && appeals.is_sorted_by(|a, b| a >= b),
+        "{appeals:?}"
+    );
+    assert!(
+        scene
+            .succeed(&["recommend"])
+            .contains("the products of the most appeal")
+    );
+
+    // A model of ratings alone does not know what appeals.
+    scene.succeed(&[
+        "train",
+        "config.toml",
+        "--device",
+        "cpu",
+        "--set",
+        "train.ranking.weight=0",
+        "--set",
+        "name=rated",
+    ]);
+    let whole = json_lines(&scene.succeed(&["recommend", "--top", "300", "--json"])).remove(0);
+    assert_eq!(
+        (&whole["basis"], &whole["products"][0]["appeal"]),
         (&"shrunken_mean".into(), &Value::Null)
     );
     // The mean of its training ratings, drawn to the mean of all; every product of the 300 stands there.
@@ -203,11 +235,21 @@ fn somebody_new_is_folded_in_and_nobody_gets_the_best_known() {
     // At the fit the contributions are the logit: score and explanation say the same.
     for product in folded["products"].as_array().unwrap() {
         let why = &product["why"];
-        let logit = why["logit"].as_f64().unwrap();
+        assert_eq!(why["measure"], "logit");
+        let logit = why["sum"].as_f64().unwrap();
         let score = product["score"].as_f64().unwrap();
         assert!((1.0 / (1.0 + (-logit).exp()) - score).abs() < 1e-5, "{product}");
         let sum = why["all_ratings"].as_f64().unwrap() + why["product_itself"].as_f64().unwrap();
         assert!((sum - logit).abs() < 1e-9, "{product}");
+    }
+    // And where choices were learned, the appeal.
+    let chosen = scene.succeed(&["recommend", "--run", "small-1", "--rated", &likes, "--why", "--json"]);
+    let chosen = json_lines(&chosen).remove(0);
+    assert!(!products(&chosen).contains(a));
+    for product in chosen["products"].as_array().unwrap() {
+        let (why, appeal) = (&product["why"], product["appeal"].as_f64().unwrap());
+        assert_eq!(why["measure"], "appeal");
+        assert!((why["sum"].as_f64().unwrap() - appeal).abs() < 1e-4, "{product}");
     }
     std::fs::write(scene.folder.join("mine.txt"), format!("{likes}\n {hates}\n")).unwrap();
     let from_file = scene.succeed(&[

@@ -2,7 +2,7 @@
 //!
 //! - `gradients`: finite differences of the loss, in f64.
 //! - `dense_adam`: burn autodiff and burn's dense Adam, 200 steps.
-//! - `optimizers`: PyTorch, thousands of steps in f64.
+//! - `optimizers`, `choices`: PyTorch, thousands of steps in f64.
 //! - `same_bytes`: the engine itself, driven differently: not a bit may change.
 //! - `learning`: a planted world whose answer is known, and a loss trace written by numpy.
 //! - `ranking`: a full sort.
@@ -14,6 +14,7 @@ mod dense_model;
 #[path = "../common/needs.rs"]
 mod needs;
 
+mod choices;
 mod dense_adam;
 mod gradients;
 mod learning;

@@ -200,24 +200,31 @@ fn records(trainer: &mut dyn Trainer, side: Side) -> Vec<f32> {
 
 /// The samples of a step, as the script makes them.
 fn batch_of(golden: &Golden, step: u32) -> Vec<Sample> {
-    let sample = |number: usize| {
-        let number = split_mix(u64::from(step) * golden.batch as u64 + number as u64);
-        let part = |shift: u32| (number >> shift) & 0xFFFF;
-        let user = part(0) % (1 + part(16) % golden.users as u64);
-        let item = part(32) % (1 + part(48) % golden.items as u64);
-        Sample {
-            user: user as u32,
-            item: item as u32,
-            target: [0.0, 0.25, 0.75, 1.0][(31 * user + 17 * item) as usize % 4],
+    pairs_of(golden.users, golden.items, golden.batch, step)
+        .map(|(user, item, target)| Sample {
+            user,
+            item,
+            target,
             weight: 1.0,
             choice: 0.0,
-        }
-    };
-    (0..golden.batch).map(sample).collect()
+        })
+        .collect()
+}
+
+/// User, item and target of each sample of a step, as the scripts make them.
+pub fn pairs_of(users: usize, items: usize, batch: usize, step: u32) -> impl Iterator<Item = (u32, u32, f32)> {
+    (0..batch).map(move |number| {
+        let number = split_mix(u64::from(step) * batch as u64 + number as u64);
+        let part = |shift: u32| (number >> shift) & 0xFFFF;
+        let user = part(0) % (1 + part(16) % users as u64);
+        let item = part(32) % (1 + part(48) % items as u64);
+        let target = [0.0, 0.25, 0.75, 1.0][(31 * user + 17 * item) as usize % 4];
+        (user as u32, item as u32, target)
+    })
 }
 
 /// SplitMix64: one step of the generator.
-fn split_mix(state: u64) -> u64 {
+pub fn split_mix(state: u64) -> u64 {
     let mut state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -78,6 +78,14 @@ pub fn train_page(report: &TrainReport) -> Vec<String> {
         ),
         _ => "reached  unknown: the card's memory is not the machine's".to_string(),
     });
+    if let (Some(operations), Some(fraction)) = (report.product_operations_per_step, report.fraction_of_products) {
+        lines.push(format!(
+            "products {:.2} billion operations a step for choices, {} of the {:.0} billion a second that this machine multiplies",
+            operations / 1e9,
+            percent(fraction),
+            machine.product_operations_per_second / 1e9,
+        ));
+    }
     if let Some(peak) = report.peak_bytes {
         lines.push(format!("memory   {} at the most", mebibytes(peak)));
     }

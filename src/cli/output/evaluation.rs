@@ -93,6 +93,14 @@ impl Output {
             count(evaluation.users),
             evaluation.relevant_from,
         ));
+        if evaluation.ratings.is_empty() {
+            self.data("ratings were not learned, so rankings alone are judged; popular: by number of training ratings");
+            match &evaluation.rankings {
+                Some(rankings) => self.rankings(rankings),
+                None => self.data("\nnothing relevant was held out, so rankings are not judged"),
+            }
+            return;
+        }
         self.calibration(evaluation);
         self.data("");
         self.data("  bias: user + item bias by ridge regression   mean: the mean training rating everywhere");

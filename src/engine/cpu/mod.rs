@@ -15,7 +15,7 @@ pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;
 pub mod prefetch;
-mod product;
+pub mod product;
 mod rows;
 pub mod score_block;
 pub mod score_top_k;
@@ -32,7 +32,7 @@ pub mod update_rows;
 mod walk;
 
 pub use scorer::CpuScorer;
-pub use trainer::CpuTrainer;
+pub use trainer::{CHOICE_USERS, CpuTrainer};
 
 /// A pool of `threads` threads; 0 = one a core.
 pub fn thread_pool(threads: usize) -> rayon::ThreadPool {

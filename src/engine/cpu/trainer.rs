@@ -50,9 +50,12 @@ const STAGES: [&str; 7] = [
     "update items",
     "update head",
     "gather items (choice)",
-    "users (choice)",
+    CHOICE_USERS,
     "update items (choice)",
 ];
+
+/// The stage whose time goes into products of matrices.
+pub const CHOICE_USERS: &str = "users (choice)";
 
 /// Where the stages of choices begin.
 const CHOICE_STAGES: usize = 4;
