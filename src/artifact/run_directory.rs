@@ -6,16 +6,18 @@ use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
 use crate::common::file_lock;
 use crate::common::hint::Hint;
-use crate::common::whole_file::{remove_leftovers, write_whole};
+use crate::common::whole_file::{is_leftover, remove_leftovers, write_whole};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Where runs are kept, relative to the working directory.
 pub const RUNS: &str = "runs";
-/// The file in [`RUNS`] that names the newest complete run.
+/// The file in [`RUNS`] that names the newest complete run, for people: commands go by the manifests.
 pub const LATEST: &str = "latest";
 /// Version of the files of a run; another version is refused.
 pub const FORMAT_VERSION: u32 = 1;
@@ -31,7 +33,7 @@ pub const CALIBRATION: &str = "calibration.json";
 /// One page for people; nothing reads it, so the manifest does not vouch for it.
 pub const REPORT: &str = "report.html";
 pub const EVALUATION: &str = "evaluation.json";
-const CHECKPOINT: &str = "checkpoint";
+pub const CHECKPOINT: &str = "checkpoint";
 pub const CHECKPOINT_LAST: &str = "checkpoint/last.safetensors";
 pub const CHECKPOINT_BEST: &str = "checkpoint/best.safetensors";
 pub const MANIFEST: &str = "manifest.json";
@@ -57,6 +59,10 @@ pub struct Manifest {
     /// The dotcart that wrote it.
     pub dotcart_version: String,
     pub best_epoch: usize,
+    /// Milliseconds since 1970, later than those of all runs that were complete beside it; the greatest is the newest run's.
+    /// Older manifests do not tell.
+    #[serde(default)]
+    pub completed_ms: Option<u64>,
     pub files: BTreeMap<String, FileEntry>,
 }
 
@@ -75,8 +81,10 @@ pub enum RunError {
     File(#[from] FileError),
     #[error("there is no run `{0}`")]
     Unknown(String),
-    #[error("there is no complete run yet: `{0}` does not exist")]
-    NoLatest(PathBuf),
+    #[error("there is no complete run in `{0}` yet")]
+    NoneComplete(PathBuf),
+    #[error("run `{0}` was ended before it began: it has no `{CONFIG}`")]
+    NeverBegan(PathBuf),
     #[error("run `{0}` is unfinished: it has no manifest")]
     Unfinished(PathBuf),
     #[error("run `{0}` is complete already")]
@@ -92,7 +100,8 @@ impl Hint for RunError {
         match self {
             Self::File(error) => error.hint(),
             Self::Unknown(_) => format!("runs live in `{RUNS}/`: give a name there or a path"),
-            Self::NoLatest(_) => "train first: `dotcart train configs/electronics.toml`".to_string(),
+            Self::NoneComplete(_) => "train first: `dotcart train configs/electronics.toml`".to_string(),
+            Self::NeverBegan(_) => "train again: that clears it away".to_string(),
             Self::Unfinished(path) => format!("`dotcart train --resume {}` finishes it", path.display()),
             Self::Complete(path) => format!("`dotcart evaluate --run {}` judges it", path.display()),
             Self::Version { .. } => "use the dotcart that wrote it, or train again".to_string(),
@@ -108,29 +117,69 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Makes `runs/<name>-<n>` with the lowest free n above all taken ones.
-    pub fn create(name: &str) -> Result<Self, RunError> {
+    /// Makes `runs/<name>-<n>` with the lowest free n above all taken ones, and takes it for this process until the file is
+    /// dropped. What trainings of this name left that were ended before they began is removed.
+    pub fn create(name: &str) -> Result<(Self, File), RunError> {
         let root = Path::new(RUNS);
         std::fs::create_dir_all(root).map_err(FileError::write(root))?;
         let number = |entry: std::fs::DirEntry| {
             let file_name = entry.file_name().into_string().ok()?;
-            file_name.strip_prefix(name)?.strip_prefix('-')?.parse::<u32>().ok()
+            let number: u32 = file_name.strip_prefix(name)?.strip_prefix('-')?.parse().ok()?;
+            let is_gone = Self { path: entry.path() }.remove_if_dead();
+            (!is_gone).then_some(u64::from(number))
         };
         let entries = std::fs::read_dir(root).map_err(FileError::read(root))?;
         let mut next = 1 + entries.flatten().filter_map(number).max().unwrap_or(0);
         loop {
             let path = root.join(format!("{name}-{next}"));
-            match std::fs::create_dir(&path) {
-                Ok(()) => {
-                    let checkpoint = path.join(CHECKPOINT);
-                    std::fs::create_dir(&checkpoint).map_err(FileError::write(&checkpoint))?;
-                    return Ok(Self { path });
-                }
+            let run = Self { path };
+            match std::fs::create_dir(&run.path) {
+                Ok(()) => {}
                 // Another training took the number in the meantime.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => next += 1,
-                Err(error) => return Err(FileError::write(&path)(error).into()),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    next += 1;
+                    continue;
+                }
+                Err(error) => return Err(FileError::write(&run.path)(error).into()),
+            }
+            match run.lock() {
+                Ok(lock) if run.file(LOCK).exists() => {
+                    let checkpoint = run.file(CHECKPOINT);
+                    std::fs::create_dir(&checkpoint).map_err(FileError::write(&checkpoint))?;
+                    return Ok((run, lock));
+                }
+                // Before it was locked, another training took it for a dead one.
+                Ok(_) | Err(RunError::Busy(_)) => next += 1,
+                Err(_) if !run.path.exists() => next += 1,
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether the folder holds what a training writes before its config, which is written last, and nothing else.
+    fn is_beginning(&self) -> bool {
+        const KNOWN: [&str; 7] = [DATA_REPORT, USERS, PRODUCTS, INTERACTIONS, CONFIG, LOCK, CHECKPOINT];
+        let is_known = |name: &str| match is_leftover(Path::new(name)) {
+            // `data.json` is on its way as `data.json.123.partial`.
+            true => KNOWN
+                .iter()
+                .any(|known| name.strip_prefix(known).is_some_and(|rest| rest.starts_with('.'))),
+            false => name != CONFIG && KNOWN.contains(&name),
+        };
+        let checkpoint = std::fs::read_dir(self.file(CHECKPOINT));
+        let has_checkpoint = checkpoint.is_ok_and(|mut files| files.next().is_some());
+        let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_known))
+        };
+        !has_checkpoint && std::fs::read_dir(&self.path).is_ok_and(|mut entries| entries.all(is_ours))
+    }
+
+    /// Removes the beginning of a run that nobody goes on with: nothing can be made of it. Returns whether it is gone.
+    ///
+    /// A training holds the lock of what it fills, so a folder that can be locked has nobody who fills it.
+    fn remove_if_dead(&self) -> bool {
+        let lock = self.is_beginning().then(|| self.lock().ok()).flatten();
+        lock.is_some_and(|_held| self.is_beginning() && std::fs::remove_dir_all(&self.path).is_ok())
     }
 
     /// A folder that is no run, made if it is not there.
@@ -150,15 +199,72 @@ impl RunDirectory {
     /// Finds a run by path or by name in [`RUNS`]; without either, the newest complete one.
     pub fn find(run: Option<&str>) -> Result<Self, RunError> {
         let Some(run) = run else {
-            let latest = Path::new(RUNS).join(LATEST);
-            let name = std::fs::read_to_string(&latest).map_err(|_| RunError::NoLatest(latest))?;
-            return Self::find(Some(name.trim()));
+            let root = Path::new(RUNS);
+            let newest = Self::newest(root).ok_or_else(|| RunError::NoneComplete(root.to_path_buf()))?;
+            newest.write_latest();
+            return Ok(newest);
         };
         // `RUNS.join` of an absolute path is that path.
         let candidates = [Path::new(RUNS).join(run), PathBuf::from(run)];
-        let path = candidates.into_iter().find(|path| path.join(CONFIG).is_file());
-        path.map(|path| Self { path })
-            .ok_or_else(|| RunError::Unknown(run.to_string()))
+        if let Some(path) = candidates.iter().find(|path| path.join(CONFIG).is_file()) {
+            return Ok(Self { path: path.clone() });
+        }
+        let begun = candidates
+            .into_iter()
+            .map(|path| Self { path })
+            .find(Self::is_beginning);
+        Err(match begun {
+            Some(run) if run.is_busy() => RunError::Busy(run.path),
+            Some(run) => RunError::NeverBegan(run.path),
+            None => RunError::Unknown(run.to_string()),
+        })
+    }
+
+    /// The run in a folder that was completed last, by the manifests; of runs that do not tell apart, the one that
+    /// [`LATEST`] names.
+    fn newest(root: &Path) -> Option<Self> {
+        let latest = std::fs::read_to_string(root.join(LATEST)).unwrap_or_default();
+        let runs = std::fs::read_dir(root)
+            .ok()?
+            .flatten()
+            .map(|entry| Self { path: entry.path() });
+        runs.filter(Self::is_complete)
+            .max_by_key(|run| (run.completed_ms(), run.name() == latest.trim(), run.name()))
+    }
+
+    /// When the run was completed; where its manifest does not tell or is damaged, when that was written.
+    fn completed_ms(&self) -> u64 {
+        let manifest: Option<Manifest> = self.read_json(MANIFEST).ok();
+        let modified = || {
+            std::fs::metadata(self.file(MANIFEST))
+                .and_then(|file| file.modified())
+                .ok()
+        };
+        manifest
+            .and_then(|manifest| manifest.completed_ms)
+            .or_else(|| modified().map(milliseconds))
+            .unwrap_or(0)
+    }
+
+    /// The folder that the run lies in.
+    fn root(&self) -> PathBuf {
+        match self.path.parent() {
+            Some(root) if root != Path::new("") => root.to_path_buf(),
+            _ => PathBuf::from("."),
+        }
+    }
+
+    /// Has [`LATEST`] name the newest complete run beside this one; returns whether it did not yet.
+    ///
+    /// Where it cannot be written it stays as it is: no command goes by it.
+    pub fn write_latest(&self) -> bool {
+        let root = self.root();
+        let Some(newest) = Self::newest(&root) else {
+            return false;
+        };
+        let (latest, text) = (root.join(LATEST), format!("{}\n", newest.name()));
+        let is_right = std::fs::read_to_string(&latest).is_ok_and(|found| found == text);
+        !is_right && write_whole(&latest, text.as_bytes()).is_ok()
     }
 
     /// The folder.
@@ -233,24 +339,26 @@ impl RunDirectory {
         Ok(value)
     }
 
-    /// Writes the manifest, and makes this the latest run.
+    /// Writes the manifest, which makes this the newest run.
     pub fn complete(&self, best_epoch: usize) -> Result<(), RunError> {
         let mut files = BTreeMap::new();
         for name in VOUCHED {
             files.insert(name.to_string(), digest(&self.file(name))?);
         }
+        // Later than the others even where the clock was set back.
+        let after = Self::newest(&self.root()).map_or(0, |newest| newest.completed_ms().saturating_add(1));
         self.write_json(
             MANIFEST,
             &Manifest {
                 format_version: FORMAT_VERSION,
                 dotcart_version: env!("CARGO_PKG_VERSION").to_string(),
                 best_epoch,
+                completed_ms: Some(milliseconds(SystemTime::now()).max(after)),
                 files,
             },
         )?;
-        let latest = self.path.with_file_name(LATEST);
-        let name = format!("{}\n", self.name());
-        Ok(write_whole(&latest, name.as_bytes()).map_err(FileError::write(&latest))?)
+        self.write_latest();
+        Ok(())
     }
 
     /// Checks that the run is complete and every file has its size. Contents are checked by [`RunDirectory::verify`].
@@ -307,6 +415,10 @@ impl RunDirectory {
     pub fn model(&self) -> Result<ModelFile, RunError> {
         Ok(ModelFile::open(&self.file(MODEL))?)
     }
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 fn digest(path: &Path) -> Result<FileEntry, RunError> {

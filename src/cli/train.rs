@@ -6,7 +6,7 @@ use super::progress::Bar;
 use super::signals::stop_on_signals;
 use super::view::{BY_KEY, watched_bus};
 use super::{CommandResult, End};
-use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
+use crate::artifact::run_directory::{CONFIG, LATEST, REPORT, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
 use crate::common::format::duration;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
@@ -41,7 +41,12 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
     };
     match (&arguments.resume, arguments.ablate) {
         (Some(name), _) => {
-            let start = resume(name, arguments)?;
+            let run = RunDirectory::find(Some(name))?;
+            let lock = run.lock()?;
+            if run.is_complete() {
+                return finish(&run, output);
+            }
+            let start = resume(run, lock, arguments)?;
             Ok(session.train(start, output)?.end)
         }
         (None, None) => {
@@ -148,7 +153,8 @@ impl Session<'_> {
         }
         let judging = Instant::now();
         let evaluation = pipeline::complete(&run, &config, &trained, &Bar::unless(self.arguments.quiet))?;
-        run.write_text(REPORT, &report(&run, &config)?)?;
+        // The run is complete: what it comes to is said even where the page cannot be written.
+        let page = write_report(&run, &config);
         let judged = judging.elapsed().as_secs_f64();
         drop(lock);
         if self.arguments.json {
@@ -157,6 +163,7 @@ impl Session<'_> {
                 run: run.path(),
                 evaluation: &evaluation,
             });
+            page?;
             return Ok(Ended { run, end: End::Done });
         }
         output.data("");
@@ -175,12 +182,13 @@ impl Session<'_> {
             duration(judged),
         ));
         let user = shell_word(&busiest_user(&run)?);
-        // `latest` names the newest run of this folder; a run that lies elsewhere has to be named.
+        // Without a name a command takes the newest run of this folder; one that lies elsewhere has to be named.
         let elsewhere = match run.argument() {
             argument if argument == run.name() => String::new(),
             argument => format!(" --run {}", shell_word(&argument)),
         };
         output.data(&format!("next: {dotcart} recommend --user {user}{elsewhere}"));
+        page?;
         Ok(Ended { run, end: End::Done })
     }
 }
@@ -223,8 +231,7 @@ fn assignments(arguments: &TrainArguments) -> Result<Vec<Assignment>, PipelineEr
 /// Everything up to the first step.
 fn begin(config: &Config, arguments: &TrainArguments) -> Result<Start, PipelineError> {
     let path_is_explicit = assignments(arguments)?.iter().any(Assignment::names_path);
-    let (run, prepared) = pipeline::begin(config, path_is_explicit, &Bar::unless(arguments.quiet))?;
-    let lock = run.lock()?;
+    let (run, lock, prepared) = pipeline::begin(config, path_is_explicit, &Bar::unless(arguments.quiet))?;
     Ok(Start {
         run,
         config: config.clone(),
@@ -233,9 +240,7 @@ fn begin(config: &Config, arguments: &TrainArguments) -> Result<Start, PipelineE
     })
 }
 
-fn resume(name: &str, arguments: &TrainArguments) -> Result<Start, PipelineError> {
-    let run = RunDirectory::find(Some(name))?;
-    let lock = run.lock()?;
+fn resume(run: RunDirectory, lock: File, arguments: &TrainArguments) -> Result<Start, PipelineError> {
     let mut config = Config::load(&run.file(CONFIG), &[])?;
     if let Some(device) = arguments.device {
         config.device = device;
@@ -247,6 +252,33 @@ fn resume(name: &str, arguments: &TrainArguments) -> Result<Start, PipelineError
         prepared,
         lock,
     })
+}
+
+/// Writes what a kill may have left unwritten of a run that is complete. Errors if there is nothing of it.
+fn finish(run: &RunDirectory, output: &mut Output) -> CommandResult {
+    run.verify()?;
+    let mut written = Vec::new();
+    if run.write_latest() {
+        written.push(LATEST);
+    }
+    if !run.file(REPORT).is_file() {
+        let config = Config::load(&run.file(CONFIG), &[])?;
+        write_report(run, &config)?;
+        written.push(REPORT);
+    }
+    if written.is_empty() {
+        return Err(RunError::Complete(run.path().to_path_buf()).into());
+    }
+    output.talk(&format!(
+        "{} is complete; written now: {}",
+        run.path().display(),
+        written.join(", ")
+    ));
+    Ok(End::Done)
+}
+
+fn write_report(run: &RunDirectory, config: &Config) -> Result<(), PipelineError> {
+    Ok(run.write_text(REPORT, &report(run, config)?)?)
 }
 
 /// How this process was called, so that a proposed line works when pasted.

@@ -5,16 +5,17 @@ use crate::artifact::{interactions_file, vocabulary_file};
 use crate::config::Config;
 use crate::flow::pipeline::Loaded;
 use crate::flow::prepare::Prepared;
+use std::fs::File;
 
-/// Makes the run's folder and fills it; a folder that cannot be filled is removed.
-pub fn create(config: &Config, loaded: &Loaded) -> Result<RunDirectory, RunError> {
-    let run = RunDirectory::create(&config.name)?;
+/// Makes the run's folder and fills it, held by this process until the file is dropped; a folder that cannot be filled is removed.
+pub fn create(config: &Config, loaded: &Loaded) -> Result<(RunDirectory, File), RunError> {
+    let (run, lock) = RunDirectory::create(&config.name)?;
     if let Err(error) = fill(&run, config, loaded) {
         // Half a run could not even be resumed.
         let _ = std::fs::remove_dir_all(run.path());
         return Err(error);
     }
-    Ok(run)
+    Ok((run, lock))
 }
 
 fn fill(run: &RunDirectory, config: &Config, loaded: &Loaded) -> Result<(), RunError> {

@@ -23,6 +23,7 @@ use crate::train::loader::PairLoader;
 use crate::train::rankings::ValidRankings;
 use crate::train::wishes::Wishes;
 use burn::train::Interrupter;
+use std::fs::File;
 use std::sync::Arc;
 
 /// What a ratings file was made into: the names, and what training needs.
@@ -53,12 +54,12 @@ pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) ->
     })
 }
 
-/// A run directory with everything but a model, and what training needs of it.
+/// A run directory with everything but a model, held by this process until the file is dropped, and what training needs of it.
 pub fn begin(
     config: &Config,
     path_is_explicit: bool,
     progress: &dyn Progress,
-) -> Result<(RunDirectory, Prepared), PipelineError> {
+) -> Result<(RunDirectory, File, Prepared), PipelineError> {
     let loaded = load(config, path_is_explicit, progress)?;
     let steps_per_epoch = loaded.prepared.table.len().div_ceil(config.train.batch_size);
     let steps = steps_per_epoch.saturating_mul(config.train.epochs);
@@ -66,8 +67,8 @@ pub fn begin(
         return Err(FlowError::TooManySteps(config.train.epochs, steps).into());
     }
     check_memory(config, &loaded.prepared)?;
-    let run = begin::create(config, &loaded)?;
-    Ok((run, loaded.prepared))
+    let (run, lock) = begin::create(config, &loaded)?;
+    Ok((run, lock, loaded.prepared))
 }
 
 /// What training needs, from an unfinished run directory alone.

@@ -9,6 +9,7 @@ mod events;
 mod first_light;
 mod fold_in;
 mod judging;
+mod kills;
 mod memory;
 mod real_data;
 mod recommend;
