@@ -111,6 +111,15 @@ pub struct SweepArguments {
     pub json: bool,
 }
 
+/// For whom CSV is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CsvStyle {
+    /// For programs: every text as it is
+    Plain,
+    /// For a spreadsheet: a text that begins like a formula gets a ' before it
+    Excel,
+}
+
 /// What a second training does without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Ablation {
@@ -252,9 +261,9 @@ pub struct RecommendArguments {
     /// One JSON object a user instead of a table
     #[arg(long, conflicts_with_all = ["csv", "out"])]
     pub json: bool,
-    /// Rows of CSV instead of a table
-    #[arg(long, conflicts_with = "out")]
-    pub csv: bool,
+    /// Rows of CSV instead of a table, each id and title as it is; `excel` sets a ' before what a spreadsheet would compute
+    #[arg(long, value_name = "STYLE", num_args = 0..=1, require_equals = true, default_missing_value = "plain", conflicts_with = "out")]
+    pub csv: Option<CsvStyle>,
     /// Engine to rank on [default: the run's, for more users than the cpu ranks at once; else cpu]
     #[arg(long, conflicts_with_all = ["rated", "rated_file"])]
     pub device: Option<DeviceChoice>,

@@ -37,7 +37,7 @@ pub fn train(arguments: &BenchTrainArguments, output: &mut Output) -> CommandRes
         .sweep
         .map_or_else(|| vec![config.clone()], |sweep| points(sweep, &config));
     if let (Some(sweep), false) = (arguments.sweep, arguments.json) {
-        output.data(&sweep_header(sweep, &config));
+        sweep_header(sweep, &config).iter().for_each(|line| output.data(line));
     }
     let mut made: Option<(GenerateConfig, Arc<Interactions>)> = None;
     for config in &configs {

@@ -42,10 +42,16 @@ impl From<End> for ExitCode {
     }
 }
 
-/// Runs the command line of this process. A usage error exits with 2 inside clap.
+/// Runs the command line of this process. A usage error exits with 2.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
     let mut output = Output::new();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            output.usage(&message);
+            return ExitCode::from(message.exit_code() as u8);
+        }
+    };
     // The panic has spoken already, through its hook; what is left is the exit code of a fault of ours.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match arguments.command {
         Command::Train(arguments) => train::run(&arguments, &mut output),

@@ -34,7 +34,7 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     for unlisted in &unlisted {
         output.unlisted(unlisted);
     }
-    if arguments.csv {
+    if arguments.csv.is_some() {
         output.csv_header();
     }
     let Some(users) = users else {
@@ -53,7 +53,7 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     let mut is_first = true;
     recommender.rank_all(&candidates, &users, ask, device, |rankings| {
         for ranking in &rankings {
-            if !std::mem::take(&mut is_first) && !arguments.json && !arguments.csv {
+            if !std::mem::take(&mut is_first) && !arguments.json && arguments.csv.is_none() {
                 output.data("");
             }
             show(arguments, ranking, output);
@@ -66,7 +66,7 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
 fn show(arguments: &RecommendArguments, ranking: &Ranking, output: &mut Output) {
     match (arguments.json, arguments.csv) {
         (true, _) => output.json(ranking),
-        (_, true) => output.csv_ranking(ranking),
+        (_, Some(style)) => output.csv_ranking(ranking, style),
         _ => output.ranking(ranking),
     }
 }

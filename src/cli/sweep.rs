@@ -57,7 +57,8 @@ pub fn run(arguments: &SweepArguments, output: &mut Output) -> CommandResult {
     } else {
         String::new()
     };
-    output.talk(&format!("\nsweep  {}: {total} trials{words}", folder.display()));
+    output.talk("");
+    output.talk(&format!("sweep  {}: {total} trials{words}", folder.display()));
 
     let interrupter = Interrupter::new();
     stop_on_signals(&interrupter);
@@ -77,14 +78,16 @@ pub fn run(arguments: &SweepArguments, output: &mut Output) -> CommandResult {
         ranking.iter().for_each(|trial| output.json(trial));
     } else {
         let of_generated = if generated { "GENERATED ratings, " } else { "" };
+        output.data("");
         output.data(&format!(
-            "\n{of_generated}{total} trials, judged on {} validation rows",
+            "{of_generated}{total} trials, judged on {} validation rows",
             count(rows)
         ));
         table(&ranking, metric).iter().for_each(|line| output.data(line));
     }
     let best = sweep.write_best()?;
-    output.talk(&format!("\nbest:  {}", best.display()));
+    output.talk("");
+    output.talk(&format!("best:  {}", best.display()));
     output.talk(&format!(
         "next:  {} train {}",
         command_name(),

@@ -1,4 +1,5 @@
-//! What knows nothing of recommenders: calendars, factorisations, files, numbers in words, hints, randomness, the machine's memory.
+//! What knows nothing of recommenders: calendars, factorisations, files, numbers in words, hints, randomness, the machine's memory,
+//! text of others.
 
 pub mod calendar;
 pub mod cholesky;
@@ -8,4 +9,5 @@ pub mod hint;
 pub mod interaction;
 pub mod random;
 pub mod system_memory;
+pub mod visible;
 pub mod whole_file;

@@ -8,6 +8,7 @@ mod bench;
 mod events;
 mod first_light;
 mod fold_in;
+mod hostile_text;
 mod judging;
 mod kills;
 mod memory;

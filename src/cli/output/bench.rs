@@ -107,7 +107,7 @@ pub fn minute_line(minute: &Minute) -> String {
 }
 
 /// What a sweep holds fixed, and the heads of its columns.
-pub fn sweep_header(sweep: Sweep, config: &Config) -> String {
+pub fn sweep_header(sweep: Sweep, config: &Config) -> [String; 3] {
     let size = &config.data.generate;
     let shape = format!(
         "{} users, {} products, {} ratings",
@@ -124,10 +124,8 @@ pub fn sweep_header(sweep: Sweep, config: &Config) -> String {
         Sweep::Threads => ("threads", [shape, dim, batch]),
     };
     let fixed: Vec<_> = fixed.into_iter().filter(|part| !part.is_empty()).collect();
-    format!(
-        "{}\n\n{changes:>10}   samples/s   ns a sample   ms a step   rows a step   bytes a sample   of copy   of random   MiB",
-        fixed.join("; "),
-    )
+    let heads = "samples/s   ns a sample   ms a step   rows a step   bytes a sample   of copy   of random   MiB";
+    [fixed.join("; "), String::new(), format!("{changes:>10}   {heads}")]
 }
 
 /// One point of a sweep.

@@ -110,7 +110,10 @@ impl Output {
         self.group_table(evaluation);
         match &evaluation.rankings {
             Some(rankings) => self.rankings(rankings),
-            None => self.data("\nnothing relevant was held out, so rankings are not judged"),
+            None => {
+                self.data("");
+                self.data("nothing relevant was held out, so rankings are not judged");
+            }
         }
     }
 

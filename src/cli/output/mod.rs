@@ -1,4 +1,7 @@
 //! The only printer. stdout is data (reports, rankings), stderr is talk. Rankings are in `ranking`.
+//!
+//! Ids, titles, paths and arguments are text of others, so every line goes through [`visible`], whoever reads it. JSON is as
+//! it is, and so is CSV that no terminal shows: there a program wants the very text.
 
 pub mod bench;
 mod comparison;
@@ -9,6 +12,7 @@ pub mod sweep;
 use crate::common::calendar::date_of;
 use crate::common::format::{count, mebibytes, percent};
 use crate::common::interaction::Part;
+use crate::common::visible::visible;
 use crate::config::{DeviceChoice, Duplicates};
 use crate::data::report::{DataReport, TimeUnit};
 use crate::engine::memory::MemoryNeed;
@@ -37,6 +41,10 @@ impl Output {
 
     /// A line of data.
     pub fn data(&mut self, line: &str) {
+        self.data_as_it_is(&visible(line));
+    }
+
+    fn data_as_it_is(&mut self, line: &str) {
         match writeln!(std::io::stdout().lock(), "{line}") {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
@@ -56,7 +64,7 @@ impl Output {
 
     fn say(&mut self, line: &str) {
         // Nobody is left to hear that nobody listens.
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        let _ = writeln!(std::io::stderr().lock(), "{}", visible(line));
     }
 
     /// A GPU that was found and is not used, if there is one.
@@ -70,12 +78,24 @@ impl Output {
 
     /// An error and what can be done about it.
     pub fn error(&mut self, message: &str, hint: &str) {
-        self.say(&format!("error: {message}\n\nhint: {hint}"));
+        self.say(&format!("error: {message}"));
+        self.say("");
+        self.say(&format!("hint: {hint}"));
+    }
+
+    /// What the command line should be: a help that was asked for, or what is wrong with the arguments.
+    pub fn usage(&mut self, message: &clap::Error) {
+        for line in message.render().to_string().lines() {
+            match message.use_stderr() {
+                true => self.say(line),
+                false => self.data(line),
+            }
+        }
     }
 
     /// One JSON object on one line.
     pub fn json(&mut self, value: &impl Serialize) {
-        self.data(&serde_json::to_string(value).expect("reports are JSON"));
+        self.data_as_it_is(&serde_json::to_string(value).expect("reports are JSON"));
     }
 
     /// What was read, in short, and a block that cannot be overlooked if it was generated.

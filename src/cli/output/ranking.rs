@@ -1,12 +1,17 @@
 //! Rankings and likenesses in the words of people, and as CSV.
 
 use super::Output;
+use crate::cli::args::CsvStyle;
 use crate::common::format::count;
 use crate::recommend::bulk::Summary;
 use crate::recommend::lists::Unlisted;
 use crate::recommend::similar::Similar;
 use crate::recommend::{Basis, Ranking, Recommendation};
+use std::io::IsTerminal;
 use std::path::Path;
+
+/// What a spreadsheet takes for the beginning of a formula, also behind a tab or in wide letters.
+const BEGINS_A_FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
 /// What a ranking rests on, in words.
 fn basis(ranking: &Ranking) -> Option<String> {
@@ -105,20 +110,25 @@ impl Output {
 
     /// The names of the CSV's columns.
     pub fn csv_header(&mut self) {
-        self.data("user,rank,product,title,score,predicted_rating,train_ratings,basis");
+        self.data_as_it_is("user,rank,product,title,score,predicted_rating,train_ratings,basis");
     }
 
     /// A user's ranking as rows of CSV.
-    pub fn csv_ranking(&mut self, ranking: &Ranking) {
+    pub fn csv_ranking(&mut self, ranking: &Ranking, style: CsvStyle) {
+        let text = |text: &str| match style {
+            CsvStyle::Excel if text.starts_with(BEGINS_A_FORMULA) => format!("'{text}"),
+            CsvStyle::Plain | CsvStyle::Excel => text.to_string(),
+        };
+        let is_seen = std::io::stdout().is_terminal();
         for product in &ranking.products {
             let mut row = csv::WriterBuilder::new()
                 .terminator(csv::Terminator::Any(b'\n'))
                 .from_writer(Vec::new());
             let fields = [
-                ranking.user.clone().unwrap_or_default(),
+                text(ranking.user.as_deref().unwrap_or_default()),
                 product.rank.to_string(),
-                product.product.clone(),
-                product.title.clone().unwrap_or_default(),
+                text(&product.product),
+                text(product.title.as_deref().unwrap_or_default()),
                 product.score.to_string(),
                 product
                     .predicted_rating
@@ -128,7 +138,13 @@ impl Output {
             ];
             row.write_record(&fields).expect("writing to memory does not fail");
             let row = row.into_inner().expect("writing to memory does not fail");
-            self.data(String::from_utf8_lossy(&row).trim_end_matches('\n'));
+            let row = String::from_utf8_lossy(&row);
+            // Only the last is the row's own: a quoted text may hold others.
+            let row = row.strip_suffix('\n').unwrap_or(&row);
+            match is_seen {
+                true => self.data(row),
+                false => self.data_as_it_is(row),
+            }
         }
         if let Some(shortfall) = &ranking.shortfall {
             let user = ranking.user.as_deref().unwrap_or("anybody");

@@ -6,6 +6,7 @@ use super::pace::Pace;
 use super::step_stages::StepStages;
 use super::validations::Validations;
 use crate::common::format::duration;
+use crate::common::visible::visible;
 use crate::train::event::{FinishReason, TrainEvent, TrainStart};
 
 /// A training as far as it has come.
@@ -44,8 +45,12 @@ impl State {
             TrainEvent::Started(start) => {
                 let before = std::mem::take(self);
                 self.start = (**start).clone();
+                // A log may be anybody's.
+                for text in [&mut self.start.run, &mut self.start.device] {
+                    *text = visible(text).into_owned();
+                }
                 // The log of a resumed run holds what came before; a process that resumes one knows nothing of it.
-                let goes_on = before.start.run == start.run && before.epoch > 0;
+                let goes_on = before.start.run == self.start.run && before.epoch > 0;
                 if goes_on {
                     self.curves = before.curves;
                     self.notes = before.notes;

@@ -1,5 +1,6 @@
 //! Where the steps of a training spend their time, as shares.
 
+use crate::common::visible::visible;
 use crate::train::event::StageTime;
 
 /// A stage of a step and its share of all stages.
@@ -31,7 +32,7 @@ impl StepStages {
         };
         let whole: f64 = seconds.iter().sum();
         let stages = totals.iter().zip(seconds).map(|(stage, seconds)| Stage {
-            name: stage.name.clone(),
+            name: visible(&stage.name).into_owned(),
             share: if whole > 0.0 { seconds / whole } else { 0.0 },
         });
         self.stages = stages.collect();

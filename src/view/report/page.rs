@@ -1,10 +1,12 @@
 //! The page around a report: one self-contained HTML file that asks the network for nothing, light or dark as the reader's
 //! system is, and fit to print.
 
-/// Text as it may stand in HTML, in attributes too.
+use crate::common::visible::visible;
+
+/// Text on one line as it may stand in HTML, in attributes too.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -48,7 +50,8 @@ pub fn paragraph(text: &str) -> String {
 
 /// Text as it is, behind a line to click on.
 pub fn verbatim(summary: &str, text: &str) -> String {
-    let (summary, text) = (escape(summary), escape(text));
+    let lines: Vec<String> = text.lines().map(escape).collect();
+    let (summary, text) = (escape(summary), lines.join("\n"));
     format!("<details><summary>{summary}</summary><pre>{text}</pre></details>\n")
 }
 
@@ -104,5 +107,10 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("<title>&quot;t&quot;</title>"));
+        let shown = verbatim("a\u{202e}b", "x\u{1b}[2J\n  y\tz");
+        assert!(
+            shown.contains("<summary>a\\u{202e}b</summary><pre>x\\u{1b}[2J\n  y\\tz</pre>"),
+            "{shown}"
+        );
     }
 }
