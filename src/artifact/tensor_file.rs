@@ -4,11 +4,11 @@
 //! memory twice. The same content gives the same bytes. Format: <https://huggingface.co/docs/safetensors>.
 
 use crate::common::hint::Hint;
+use crate::common::regular_file;
 use crate::common::whole_file::WholeFile;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -190,7 +190,7 @@ struct Tensor {
 impl TensorFile {
     /// Maps a file and checks its header and length.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(FileError::read(path))?;
+        let file = regular_file::open(path).map_err(FileError::read(path))?;
         // SAFETY: run files are replaced by renaming, never written in place, so a mapped file does not change.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(FileError::read(path))?;
         let header = SafeTensors::deserialize(&map).map_err(|error| FileError::damaged(path, error.to_string()))?;

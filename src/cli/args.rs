@@ -55,7 +55,7 @@ pub enum BenchCommand {
 
 #[derive(Debug, Args)]
 pub struct TrainArguments {
-    /// Experiment file, for example configs/electronics.toml
+    /// Experiment file, for example configs/electronics.toml; `-` trains on the ratings that come through the standard input
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub config: Option<PathBuf>,
     /// Override a key of the file, for example --set train.epochs=3

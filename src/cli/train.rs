@@ -10,6 +10,7 @@ use crate::artifact::run_directory::{CONFIG, LATEST, REPORT, RunDirectory, RunEr
 use crate::artifact::tensor_file::FileError;
 use crate::common::format::duration;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
+use crate::data::format::STDIN;
 use crate::evaluate::Evaluation;
 use crate::flow::compare::compare;
 use crate::flow::error::{FlowError, PipelineError};
@@ -216,7 +217,10 @@ fn load(arguments: &TrainArguments) -> Result<Config, PipelineError> {
         .config
         .as_deref()
         .expect("clap asks for a config or a run to resume");
-    let mut config = Config::load(path, &assignments(arguments)?)?;
+    let mut config = match path == Path::new("-") {
+        true => Config::from_text(&format!("data.path = \"{STDIN}\""), "-", &assignments(arguments)?)?,
+        false => Config::load(path, &assignments(arguments)?)?,
+    };
     if let Some(device) = arguments.device {
         config.device = device;
     }

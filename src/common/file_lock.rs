@@ -3,6 +3,7 @@
 //! The system lets go of it when the process ends, in whatever way. Where locks are mandatory nobody else can read the file
 //! meanwhile.
 
+use super::regular_file;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
@@ -37,7 +38,7 @@ pub fn hold(path: &Path) -> io::Result<Option<File>> {
 
 /// Whether a process holds the file at this moment.
 pub fn is_held(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    regular_file::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 fn locked(result: Result<(), TryLockError>) -> io::Result<bool> {

@@ -8,6 +8,7 @@ pub mod format;
 pub mod hint;
 pub mod interaction;
 pub mod random;
+pub mod regular_file;
 pub mod system_memory;
 pub mod visible;
 pub mod whole_file;

@@ -16,6 +16,7 @@ use super::readers::lines::{Lines, read_error};
 use super::readers::parquet::ParquetRows;
 use super::readers::quiet::catch_quietly;
 use super::readers::utf16::Utf16;
+use crate::common::regular_file;
 use crate::config::{Column, DataConfig, Decimal, Header};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -46,6 +47,8 @@ impl Detected {
     }
 }
 
+/// The path that may be a pipe.
+pub const STDIN: &str = "/dev/stdin";
 /// Bytes that are looked at.
 pub const HEAD: u64 = 64 << 10;
 /// Rows of a file with typed columns that are looked at.
@@ -154,11 +157,14 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
         message,
     };
     let io = |error: std::io::Error| fault(error.to_string());
-    let mut file = File::open(path).map_err(io)?;
+    // Whoever names the standard input means to wait for it.
+    let open = if path == Path::new(STDIN) {
+        File::open(path)
+    } else {
+        regular_file::open(path)
+    };
+    let mut file = open.map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
-    if metadata.is_dir() {
-        return Err(fault("it is a directory".to_string()));
-    }
     let mut magic = Vec::new();
     file.by_ref().take(8).read_to_end(&mut magic).map_err(io)?;
     if magic.starts_with(b"PAR1") {

@@ -13,6 +13,7 @@ use crate::artifact::run_directory::MANIFEST;
 use crate::artifact::tensor_file::FileError;
 use crate::common::file_lock;
 use crate::common::interaction::UserIndex;
+use crate::common::regular_file;
 use crate::common::whole_file::{is_leftover, remove_leftovers, write_whole};
 use crate::config::DeviceChoice;
 use crate::engine::{EngineError, open};
@@ -140,7 +141,7 @@ impl Recommender {
         let request = Request {
             dotcart_version: env!("CARGO_PKG_VERSION").to_string(),
             run: self.run().name(),
-            manifest: digest(&std::fs::read(&manifest).map_err(FileError::read(&manifest))?),
+            manifest: digest(&regular_file::read(&manifest).map_err(FileError::read(&manifest))?),
             users: users.len(),
             user_list: match users {
                 Users::All(_) => None,

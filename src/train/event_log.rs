@@ -1,6 +1,7 @@
 //! `metrics.jsonl`: the events of a training, one JSON object a line, written as they happen and read while they are.
 
 use super::event::{Observer, TrainEvent};
+use crate::common::regular_file;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -60,7 +61,7 @@ impl EventReader {
     /// If the file cannot be read.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            file: File::open(path)?,
+            file: regular_file::open(path)?,
             begun: Vec::new(),
         })
     }
