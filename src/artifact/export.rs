@@ -48,9 +48,9 @@ pub fn export_splits(
         return Err(ExportSplitsError::Exists(path.clone()));
     }
     std::fs::create_dir_all(folder).map_err(FileError::write(folder))?;
-    let (users, products) = (run.users()?, run.products()?);
-    let shape = run.model()?.shape();
-    let (interactions, row_parts) = run.interactions(shape.users, shape.items)?.read()?;
+    let files = run.open()?;
+    let (users, products) = (&files.users, &files.products);
+    let (interactions, row_parts) = files.read_rows()?;
     let mut written = Vec::new();
     for (part, path) in parts.into_iter().zip(paths) {
         let fault = |error: csv::Error| FileError::write(&path)(error.into());

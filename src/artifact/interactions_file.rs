@@ -68,45 +68,58 @@ impl InteractionsFile {
         let (starts, _) = self.file.tensor::<u64>("user_starts")?;
         let range = starts[user as usize] as usize..starts[user as usize + 1] as usize;
         let damaged = || FileError::damaged(self.file.path(), format!("the rows of user {user} are out of range"));
-        let items = self
-            .file
-            .tensor::<u32>("item")?
-            .0
-            .get(range.clone())
-            .ok_or_else(damaged)?;
-        if items.iter().any(|&item| item as usize >= self.items) {
-            return Err(damaged());
-        }
-        Ok(UserRows {
-            items,
-            ratings: &self.file.tensor::<f32>("rating")?.0[range.clone()],
-            parts: &self.file.tensor::<u8>("part")?.0[range],
-        })
+        let (items, ratings, parts) = self.columns()?;
+        let rows = UserRows {
+            items: items.get(range.clone()).ok_or_else(damaged)?,
+            ratings: &ratings[range.clone()],
+            parts: &parts[range],
+        };
+        self.check(rows.items, rows.ratings, rows.parts)?;
+        Ok(rows)
     }
 
     /// All rows as columns, with their parts.
     pub fn read(&self) -> Result<(Interactions, Vec<u8>), FileError> {
-        let damaged = |fault: &str| FileError::damaged(self.file.path(), fault);
         let (starts, _) = self.file.tensor::<u64>("user_starts")?;
-        let items = self.file.tensor::<u32>("item")?.0.to_vec();
-        let parts = self.file.tensor::<u8>("part")?.0.to_vec();
-        let ascending = starts.is_sorted();
-        if !ascending || items.iter().any(|&item| item as usize >= self.items) {
-            return Err(damaged("a row names a user or product that does not exist"));
+        if !starts.is_sorted() {
+            return Err(FileError::damaged(self.file.path(), "`user_starts` falls"));
         }
-        if parts.iter().any(|&part| Part::from_byte(part).is_none()) {
-            return Err(damaged("a part is neither train, valid nor test"));
-        }
+        let (items, ratings, parts) = self.columns()?;
+        self.check(items, ratings, parts)?;
         let mut users = Vec::with_capacity(items.len());
         for user in 0..self.users {
             users.resize(starts[user + 1] as usize, user as UserIndex);
         }
         let interactions = Interactions {
             users,
-            items,
-            ratings: self.file.tensor::<f32>("rating")?.0.to_vec(),
+            items: items.to_vec(),
+            ratings: ratings.to_vec(),
             timestamps: None,
         };
-        Ok((interactions, parts))
+        Ok((interactions, parts.to_vec()))
+    }
+
+    fn columns(&self) -> Result<(&[ItemIndex], &[f32], &[u8]), FileError> {
+        let items = self.file.tensor::<u32>("item")?.0;
+        Ok((
+            items,
+            self.file.tensor::<f32>("rating")?.0,
+            self.file.tensor::<u8>("part")?.0,
+        ))
+    }
+
+    /// Errors unless rows name products that there are, ratings that are finite and parts that mean something.
+    fn check(&self, items: &[ItemIndex], ratings: &[f32], parts: &[u8]) -> Result<(), FileError> {
+        let damaged = |fault: String| Err(FileError::damaged(self.file.path(), fault));
+        if let Some(item) = items.iter().find(|item| **item as usize >= self.items) {
+            return damaged(format!("a row names product {item} of {}", self.items));
+        }
+        if let Some(rating) = ratings.iter().find(|rating| !rating.is_finite()) {
+            return damaged(format!("a rating is {rating}"));
+        }
+        if let Some(part) = parts.iter().find(|part| Part::from_byte(**part).is_none()) {
+            return damaged(format!("part {part} is neither train, valid nor test"));
+        }
+        Ok(())
     }
 }

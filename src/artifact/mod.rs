@@ -18,5 +18,6 @@ pub mod export;
 pub mod interactions_file;
 pub mod model_file;
 pub mod run_directory;
+pub mod run_files;
 pub mod tensor_file;
 pub mod vocabulary_file;

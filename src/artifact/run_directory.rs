@@ -1,11 +1,12 @@
 //! One run's folder: made, filled, completed by its manifest, found again.
 
 use super::interactions_file::InteractionsFile;
-use super::model_file::ModelFile;
+use super::run_files::RunFiles;
 use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
 use crate::common::file_lock;
 use crate::common::hint::Hint;
+use crate::common::regular_file;
 use crate::common::whole_file::{is_leftover, remove_leftovers, write_whole};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -223,7 +224,7 @@ impl RunDirectory {
     /// The run in a folder that was completed last, by the manifests; of runs that do not tell apart, the one that
     /// [`LATEST`] names.
     fn newest(root: &Path) -> Option<Self> {
-        let latest = std::fs::read_to_string(root.join(LATEST)).unwrap_or_default();
+        let latest = regular_file::read_to_string(&root.join(LATEST)).unwrap_or_default();
         let runs = std::fs::read_dir(root)
             .ok()?
             .flatten()
@@ -263,7 +264,7 @@ impl RunDirectory {
             return false;
         };
         let (latest, text) = (root.join(LATEST), format!("{}\n", newest.name()));
-        let is_right = std::fs::read_to_string(&latest).is_ok_and(|found| found == text);
+        let is_right = regular_file::read_to_string(&latest).is_ok_and(|found| found == text);
         !is_right && write_whole(&latest, text.as_bytes()).is_ok()
     }
 
@@ -334,7 +335,7 @@ impl RunDirectory {
     /// Reads a JSON file.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, RunError> {
         let path = self.file(name);
-        let text = std::fs::read(&path).map_err(FileError::read(&path))?;
+        let text = regular_file::read(&path).map_err(FileError::read(&path))?;
         let value = serde_json::from_slice(&text).map_err(|error| FileError::damaged(&path, error.to_string()))?;
         Ok(value)
     }
@@ -361,7 +362,7 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Checks that the run is complete and every file has its size. Contents are checked by [`RunDirectory::verify`].
+    /// Checks that the run is complete, and that the manifest vouches for every file and each has its size. Contents are checked by [`RunDirectory::verify`].
     pub fn manifest(&self) -> Result<Manifest, RunError> {
         if !self.is_complete() {
             return Err(RunError::Unfinished(self.path.clone()));
@@ -373,8 +374,11 @@ impl RunDirectory {
                 found: manifest.format_version,
             });
         }
-        for (name, entry) in &manifest.files {
+        for name in VOUCHED {
             let path = self.file(name);
+            let Some(entry) = manifest.files.get(name) else {
+                return Err(FileError::damaged(&self.file(MANIFEST), format!("it does not vouch for `{name}`")).into());
+            };
             let found = std::fs::metadata(&path).map_err(FileError::read(&path))?.len();
             if found != entry.bytes {
                 let fault = format!("it has {found} bytes, its manifest says {}", entry.bytes);
@@ -387,13 +391,18 @@ impl RunDirectory {
     /// Reads every file once and compares it with the manifest.
     pub fn verify(&self) -> Result<Manifest, RunError> {
         let manifest = self.manifest()?;
-        for (name, entry) in &manifest.files {
+        for name in VOUCHED {
             let path = self.file(name);
-            if digest(&path)? != *entry {
+            if digest(&path)? != manifest.files[name] {
                 return Err(FileError::damaged(&path, "its content is not what its manifest says").into());
             }
         }
         Ok(manifest)
+    }
+
+    /// All that the run holds of its ratings and its model, each file checked against the others.
+    pub fn open(&self) -> Result<RunFiles, RunError> {
+        Ok(RunFiles::open(self)?)
     }
 
     /// The users' vocabulary.
@@ -401,19 +410,9 @@ impl RunDirectory {
         Ok(VocabularyFile::open(&self.file(USERS))?)
     }
 
-    /// The products' vocabulary.
-    pub fn products(&self) -> Result<VocabularyFile, RunError> {
-        Ok(VocabularyFile::open(&self.file(PRODUCTS))?)
-    }
-
-    /// All rows.
+    /// The rows of `users` users and `items` items.
     pub fn interactions(&self, users: usize, items: usize) -> Result<InteractionsFile, RunError> {
         Ok(InteractionsFile::open(&self.file(INTERACTIONS), users, items)?)
-    }
-
-    /// The model.
-    pub fn model(&self) -> Result<ModelFile, RunError> {
-        Ok(ModelFile::open(&self.file(MODEL))?)
     }
 }
 
@@ -422,7 +421,7 @@ fn milliseconds(time: SystemTime) -> u64 {
 }
 
 fn digest(path: &Path) -> Result<FileEntry, RunError> {
-    let mut file = File::open(path).map_err(FileError::read(path))?;
+    let mut file = regular_file::open(path).map_err(FileError::read(path))?;
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;

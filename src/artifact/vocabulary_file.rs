@@ -99,6 +99,11 @@ impl VocabularyFile {
         })
     }
 
+    /// The path, for messages.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Number of ids.
     pub fn len(&self) -> usize {
         self.count

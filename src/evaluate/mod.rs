@@ -12,7 +12,7 @@ pub mod rankings;
 pub mod ratings;
 pub mod sampled;
 
-use crate::artifact::run_directory::{CALIBRATION, RunDirectory, RunError};
+use crate::artifact::run_directory::{CALIBRATION, EVALUATION, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
 use crate::common::hint::Hint;
 use crate::common::interaction::Part;
@@ -26,10 +26,11 @@ use crate::engine::ranker::{Catalogue, Ranker};
 use crate::engine::{EngineError, Scorer};
 use crate::evaluate::calibrate::{Calibration, Outcome};
 use crate::evaluate::metrics::calibration::{ReliabilityBin, reliability};
+use crate::evaluate::metrics::classes::ClassTable;
 use crate::evaluate::metrics::curves::{Sweep, thin};
 use baselines::{Biases, falling_order};
 use cases::Table;
-use rankings::{FixedRanking, Rankings, judge_rankings};
+use rankings::{FixedRanking, RankerScores, Rankings, judge_rankings};
 use ratings::{HeldOut, Judge, Predictions, Predictor, RatingScores};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -116,6 +117,39 @@ impl From<FileError> for EvaluateError {
 }
 
 impl Evaluation {
+    /// Reads `evaluation.json`. Errors if it is not there, says less than this dotcart's, or contradicts itself.
+    pub fn read(run: &RunDirectory) -> Result<Self, RunError> {
+        let evaluation: Self = run.read_json(EVALUATION)?;
+        match evaluation.fault() {
+            Some(fault) => Err(FileError::damaged(&run.file(EVALUATION), fault).into()),
+            None => Ok(evaluation),
+        }
+    }
+
+    /// What no judgement can be: rows without figures, a table that is not square, rankers that were not asked the same.
+    fn fault(&self) -> Option<&'static str> {
+        let groups = [&self.groups.warm, &self.groups.cold_users, &self.groups.cold_items];
+        let scores = || self.ratings.iter().chain(groups.iter().copied().flatten());
+        if (self.rows > 0) == self.ratings.is_empty() {
+            return Some("it has rows and no figures, or figures and no rows");
+        }
+        let tables = || scores().filter_map(|scores| scores.classes.as_ref());
+        let is_square = |table: &ClassTable| {
+            let classes = table.classes.len();
+            table.confusion.len() == classes && table.confusion.iter().all(|row| row.len() == classes)
+        };
+        if !tables().all(is_square) {
+            return Some("a table of rating classes is not square");
+        }
+        let rankings = self.rankings.as_ref()?;
+        let lengths = |ranker: &RankerScores| ranker.at.iter().map(|at| at.k).collect::<Vec<_>>();
+        let Some(first) = rankings.rankers.first().map(lengths) else {
+            return Some("it has rankings and no ranker");
+        };
+        let is_asked_the_same = !first.is_empty() && rankings.rankers.iter().all(|ranker| lengths(ranker) == first);
+        (!is_asked_the_same).then_some("its rankers were not asked the same")
+    }
+
     /// The figures of a predictor, if it was judged.
     pub fn of(&self, predictor: Predictor) -> Option<&RatingScores> {
         self.ratings.iter().find(|scores| scores.predictor == predictor)
@@ -130,15 +164,14 @@ pub fn evaluate(
     generated: bool,
     progress: &dyn Progress,
 ) -> Result<Evaluation, EvaluateError> {
-    let model = run.model()?.read()?;
-    let (users, products) = (run.users()?, run.products()?);
-    let file = run.interactions(model.shape.users, model.shape.items)?;
-    let (interactions, parts) = file.read()?;
+    let files = run.open()?;
+    let model = files.model.read()?;
+    let (interactions, parts) = files.read_rows()?;
     let table = Table {
         interactions: &interactions,
         parts: &parts,
-        user_counts: users.train_ratings()?,
-        item_counts: products.train_ratings()?,
+        user_counts: files.users.train_ratings()?,
+        item_counts: files.products.train_ratings()?,
     };
     let calibration = match run.file(CALIBRATION).is_file() {
         true => Some(run.read_json(CALIBRATION)?),

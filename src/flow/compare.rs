@@ -58,7 +58,7 @@ pub fn compare(runs: &[RunDirectory], progress: &dyn Progress) -> Result<Compari
 fn read_or_judge(run: &RunDirectory, config: &Config, progress: &dyn Progress) -> Result<Evaluation, PipelineError> {
     let stored: serde_json::Value = run.read_json(EVALUATION)?;
     if stored["format_version"] == FORMAT_VERSION {
-        return Ok(run.read_json(EVALUATION)?);
+        return Ok(Evaluation::read(run)?);
     }
     let report: DataReport = run.read_json(DATA_REPORT)?;
     Ok(evaluate(run, config, Part::Test, report.generated, progress)?)

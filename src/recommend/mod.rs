@@ -18,8 +18,8 @@ pub use error::RecommendError;
 
 use crate::artifact::interactions_file::InteractionsFile;
 use crate::artifact::model_file::ModelFile;
-use crate::artifact::run_directory::{CONFIG, DATA_REPORT, MODEL, RunDirectory};
-use crate::artifact::tensor_file::FileError;
+use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
+use crate::artifact::run_files::RunFiles;
 use crate::artifact::vocabulary_file::VocabularyFile;
 use crate::common::interaction::{ItemIndex, Part, UserIndex};
 use crate::config::{ChoiceLoss, Config, DeviceChoice};
@@ -160,19 +160,12 @@ impl Recommender {
         run.manifest()?;
         let config = Config::load(&run.file(CONFIG), &[])?;
         let report: DataReport = run.read_json(DATA_REPORT)?;
-        let (users, products, model) = (run.users()?, run.products()?, run.model()?);
-        let shape = model.shape();
-        if (users.len(), products.len()) != (shape.users, shape.items) {
-            let fault = format!(
-                "it has {} users and {} products, the vocabularies {} and {}",
-                shape.users,
-                shape.items,
-                users.len(),
-                products.len()
-            );
-            return Err(FileError::damaged(&run.file(MODEL), fault).into());
-        }
-        let rows = run.interactions(shape.users, shape.items)?;
+        let RunFiles {
+            users,
+            products,
+            model,
+            rows,
+        } = run.open()?;
         Ok(Self {
             objective: Objective::new(&config),
             run,

@@ -9,6 +9,8 @@
 //! rating have no direction and are left out. Accumulated in f64; ties by lower index.
 
 use super::{RecommendError, Recommender};
+use crate::artifact::run_directory::MODEL;
+use crate::artifact::tensor_file::FileError;
 use crate::artifact::vocabulary_file::VocabularyFile;
 use crate::engine::cpu::score_top_k::{Best, Candidate};
 use crate::engine::cpu::thread_pool;
@@ -72,8 +74,15 @@ impl Recommender {
         row: &(impl Fn(usize) -> &'a [f32] + Sync),
     ) -> Result<Similar, RecommendError> {
         let counts = known.train_ratings()?;
+        let not_finite = |index: u32| {
+            let fault = format!("the embedding of {of} {index} holds a number that is not finite");
+            FileError::damaged(&self.run().file(MODEL), fault)
+        };
         let wanted = row(index as usize);
         let size = dot(wanted, wanted).sqrt();
+        if !size.is_finite() {
+            return Err(not_finite(index).into());
+        }
         if counts[index as usize] == 0 || size <= 0.0 {
             return Err(RecommendError::NoEmbedding {
                 what: of,
@@ -81,7 +90,7 @@ impl Recommender {
             });
         }
         let top = top.min(counts.len());
-        let parts: Vec<Vec<Candidate>> = thread_pool(self.config.threads).install(|| {
+        let parts: Result<Vec<Vec<Candidate>>, FileError> = thread_pool(self.config.threads).install(|| {
             let starts = (0..counts.len()).into_par_iter().step_by(ROWS_PER_TASK);
             let compare = |first: usize| {
                 let mut best = Best::new(top);
@@ -89,6 +98,10 @@ impl Recommender {
                 for (place, &ratings) in here {
                     let other = row(place);
                     let squared = dot(other, other);
+                    // No sum of squares of so few finite numbers overflows.
+                    if !squared.is_finite() {
+                        return Err(not_finite(place as u32));
+                    }
                     if place != index as usize && ratings > 0 && squared > 0.0 {
                         best.push(Candidate {
                             item: place as u32,
@@ -96,12 +109,12 @@ impl Recommender {
                         });
                     }
                 }
-                best.into_sorted()
+                Ok(best.into_sorted())
             };
             starts.map(compare).collect()
         });
         let mut best = Best::new(top);
-        for candidate in parts.into_iter().flatten() {
+        for candidate in parts?.into_iter().flatten() {
             best.push(candidate);
         }
         let mut similar = Vec::new();

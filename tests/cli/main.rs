@@ -5,6 +5,7 @@ mod needs;
 
 mod bad_input;
 mod bench;
+mod damage;
 mod events;
 mod first_light;
 mod fold_in;

@@ -6,6 +6,7 @@
 //! ```
 
 use crate::artifact::run_directory::{RunDirectory, RunError};
+use crate::artifact::run_files::RunFiles;
 use crate::common::interaction::UserIndex;
 use crate::config::Config;
 use crate::engine::cpu::CpuScorer;
@@ -37,9 +38,13 @@ const PRODUCTS: usize = 5;
 
 /// The first products of the user with the most training ratings, of one in the middle, and of the one with the fewest.
 pub fn examples(run: &RunDirectory, config: &Config) -> Result<Vec<Example>, EvaluateError> {
-    let model = run.model()?.read()?;
-    let (users, products) = (run.users()?, run.products()?);
-    let rows = run.interactions(model.shape.users, model.shape.items)?;
+    let RunFiles {
+        users,
+        products,
+        model,
+        rows,
+    } = run.open()?;
+    let model = model.read()?;
     let (user_counts, item_counts) = (users.train_ratings()?, products.train_ratings()?);
     let mut order: Vec<UserIndex> = (0..user_counts.len() as UserIndex)
         .filter(|&user| user_counts[user as usize] > 0)

@@ -5,9 +5,10 @@ mod examples;
 mod history;
 mod page;
 
-use crate::artifact::run_directory::{CONFIG, DATA_REPORT, EVALUATION, RunDirectory, RunError};
+use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
 use crate::common::format::{count, duration, percent};
+use crate::common::regular_file;
 use crate::config::Config;
 use crate::data::report::DataReport;
 use crate::evaluate::definitions::definition;
@@ -24,10 +25,10 @@ use page::{MEANING, escape, page, paragraph, section, table, verbatim};
 /// Errors if a file of the run is missing or damaged, or if an older dotcart judged it, whose `evaluation.json` says less.
 pub fn report(run: &RunDirectory, config: &Config) -> Result<String, EvaluateError> {
     let data: DataReport = run.read_json(DATA_REPORT)?;
-    let evaluation: Evaluation = run.read_json(EVALUATION)?;
+    let evaluation = Evaluation::read(run)?;
     let history = history(run)?;
     let path = run.file(CONFIG);
-    let toml = std::fs::read_to_string(&path)
+    let toml = regular_file::read_to_string(&path)
         .map_err(FileError::read(&path))
         .map_err(RunError::from)?;
     let body = [

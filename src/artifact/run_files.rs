@@ -1,0 +1,74 @@
+//! What a run holds of its ratings and its model, open at once, each file checked against the others.
+//!
+//! A manifest vouches for each file by itself. That they belong together is checked here: numbers of users and products when
+//! they are opened, rows and counts where they are read.
+
+use super::interactions_file::InteractionsFile;
+use super::model_file::ModelFile;
+use super::run_directory::{INTERACTIONS, MODEL, PRODUCTS, RunDirectory, USERS};
+use super::tensor_file::FileError;
+use super::vocabulary_file::VocabularyFile;
+use crate::common::interaction::Part;
+use crate::data::interactions::Interactions;
+
+/// The open files of a run.
+pub struct RunFiles {
+    pub users: VocabularyFile,
+    pub products: VocabularyFile,
+    pub model: ModelFile,
+    pub rows: InteractionsFile,
+}
+
+impl RunFiles {
+    /// Opens the files; what is in them is read where it lies, when it is asked for.
+    pub(super) fn open(run: &RunDirectory) -> Result<Self, FileError> {
+        let users = VocabularyFile::open(&run.file(USERS))?;
+        let products = VocabularyFile::open(&run.file(PRODUCTS))?;
+        let model = ModelFile::open(&run.file(MODEL))?;
+        let shape = model.shape();
+        if (users.len(), products.len()) != (shape.users, shape.items) {
+            let fault = format!(
+                "it has {} users and {} products, the vocabularies {} and {}",
+                shape.users,
+                shape.items,
+                users.len(),
+                products.len()
+            );
+            return Err(FileError::damaged(&run.file(MODEL), fault));
+        }
+        let rows = InteractionsFile::open(&run.file(INTERACTIONS), shape.users, shape.items)?;
+        Ok(Self {
+            users,
+            products,
+            model,
+            rows,
+        })
+    }
+
+    /// All rows with their parts. Errors if the vocabularies count other training ratings than there are.
+    pub fn read_rows(&self) -> Result<(Interactions, Vec<u8>), FileError> {
+        let (interactions, parts) = self.rows.read()?;
+        for (vocabulary, indices) in [
+            (&self.users, &interactions.users),
+            (&self.products, &interactions.items),
+        ] {
+            let mut counts = vec![0; vocabulary.len()];
+            for (&index, _) in indices
+                .iter()
+                .zip(&parts)
+                .filter(|(_, part)| **part == Part::Train as u8)
+            {
+                counts[index as usize] += 1;
+            }
+            if let Some(index) = counts
+                .iter()
+                .zip(vocabulary.train_ratings()?)
+                .position(|(rows, told)| rows != told)
+            {
+                let fault = format!("it counts other training ratings of index {index} than `{INTERACTIONS}` has");
+                return Err(FileError::damaged(vocabulary.path(), fault));
+            }
+        }
+        Ok((interactions, parts))
+    }
+}
