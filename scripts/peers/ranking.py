@@ -38,8 +38,8 @@ PINNED = ["numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1", "safetensors==0.8.0"
 RELEVANT_FROM = 4
 TUNING_SEEDS = [11, 12, 13]
 DOTCART_GRID = {
-    "train.ranking.positives": ["all", "graded"],
-    "train.ranking.l2": [0.05, 0.07, 0.1, 0.14, 0.2, 0.3],
+    "train.ranking.positives": ["half", "graded"],
+    "train.ranking.l2": [0.06, 0.075, 0.1, 0.13, 0.16, 0.2],
 }
 EASE_GRID = [{"ridge": ridge, "liked": liked} for ridge in [50, 100, 200, 300, 500, 1000] for liked in [False, True]]
 ALS_GRID = [

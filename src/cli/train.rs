@@ -235,10 +235,10 @@ fn assignments(arguments: &TrainArguments) -> Result<Vec<Assignment>, PipelineEr
 /// Everything up to the first step.
 fn begin(config: &Config, arguments: &TrainArguments) -> Result<Start, PipelineError> {
     let path_is_explicit = assignments(arguments)?.iter().any(Assignment::names_path);
-    let (run, lock, prepared) = pipeline::begin(config, path_is_explicit, &Bar::unless(arguments.quiet))?;
+    let (run, lock, config, prepared) = pipeline::begin(config, path_is_explicit, &Bar::unless(arguments.quiet))?;
     Ok(Start {
         run,
-        config: config.clone(),
+        config,
         prepared,
         lock,
     })

@@ -1,8 +1,8 @@
 //! Ranges and contradictions, each checked once.
 
 use super::schema::{
-    Column, Config, Duplicates, MAX_DIM, MAX_NEGATIVES, OversampleStrategy, Prior, SplitStrategy, StoppingMetric, Target,
-    Threshold, WhenMissing,
+    Column, Config, Duplicates, MAX_DIM, MAX_NEGATIVES, OversampleStrategy, Prior, SplitStrategy, StoppingMetric,
+    Target, Threshold, WhenMissing,
 };
 use crate::common::calendar::day_of;
 

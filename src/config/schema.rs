@@ -439,6 +439,21 @@ pub struct RankingConfig {
     pub like_weight: f64,
 }
 
+impl Config {
+    /// The same experiment on a table without ratings: choices are all that is learned, and all are relevant.
+    pub fn of_choices_alone(&self) -> Self {
+        let mut config = self.clone();
+        config.data.rating_scale = RatingScale { min: 0.0, max: 1.0 };
+        config.oversample.strategy = OversampleStrategy::None;
+        config.train.ranking.weight = 1.0;
+        config.train.ranking.positives = Positives::Counted;
+        config.train.early_stopping.metric = StoppingMetric::ValidNdcg;
+        config.train.calibrate = false;
+        config.evaluate.relevant_from = 1.0;
+        config
+    }
+}
+
 /// How a choice is told from what was not chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -463,6 +478,8 @@ pub enum Positives {
     Graded,
     /// The same from one half on: the lowest still counts as a half.
     Half,
+    /// Of a table without ratings: log2(1 + count), so that one time counts as one and a hundred times not as a hundred.
+    Counted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -58,6 +58,7 @@ impl Objective {
             Positives::All => 1.0,
             Positives::Relevant => f32::from(rating >= self.relevant_from),
             Positives::Graded => self.scale.to_unit(rating),
+            Positives::Counted => (1.0 + rating).log2(),
             Positives::Half => 0.5 + 0.5 * self.scale.to_unit(rating),
         }
     }

@@ -77,6 +77,8 @@ impl From<FileError> for PipelineError {
 pub enum FlowError {
     #[error("there is no oversampling to do without: no rating class of `{0}` grows")]
     NothingToAblate(PathBuf),
+    #[error("`{}` has no ratings, and choices are not learned (`train.ranking.weight` = 0)", .0.display())]
+    NothingToLearn(PathBuf),
     #[error("the checkpoint was not made with this config: its step does not fit ({})", .0.display())]
     ForeignCheckpoint(PathBuf),
     #[error("{0} epochs are {1} steps, at most {MAX_STEPS}")]
@@ -90,6 +92,9 @@ impl Hint for FlowError {
         let hint = match self {
             Self::NothingToAblate(_) => {
                 "set `oversample.factors`, for example `--set 'oversample.factors={\"1\"=2.0}'`"
+            }
+            Self::NothingToLearn(_) => {
+                "leave `train.ranking.weight` as it is by default, or name the ratings in `data.columns`"
             }
             Self::ForeignCheckpoint(_) => "put back the config that the run began with, or train again",
             Self::TooManySteps(..) => "lower `train.epochs`, or raise `train.batch_size`",

@@ -55,12 +55,21 @@ pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) ->
 }
 
 /// A run directory with everything but a model, held by this process until the file is dropped, and what training needs of it.
+/// The config is the one that the run is trained with: of a table without ratings choices are all there is to learn.
+///
+/// Errors if that is what the config leaves out.
 pub fn begin(
     config: &Config,
     path_is_explicit: bool,
     progress: &dyn Progress,
-) -> Result<(RunDirectory, File, Prepared), PipelineError> {
+) -> Result<(RunDirectory, File, Config, Prepared), PipelineError> {
     let loaded = load(config, path_is_explicit, progress)?;
+    let config = match loaded.prepared.has_ratings() {
+        true => config.clone(),
+        false if config.train.ranking.weight > 0.0 => config.of_choices_alone(),
+        false => return Err(FlowError::NothingToLearn(config.data.path.clone()).into()),
+    };
+    let config = &config;
     let steps_per_epoch = loaded.prepared.table.len().div_ceil(config.train.batch_size);
     let steps = steps_per_epoch.saturating_mul(config.train.epochs);
     if steps > MAX_STEPS {
@@ -68,7 +77,7 @@ pub fn begin(
     }
     check_memory(config, &loaded.prepared)?;
     let (run, lock) = begin::create(config, &loaded)?;
-    Ok((run, lock, loaded.prepared))
+    Ok((run, lock, config.clone(), loaded.prepared))
 }
 
 /// What training needs, from an unfinished run directory alone.

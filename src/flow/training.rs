@@ -40,7 +40,7 @@ pub type Centres = Arc<[Vec<f32>; 2]>;
 /// Finds the centres of a config and its training split.
 pub fn find_centres(config: &Config, prepared: &Prepared, progress: &dyn Progress) -> Centres {
     let rank = config.train.prior.directions();
-    if rank == 0 {
+    if rank == 0 || config.train.ranking.weight == 1.0 {
         return Arc::default();
     }
     let objective = Objective::new(config);

@@ -317,7 +317,12 @@ impl Work<'_> {
         // What a killed process left.
         let _ = std::fs::remove_dir_all(&path);
         let run = RunDirectory::scratch(&path)?;
-        let prepared = resplit(&config, self.report.clone(), Arc::clone(self.interactions), self.given.cloned())?;
+        let prepared = resplit(
+            &config,
+            self.report.clone(),
+            Arc::clone(self.interactions),
+            self.given.cloned(),
+        )?;
         let centres = find_centres(&config, &prepared, &Silent);
         let valid = Arc::new(Mutex::new(Vec::new()));
         let own = Interrupter::new();

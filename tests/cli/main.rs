@@ -5,6 +5,7 @@ mod needs;
 
 mod bad_input;
 mod bench;
+mod choices;
 mod damage;
 mod events;
 mod first_light;

@@ -33,7 +33,9 @@ pub fn score_lines<'a>(state: &State, palette: &Palette) -> Vec<Line<'a>> {
         .as_ref()
         .is_some_and(|latest| latest.metrics.ranking.is_some());
     let ranking = ranking.into_iter().filter(|_| learns_rankings);
-    let rows = rows.into_iter().chain(ranking).map(|(name, score)| {
+    // An epoch has a number whatever is learned.
+    let kept = if state.learns_ratings() { rows.len() } else { 1 };
+    let rows = rows.into_iter().take(kept).chain(ranking).map(|(name, score)| {
         let [last, best] = [&state.validations.latest, &state.validations.best]
             .map(|validation| validation.as_ref().map_or("-".into(), score));
         Line::from(vec![

@@ -66,7 +66,7 @@ impl Observer for Plain {
                 metrics,
                 ..
             } => {
-                self.line(&format!("{}  {}", place(&self.state), scores(metrics)));
+                self.line(&format!("{}  {}", place(&self.state), scores(&self.state, metrics)));
             }
             // Whether the epoch is the best so far is known at its end, after its validation.
             TrainEvent::EpochEnded { epoch, is_best, .. } => {
@@ -77,7 +77,7 @@ impl Observer for Plain {
                     width = step_width(&self.state)
                 );
                 if let Some(validation) = self.state.validations.end_of(*epoch) {
-                    text += &format!("  {}", scores(&validation.metrics));
+                    text += &format!("  {}", scores(&self.state, &validation.metrics));
                 }
                 self.line(&format!("{text}{}", if *is_best { "  best so far" } else { "" }));
             }
@@ -141,7 +141,8 @@ fn progress(state: &State) -> String {
     )
 }
 
-fn scores(metrics: &ValidMetrics) -> String {
+/// Figures of the validation split; of ratings only where they are learned.
+fn scores(state: &State, metrics: &ValidMetrics) -> String {
     let ValidMetrics {
         loss,
         precision,
@@ -161,6 +162,9 @@ fn scores(metrics: &ValidMetrics) -> String {
             count(ranking.shown)
         )
     });
+    if !state.learns_ratings() {
+        return ranking.trim_start().to_string();
+    }
     format!(
         "valid loss {loss:.4}  precision {precision:>7} (base rate {base_rate:>7}, lift {lift:.3})  \
          recall {recall:>7}  AUC {auc:.4}{ranking}"

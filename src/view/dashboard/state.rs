@@ -39,6 +39,11 @@ pub struct State {
 }
 
 impl State {
+    /// Whether there are ratings to predict; of purchases and clicks there are none.
+    pub fn learns_ratings(&self) -> bool {
+        self.start.dim > 0
+    }
+
     /// Takes in what happened.
     pub fn apply(&mut self, event: &TrainEvent) {
         match event {
