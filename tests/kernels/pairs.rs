@@ -62,7 +62,10 @@ impl Scene {
             &upload(gpu, &[HEAD.scale, 0.0, 0.0, 0.0, HEAD.bias, 0.0, 0.0, 0.0]),
             &logits,
             &status,
-            &pair_logits::Params::of(step),
+            &pair_logits::Params {
+                samples: samples as u32,
+                ..pair_logits::Params::of(step)
+            },
         );
         (read(gpu, &logits), read_status(gpu, &status))
     }
