@@ -87,7 +87,7 @@ impl Config {
             });
             merge(&mut merged, layer, depth, &known, &mut Vec::new(), &places)?;
         }
-        let config: Self = serde_path_to_error::deserialize(merged).map_err(|error| {
+        let mut config: Self = serde_path_to_error::deserialize(merged).map_err(|error| {
             let key = error.path().to_string();
             ConfigError::Value {
                 place: places.of(&key),
@@ -95,6 +95,7 @@ impl Config {
                 key,
             }
         })?;
+        config.settle();
         match config.out_of_range() {
             Some((key, message)) => Err(ConfigError::Value {
                 place: places.of(key),

@@ -440,6 +440,17 @@ pub struct RankingConfig {
 }
 
 impl Config {
+    /// What is left to the config's own other settings.
+    pub(super) fn settle(&mut self) {
+        let metric = &mut self.train.early_stopping.metric;
+        if *metric == StoppingMetric::Auto {
+            *metric = match self.train.ranking.weight > 0.0 {
+                true => StoppingMetric::ValidNdcg,
+                false => StoppingMetric::ValidLoss,
+            };
+        }
+    }
+
     /// The same experiment on a table without ratings: choices are all that is learned, and all are relevant.
     pub fn of_choices_alone(&self) -> Self {
         let mut config = self.clone();
@@ -493,6 +504,8 @@ pub struct EarlyStopping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoppingMetric {
+    /// `ValidNdcg` where choices are learned, else `ValidLoss`; no config that has been read holds it.
+    Auto,
     ValidLoss,
     ValidAuc,
     /// NDCG of the rankings of some users, at the `evaluate.k` nearest to 10.
@@ -635,7 +648,7 @@ impl Default for Config {
                     like_weight: 0.0,
                 },
                 early_stopping: EarlyStopping {
-                    metric: StoppingMetric::ValidLoss,
+                    metric: StoppingMetric::Auto,
                     patience: 2,
                 },
                 checkpoint_steps: 0,

@@ -264,7 +264,7 @@ impl Sweep {
             })
             .collect();
         let badness = |ranked: &Ranked| match (ranked.outcome, self.metric()) {
-            (Outcome::Trained { valid, .. }, StoppingMetric::ValidLoss) => valid.loss,
+            (Outcome::Trained { valid, .. }, StoppingMetric::Auto | StoppingMetric::ValidLoss) => valid.loss,
             (Outcome::Trained { valid, .. }, StoppingMetric::ValidAuc) => -valid.auc,
             (Outcome::Trained { valid, .. }, StoppingMetric::ValidNdcg) => {
                 valid.ranking.map_or(f64::INFINITY, |ranking| -ranking.ndcg)

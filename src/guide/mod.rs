@@ -3,6 +3,9 @@
 #[doc = include_str!("tuning.md")]
 pub mod tuning {}
 
+#[doc = include_str!("ranking.md")]
+pub mod ranking {}
+
 #[doc = include_str!("figures.md")]
 pub mod figures {}
 

@@ -44,7 +44,7 @@ impl Stopping {
     pub fn report(&self, epoch: usize, valid: Option<&ValidMetrics>) -> bool {
         let mut best = self.best.lock().expect("no thread panics while it holds the lock");
         let value = valid.map_or(0.0, |valid| match self.rule.metric {
-            StoppingMetric::ValidLoss => -valid.loss,
+            StoppingMetric::Auto | StoppingMetric::ValidLoss => -valid.loss,
             StoppingMetric::ValidAuc => valid.auc,
             // Nothing relevant held out: all epochs are alike, and the last is as good as any.
             StoppingMetric::ValidNdcg => valid.ranking.map_or(epoch as f64, |ranking| ranking.ndcg),

@@ -51,13 +51,21 @@ pub fn table(ranking: &[Ranked], metric: StoppingMetric) -> Vec<String> {
         format!("  {trial:>5}   {}   {figures}", cells.join("   "))
     };
     let by = match metric {
-        StoppingMetric::ValidLoss => "loss",
+        StoppingMetric::Auto | StoppingMetric::ValidLoss => "loss",
         StoppingMetric::ValidAuc => "AUC",
         StoppingMetric::ValidNdcg => "NDCG",
     };
     let names = keys.iter().map(ToString::to_string).collect();
-    let heads = "  loss      AUC   precision    recall   epoch     time";
-    let mut lines = vec![format!("best first by {by}:"), row("trial", names, heads)];
+    let ranked = |trial: &Ranked| match trial.outcome {
+        Outcome::Trained { valid, .. } => valid.ranking,
+        Outcome::Failed { .. } => None,
+    };
+    let of_rankings = match ranking.iter().find_map(ranked) {
+        Some(first) => format!("  NDCG@{}   popular", first.k),
+        None => String::new(),
+    };
+    let heads = format!("  loss      AUC   precision    recall   epoch     time{of_rankings}");
+    let mut lines = vec![format!("best first by {by}:"), row("trial", names, &heads)];
     for trial in ranking {
         let cells = keys.iter().map(|key| text(trial.settings, key)).collect();
         let figures = match trial.outcome {
@@ -66,14 +74,19 @@ pub fn table(ranking: &[Ranked], metric: StoppingMetric) -> Vec<String> {
                 valid,
                 seconds,
                 ..
-            } => format!(
-                "{:.4}   {:.4}   {:>9}   {:>7}   {best_epoch:>5}   {:>6}",
-                valid.loss,
-                valid.auc,
-                percent(valid.precision),
-                percent(valid.recall),
-                duration(*seconds),
-            ),
+            } => {
+                let ranking = valid.ranking.map_or(String::new(), |ranking| {
+                    format!("   {:.4}    {:.4}", ranking.ndcg, ranking.popular_ndcg)
+                });
+                format!(
+                    "{:.4}   {:.4}   {:>9}   {:>7}   {best_epoch:>5}   {:>6}{ranking}",
+                    valid.loss,
+                    valid.auc,
+                    percent(valid.precision),
+                    percent(valid.recall),
+                    duration(*seconds),
+                )
+            }
             Outcome::Failed { failure } => failure.clone(),
         };
         lines.push(row(&trial.number.to_string(), cells, &figures));
