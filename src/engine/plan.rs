@@ -654,6 +654,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_tempered_l2_is_the_same_in_all_and_less_for_each_of_many() {
+        let counts = [1u32, 16, 0, 3];
+        let l2 = ChoiceL2::tempered(0.3, [&counts, &counts]);
+        let sum: f32 = (0..4)
+            .map(|row| counts[row as usize] as f32 * l2.of(Side::Item, row))
+            .sum();
+        assert!((sum - 0.3 * 20.0).abs() < 1e-5, "{sum}");
+        assert!((l2.of(Side::User, 0) / l2.of(Side::User, 1) - 2.0).abs() < 1e-5);
+        assert_eq!(ChoiceL2::even(0.3).of(Side::User, 7), 0.3);
+    }
+
     fn sample(user: u32, item: u32) -> Sample {
         Sample {
             user,
@@ -703,6 +715,57 @@ mod tests {
                 prop_assert!(seen.iter().all(|&count| count == 1));
                 prop_assert_eq!(plan.pieces, pieces.concat());
                 prop_assert_eq!(plan.pull(0), Pull::default());
+            }
+        }
+
+        #[test]
+        fn drawn_items_have_a_row_and_a_gradient_and_ratings_know_nothing_of_them(
+            pairs in prop::collection::vec((0u32..9, 0u32..40), 1..120),
+            drawn in prop::collection::btree_set(0u32..60, 1..30),
+        ) {
+            let batch: Vec<_> = pairs
+                .iter()
+                .map(|&(user, item)| Sample { choice: (item % 3) as f32 / 2.0, ..sample(user, item) })
+                .collect();
+            let draws = Draws {
+                items: drawn.iter().copied().collect(),
+                offsets: drawn.iter().map(|&item| item as f32).collect(),
+            };
+            let counts: Vec<u32> = (0..60).map(|row| row % 5).collect();
+            let l2 = ChoiceL2::tempered(0.5, [&counts, &counts]);
+            let mut chunk = PlanChunk::default();
+            chunk.push_with(1, &batch, None, Some(ChoicePlan { draws: &draws, l2: &l2 }));
+            let mut alone = PlanChunk::default();
+            alone.push(1, &batch);
+            let (step, choice) = (&chunk.steps[0], chunk.choice(&chunk.steps[0]).unwrap());
+            prop_assert_eq!(&chunk.words[..alone.words.len()], &alone.words[..]);
+            let layout = step.choice.as_ref().unwrap();
+            let items = chunk.slices(layout.side(Side::Item));
+            prop_assert!(items.rows.windows(2).all(|pair| pair[0] < pair[1]));
+            let mut wanted: std::collections::BTreeSet<u32> = drawn.clone();
+            wanted.extend(batch.iter().map(|sample| sample.item));
+            prop_assert!(items.rows.iter().copied().eq(wanted));
+            for (number, (&slot, &item)) in choice.draw_slots.iter().zip(&draws.items).enumerate() {
+                prop_assert_eq!(items.rows[slot as usize], item);
+                prop_assert_eq!(items.extra(slot as usize), Some(number));
+                prop_assert_eq!(choice.draw_offsets[number], item as f32);
+            }
+            let extras = items.extras.iter().filter(|&&extra| extra != NO_EXTRA).count();
+            prop_assert_eq!(extras, drawn.len());
+            let users = chunk.slices(layout.side(Side::User));
+            prop_assert!((0..users.rows.len()).all(|slot| users.extra(slot) == Some(slot)));
+            for (side, plan) in [(Side::User, users), (Side::Item, items)] {
+                for (slot, &row) in plan.rows.iter().enumerate() {
+                    let own = &plan.samples[plan.starts[slot] as usize..plan.starts[slot + 1] as usize];
+                    // Samples are numbered in the order of their users.
+                    let mut sorted = batch.clone();
+                    sorted.sort_by_key(|sample| sample.user);
+                    prop_assert!(own.iter().all(|&number| sorted[number as usize].row(side) == row));
+                    let chosen: f32 = sorted.iter().filter(|sample| sample.row(side) == row).map(|sample| sample.choice).sum();
+                    let pull = plan.pull(slot);
+                    let expected = 2.0 * l2.of(side, row) * chosen / batch.len() as f32;
+                    prop_assert!((pull.embedding - expected).abs() < 1e-6 && pull.bias == 0.0 && pull.drift == 0.0);
+                }
             }
         }
 

@@ -71,8 +71,14 @@ impl Output {
         let width = width(ranking.products.iter().map(|product| product.product.as_str()));
         let has_titles = ranking.products.iter().any(|product| product.title.is_some());
         self.data(&format!(
-            "  rank  {:<width$}  score   predicted rating  ratings of it{}",
+            "  rank  {:<width$}  {}  predicted rating  ratings of it{}",
             "product",
+            // What it is ranked by stands first.
+            if ranking.products.iter().any(|product| product.appeal.is_some()) {
+                "appeal"
+            } else {
+                "score "
+            },
             if has_titles { "  title" } else { "" }
         ));
         for product in &ranking.products {
@@ -84,11 +90,14 @@ impl Output {
         let rating = product
             .predicted_rating
             .map_or_else(|| "-".to_string(), |rating| format!("{rating:.2}"));
+        let by = match product.appeal {
+            Some(appeal) => format!("{appeal:>6.2}"),
+            None => format!("{:.4}", product.score),
+        };
         self.data(&format!(
-            "  {:>4}  {:<width$}  {:.4}  {rating:>16}  {:>13}{}",
+            "  {:>4}  {:<width$}  {by}  {rating:>16}  {:>13}{}",
             product.rank,
             product.product,
-            product.score,
             count(product.train_ratings as usize),
             title(product.title.as_deref()),
         ));

@@ -26,14 +26,17 @@ pub fn sum_for_users(gradient: &[f32], drawn: &Drawn, dim: usize, extra: &mut [f
     );
 }
 
-/// Adds a block of users to `extra`. Panics if shapes do not fit.
+/// Adds a block of users to `extra`; `sums` is room for a number a drawn item. Panics if shapes do not fit.
 #[inline(always)]
-pub fn sum_for_drawn(gradient: &[f32], users: &[f32], draws: usize, dim: usize, extra: &mut [f32]) {
-    let length = ROW_HEADER + dim;
+pub fn sum_for_drawn(gradient: &[f32], users: &[f32], dim: usize, sums: &mut [f32], extra: &mut [f32]) {
+    let (draws, length) = (sums.len(), ROW_HEADER + dim);
+    // Side by side first: one after the other in `extra` they would fetch all of it for each user.
+    sums.fill(0.0);
     for row in gradient.chunks_exact(draws) {
-        for (extra, slope) in extra.chunks_exact_mut(length).zip(row) {
-            extra[0] += slope;
-        }
+        sums.iter_mut().zip(row).for_each(|(sum, slope)| *sum += slope);
+    }
+    for (extra, sum) in extra.chunks_exact_mut(length).zip(&*sums) {
+        extra[0] += sum;
     }
     multiply(
         MatrixMut::rows(&mut extra[ROW_HEADER..], length),

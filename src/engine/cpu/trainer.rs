@@ -17,7 +17,7 @@ use super::update_head::update_head;
 use super::walk::{Forward, USERS_PER_TASK, UserTask, UserWalk};
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::engine::choice::ChoiceSetup;
-use crate::engine::model::{Head, ModelShape, Question, Side};
+use crate::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::{PAIRS_PER_PLAN, PlanChunk, StepLayout, pair_plans};
 use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
@@ -387,6 +387,7 @@ struct ChoiceForward<'a> {
 struct ChoiceScratch {
     scores: Vec<f32>,
     extra: Vec<f32>,
+    sums: Vec<f32>,
 }
 
 impl Forward for ChoiceForward<'_> {
@@ -407,6 +408,7 @@ impl Forward for ChoiceForward<'_> {
         let draws = self.drawn.len();
         scratch.scores.resize(block.len() * draws, 0.0);
         scratch.extra.resize(users.len(), 0.0);
+        scratch.sums.resize(draws, 0.0);
         let (loss, drawn_extra) = partial.split_at_mut(4);
         choice_scores(users, self.drawn, self.dim, &mut scratch.scores);
         loss[0] += choice_gradient(
@@ -419,8 +421,8 @@ impl Forward for ChoiceForward<'_> {
             gradient,
         );
         sum_for_users(&scratch.scores, self.drawn, self.dim, &mut scratch.extra);
-        let drawn_extra = &mut drawn_extra[..draws * (users.len() / (scratch.scores.len() / draws))];
-        sum_for_drawn(&scratch.scores, users, draws, self.dim, drawn_extra);
+        let drawn_extra = &mut drawn_extra[..draws * (ROW_HEADER + self.dim)];
+        sum_for_drawn(&scratch.scores, users, self.dim, &mut scratch.sums, drawn_extra);
     }
 
     #[inline(always)]
