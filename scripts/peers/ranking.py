@@ -16,6 +16,9 @@ EASE           H. Steck, arXiv:1905.03375, in closed form; all ratings, or liked
 ALS            implicit's, over factors, regularisation and weight; all ratings, or liked ones alone
 BPR            implicit's, over factors, rate and regularisation
 
+Seconds are those of a final fit, and of one of its epochs (ALS: of one of its iterations): dotcart's by its own clock, ranking
+for validation and judging left out.
+
 Relevant: rating >= 4. Ranked: all products of the file but those that training saw of the user; judged: users with a relevant
 product held out. Coverage: distinct products in all first tens. The packages live in a virtual environment outside the
 repository, made on the first run.
@@ -36,6 +39,7 @@ import environment
 
 PINNED = ["numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1", "safetensors==0.8.0", "implicit==0.7.3", "threadpoolctl==3.8.0"]
 RELEVANT_FROM = 4
+EPOCHS = {"ALS (implicit)": 15, "BPR (implicit)": 100}
 TUNING_SEEDS = [11, 12, 13]
 DOTCART_GRID = {
     "train.ranking.positives": ["half", "graded"],
@@ -125,7 +129,7 @@ def ease(rows, ridge, liked):
 def als(rows, factors, regularization, alpha, liked):
     from implicit.als import AlternatingLeastSquares
 
-    model = AlternatingLeastSquares(factors=factors, regularization=regularization, alpha=alpha, iterations=15, random_state=1, num_threads=2)
+    model = AlternatingLeastSquares(factors=factors, regularization=regularization, alpha=alpha, iterations=EPOCHS["ALS (implicit)"], random_state=1, num_threads=2)
     model.fit(rows.chosen(liked), show_progress=False)
     return lambda users: model.user_factors[users] @ model.item_factors.T
 
@@ -134,7 +138,7 @@ def bpr(rows, factors, learning_rate, regularization):
     from implicit.bpr import BayesianPersonalizedRanking
 
     model = BayesianPersonalizedRanking(
-        factors=factors, learning_rate=learning_rate, regularization=regularization, iterations=100, random_state=1, num_threads=2
+        factors=factors, learning_rate=learning_rate, regularization=regularization, iterations=EPOCHS["BPR (implicit)"], random_state=1, num_threads=2
     )
     model.fit(rows.chosen(False), show_progress=False)
     return lambda users: model.user_factors[users] @ model.item_factors.T
@@ -243,11 +247,12 @@ def main():
     peers = {name: peer for name, peer in peers.items() if name not in arguments.leave_out}
     trials = {len(grid) for _, grid in peers.values()} | {len(list(itertools.product(*DOTCART_GRID.values())))}
     assert len(trials) == 1, f"each gets the same number of trials, not {trials}"
+    (trials,) = trials
     for path in map(pathlib.Path, arguments.files):
         config = environment.REPOSITORY / "configs" / f"{path.stem.replace('ml_', 'movielens_')}.toml"
         table = {name: [] for name in ["dotcart", "most popular", *peers]}
         seconds = dict.fromkeys(table, 0.0)
-        options = {"most popular": {}}
+        options, epochs = {"most popular": {}}, dict(EPOCHS)
         for seed in arguments.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
@@ -262,9 +267,10 @@ def main():
                 rows = Rows(train, test, users, items)
                 if "dotcart" not in options:
                     options["dotcart"] = dotcart.tune(folder / "splits/train.csv")
-                start = time.perf_counter()
                 run = dotcart.train("final", path.resolve(), **to_judge, **options["dotcart"])
-                seconds["dotcart"] += time.perf_counter() - start
+                events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+                seconds["dotcart"] += next(event["seconds"] for event in events if event["event"] == "finished")
+                epochs["dotcart"] = sum(event["event"] == "epoch_ended" for event in events)
                 table["dotcart"].append(dotcart.judge(run, rows, users, items))
             for name, (fit, grid) in {"most popular": (popular, []), **peers}.items():
                 if name not in options:
@@ -274,14 +280,14 @@ def main():
                 seconds[name] += time.perf_counter() - start
                 table[name].append(judge(rows, score))
             print(f"  seed {seed}: {len(train):,} training rows, {len(test):,} test rows", file=sys.stderr, flush=True)
-        print(f"\n{path.name}, seeds {arguments.seeds}: means over the seeds, {trials.pop() if len(trials) == 1 else ''} trials each")
-        print(f"  {'':16} {'NDCG@10':>8} {'Recall@20':>10} {'products shown':>15} {'seconds':>8}   chosen inside the 80 %")
+        print(f"\n{path.name}, seeds {arguments.seeds}: means over the seeds, {trials} trials each")
+        print(f"  {'':16} {'NDCG@10':>8} {'Recall@20':>10} {'products shown':>15} {'seconds':>8} {'an epoch':>9}   chosen inside the 80 %")
         for name, found in table.items():
             mean = {key: statistics.mean(row[key] for row in found) for key in ["ndcg", "recall", "shown"]}
             chosen = ", ".join(f"{key} {value}" for key, value in options[name].items())
-            print(f"  {name:16} {mean['ndcg']:8.4f} {mean['recall']:10.4f} {mean['shown']:15,.0f} {seconds[name] / len(found):8.1f}   {chosen}", flush=True)
-        trials = {len(EASE_GRID)}
-
+            took = seconds[name] / len(found)
+            epoch = f"{took / epochs[name]:9.3f}" if name in epochs else " " * 9
+            print(f"  {name:16} {mean['ndcg']:8.4f} {mean['recall']:10.4f} {mean['shown']:15,.0f} {took:8.1f} {epoch}   {chosen}", flush=True)
 
 if __name__ == "__main__":
     main()

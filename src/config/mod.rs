@@ -20,7 +20,6 @@ pub use schema::*;
 mod tests {
     use super::*;
     use crate::common::hint::Hint;
-    use std::path::PathBuf;
 
     fn load(text: &str, sets: &[&str]) -> Result<Config, String> {
         let sets: Vec<_> = sets.iter().map(|set| Assignment::parse(set).unwrap()).collect();

@@ -397,8 +397,8 @@ mod tests {
         let (room, centred) = (4 << 30, predict(&size, &config, None));
         assert!(centred.total() > room, "{centred:?}");
         let text = alternatives(&size, &config, None, &[], &|need| need.total() <= room);
-        assert_eq!(text, "this would fit: `train.prior.centre_rank` = 180");
-        for (rank, fits) in [(180, true), (181, false)] {
+        assert_eq!(text, "this would fit: `train.prior.centre_rank` = 178");
+        for (rank, fits) in [(178, true), (179, false)] {
             config.train.prior.centre_rank = rank;
             assert_eq!(predict(&size, &config, None).total() <= room, fits, "{rank}");
         }
