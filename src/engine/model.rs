@@ -212,6 +212,11 @@ fn row(table: &[f32], shape: ModelShape, row: u32) -> &[f32] {
 }
 
 impl Factors {
+    /// The factor row of an item, `[factor_len]`. Panics if there is no such item.
+    pub fn item(&self, item: ItemIndex) -> &[f32] {
+        row(&self.items, self.shape, item)
+    }
+
     /// Rows of nothing but zeros.
     pub fn zeros(shape: ModelShape) -> Self {
         let table = |side| vec![0.0; shape.rows(side) * shape.factor_len()];

@@ -46,6 +46,9 @@ pub struct Evaluation {
     /// True if the ratings were generated, not collected from people.
     pub generated: bool,
     pub rows: usize,
+    /// Whether ratings were learned, and so are judged.
+    #[serde(default = "yes")]
+    pub rates: bool,
     /// Users with rows in this part.
     pub users: usize,
     pub relevant_from: f32,
@@ -83,6 +86,11 @@ pub struct Curves {
     pub reliability: Vec<ReliabilityBin>,
     /// Before the head was refitted; empty if it was not.
     pub reliability_uncalibrated: Vec<ReliabilityBin>,
+}
+
+/// Of runs that an older dotcart judged.
+fn yes() -> bool {
+    true
 }
 
 /// Points of a curve in the file; the figures are computed from all.
@@ -130,7 +138,7 @@ impl Evaluation {
     fn fault(&self) -> Option<&'static str> {
         let groups = [&self.groups.warm, &self.groups.cold_users, &self.groups.cold_items];
         let scores = || self.ratings.iter().chain(groups.iter().copied().flatten());
-        if (self.rows > 0) == self.ratings.is_empty() {
+        if (self.rows > 0 && self.rates) == self.ratings.is_empty() {
             return Some("it has rows and no figures, or figures and no rows");
         }
         let tables = || scores().filter_map(|scores| scores.classes.as_ref());
@@ -209,6 +217,7 @@ fn judge(
         part,
         generated,
         rows: rows.users.len(),
+        rates: model.shape.dim > 0,
         users: rows.users.chunk_by(|a, b| a == b).count(),
         relevant_from: config.evaluate.relevant_from,
         definitions: definitions::DEFINITIONS
@@ -227,8 +236,7 @@ fn judge(
 
     let (fixed, baselines) = baselines(model, &table, &rows, &Objective::new(config));
     evaluation.rankings = judge_rankings(model, ranker, table, &fixed, part, config, progress)?;
-    if model.shape.dim == 0 {
-        // Ratings were not learned, and there may be none.
+    if !evaluation.rates {
         return Ok(evaluation);
     }
     let judge = Judge::new(config, &distinct(&table.interactions.ratings));

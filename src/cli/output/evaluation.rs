@@ -93,7 +93,7 @@ impl Output {
             count(evaluation.users),
             evaluation.relevant_from,
         ));
-        if evaluation.ratings.is_empty() {
+        if !evaluation.rates {
             self.data("ratings were not learned, so rankings alone are judged; popular: by number of training ratings");
             match &evaluation.rankings {
                 Some(rankings) => self.rankings(rankings),

@@ -33,9 +33,14 @@ pub fn score_lines<'a>(state: &State, palette: &Palette) -> Vec<Line<'a>> {
         .as_ref()
         .is_some_and(|latest| latest.metrics.ranking.is_some());
     let ranking = ranking.into_iter().filter(|_| learns_rankings);
-    // An epoch has a number whatever is learned.
-    let kept = if state.learns_ratings() { rows.len() } else { 1 };
-    let rows = rows.into_iter().take(kept).chain(ranking).map(|(name, score)| {
+    // Beside rankings there is no room for what stands elsewhere on the screen: the loss over its chart, the epoch in the notes.
+    let kept = match (state.learns_ratings(), learns_rankings) {
+        (true, true) => 1..rows.len() - 1,
+        (true, false) => 0..rows.len(),
+        (false, _) => 0..1,
+    };
+    let rows = rows.into_iter().skip(kept.start).take(kept.len());
+    let rows = rows.chain(ranking).map(|(name, score)| {
         let [last, best] = [&state.validations.latest, &state.validations.best]
             .map(|validation| validation.as_ref().map_or("-".into(), score));
         Line::from(vec![

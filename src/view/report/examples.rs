@@ -1,16 +1,19 @@
 //! Example recommendations for a report: a few users, what they would be shown, and how much of each score is whose.
 //!
 //! ```text
-//! logit = scale * (user_embedding . item_embedding) + scale * item_bias + what is the same for every product of the user
-//!         \______________ this user's taste ______/   \_ everybody's __/
+//! appeal = user_choice . item_choice + item_appeal                                        where choices were learned, else
+//! logit  = scale * (user_embedding . item_embedding) + scale * item_bias + what is the same for every product of the user
+//!          \______________ this user's taste ______/   \_ everybody's __/
 //! ```
 
 use crate::artifact::run_directory::{RunDirectory, RunError};
 use crate::artifact::run_files::RunFiles;
 use crate::common::interaction::UserIndex;
-use crate::config::Config;
-use crate::engine::cpu::CpuScorer;
-use crate::engine::{EngineError, Query, Scorer};
+use crate::config::{Config, DeviceChoice};
+use crate::engine::cpu::pair_logits::dot;
+use crate::engine::model::ROW_HEADER;
+use crate::engine::objective::sigmoid;
+use crate::engine::ranker::{Catalogue, RankQuery, Ranker};
 use crate::evaluate::EvaluateError;
 
 /// One user's first products.
@@ -22,12 +25,13 @@ pub struct Example {
     pub products: Vec<ExampleProduct>,
 }
 
-/// A recommended product and what speaks for it, in logits.
+/// A recommended product and what speaks for it, in appeal or in logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExampleProduct {
     /// Title, or id where there is none.
     pub name: String,
-    pub score: f32,
+    /// Absent where ratings were not learned.
+    pub score: Option<f32>,
     pub taste: f32,
     pub everybody: f32,
     pub train_ratings: u32,
@@ -55,31 +59,36 @@ pub fn examples(run: &RunDirectory, config: &Config) -> Result<Vec<Example>, Eva
         .filter_map(|&place| order.get(place).copied())
         .collect();
     chosen.dedup();
-    let mut scorer = CpuScorer::new(&model, config.threads);
+    let mut ranker = Ranker::open(DeviceChoice::Cpu, Catalogue::of(&model, config), config.threads)?;
     let mut found = Vec::new();
     for user in chosen {
         let mut seen = rows.user(user).map_err(RunError::from)?.items.to_vec();
         seen.sort_unstable();
         seen.dedup();
-        let query = Query {
-            user: model.user(user),
-            seen: &seen,
-        };
-        let ranked: Result<_, EngineError> = scorer.top_k(&[query], PRODUCTS);
+        let query = RankQuery::of_user(&model, user, &seen);
         let mut shown = Vec::new();
-        for scored in ranked?.remove(0) {
-            let bias = model.item(scored.item)[0];
-            // What is left of the logit without the biases and the head's own part.
-            let affinity = (scored.logit - model.head.bias) / model.head.scale;
-            let taste = affinity - bias - model.user(user)[0];
-            let title = products.title(scored.item).map_err(RunError::from)?;
-            let id = products.id(scored.item).map_err(RunError::from)?;
+        for ranked in ranker.top_k(&[query], PRODUCTS)?.remove(0) {
+            let (taste, everybody) = match &model.choices {
+                Some(choices) => {
+                    let appeal = choices.item(ranked.item)[0];
+                    let taste = dot(&query.choice[ROW_HEADER..], &choices.item(ranked.item)[ROW_HEADER..]);
+                    (taste, appeal)
+                }
+                None => {
+                    let scale = model.head.scale;
+                    let item = model.item(ranked.item);
+                    let taste = dot(&query.rating[ROW_HEADER..], &item[ROW_HEADER..]);
+                    (scale * taste, scale * item[0])
+                }
+            };
+            let title = products.title(ranked.item).map_err(RunError::from)?;
+            let id = products.id(ranked.item).map_err(RunError::from)?;
             shown.push(ExampleProduct {
                 name: title.unwrap_or(id).to_string(),
-                score: crate::engine::objective::sigmoid(scored.logit),
-                taste: model.head.scale * taste,
-                everybody: model.head.scale * bias,
-                train_ratings: item_counts[scored.item as usize],
+                score: (model.shape.dim > 0).then(|| sigmoid(ranked.logit)),
+                taste,
+                everybody,
+                train_ratings: item_counts[ranked.item as usize],
             });
         }
         found.push(Example {

@@ -184,6 +184,9 @@ fn judged(evaluation: &Evaluation) -> String {
     if evaluation.rows == 0 {
         return paragraph("Nothing was held out, so the model is not judged.");
     }
+    if !evaluation.rates {
+        return paragraph("Ratings were not learned: rankings alone are judged.");
+    }
     let judged = &evaluation.ratings;
     let mut heads = vec![String::new()];
     heads.extend(judged.iter().map(|scores| scores.predictor.name().to_string()));
@@ -391,7 +394,8 @@ fn rankings(evaluation: &Evaluation) -> String {
 fn recommended(examples: &[Example]) -> String {
     let mut html = paragraph(
         "The first products for the user with the most training ratings, for one in the middle and for the one with the fewest. \
-         What speaks for a product, in logits: the user's own taste, and what everybody thinks of it.",
+         What speaks for a product: the user's own taste, and what everybody thinks of it; in appeal, or in logits where choices were \
+         not learned.",
     );
     for example in examples {
         html.push_str(&format!(
@@ -406,7 +410,7 @@ fn recommended(examples: &[Example]) -> String {
             .map(|product| {
                 vec![
                     product.name.clone(),
-                    format!("{:.4}", product.score),
+                    number(product.score.map(f64::from)),
                     format!("{:+.3}", product.taste),
                     format!("{:+.3}", product.everybody),
                     count(product.train_ratings as usize),
