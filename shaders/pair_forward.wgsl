@@ -1,6 +1,6 @@
 // Pair forward: loss and gradient of each sample, and the batch's sums for the head.
 //
-//     a = affinity(user[b], item[b])        z = scale a + bias        d = (sigmoid(z) - target[b]) weight[b] / samples
+//     a = affinity(user[b], item[b])        z = scale a + bias        d = (sigmoid(z) - target[b]) weight[b] rating_share / samples
 //     gradient[b]    = scale d
 //     partial[group] = sum over the group of (loss weight / samples, d a, d, 0)         a group: TEAMS samples in a row
 //
@@ -21,7 +21,8 @@ struct Params {
     weights_at: u32,
     user_rows: u32,
     item_rows: u32,
-    share: f32,
+    each: f32,
+    rating_share: f32,
 }
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -53,10 +54,10 @@ fn main(
         let slots = slots_of(sample);
         if (slots.valid) {
             let wanted = bitcast<f32>(plan[params.targets_at + sample]);
-            let weight = bitcast<f32>(plan[params.weights_at + sample]) * params.share;
+            let weight = bitcast<f32>(plan[params.weights_at + sample]) * params.each;
             let a = affinity(slots, thread);
             let z = head[0].x * a + head[1].x;
-            let slope = (sigmoid(z) - wanted) * weight;
+            let slope = (sigmoid(z) - wanted) * weight * params.rating_share;
             gradient[sample] = head[0].x * slope;
             sums[thread] = vec4<f32>(loss(z, wanted) * weight, slope * a, slope, 0.0);
         }

@@ -1,15 +1,17 @@
 // Update rows: gradient and the optimiser's step for the touched rows of one page of a table.
 //
 //     sum     = sum over the row's samples s, in order, of gradient[s] * (1 | other_weight[other_slot[s]])
+//     sum    += sum over the pieces p, in order, of extra[p, e]      e: the row's extra gradient, if the plan names one
 //     g       = clip(sum - drift + (l2_share n + pull) settled)      n: the row's samples in the batch; pull and, of the bias,
 //                                                                    drift: of its prior
 //     record  = step t of the optimiser with g, from the settled weights;  last_step = t      the bias likewise
 //               Adam's m and v decay first from last_step to the end of step t - 1
 //
-// Shapes: rows, first_piece [R], pulls [R, 3] (bias, embedding, drift; none without a prior), starts [R + 1], samples and other
-// slots [samples] in `plan`; gradient [samples]; other [other_rows, FACTOR4]; settled [R, FACTOR4], from `gather_rows`: the
-// rows at the end of step t - 1, with the rest of the record's header in theirs; piece_sums [pieces, FACTOR4], records
-// [page_rows, RECORD4] vec4.
+// Where biases are not learned their sum counts as 0.
+// Shapes: rows, first_piece [R], pulls [R, 3] (bias, embedding, drift; none without a prior), extras [R] (none without extra
+// gradients), starts [R + 1], samples and other slots [samples] in `plan`; gradient [samples]; other [other_rows, FACTOR4];
+// settled [R, FACTOR4], from `gather_rows`: the rows at the end of step t - 1, with the rest of the record's header in theirs;
+// piece_sums [pieces, FACTOR4], extra [extra_pieces, extra_rows, FACTOR4], records [page_rows, RECORD4] vec4.
 // Rows with pieces add their piece sums in order instead of walking their samples. A team of LANES threads takes a row.
 // Partner src/engine/gpu/update_rows.rs, twin src/engine/cpu/update_rows.rs.
 
@@ -38,6 +40,10 @@ struct Params {
     clip: f32,
     l2_share: f32,
     pulls_at: u32,
+    extras_at: u32,
+    extra_rows: u32,
+    extra_pieces: u32,
+    learns_bias: u32,
 }
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -45,9 +51,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read> other: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> settled: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> piece_sums: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> records: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> status: atomic<u32>;
-@group(0) @binding(7) var<uniform> params: Params;
+@group(0) @binding(5) var<storage, read> extra: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> records: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> status: atomic<u32>;
+@group(0) @binding(8) var<uniform> params: Params;
 
 // Each lane's sum of squares, where a team needs those of all its lanes.
 var<workgroup> squares: array<f32, TEAM_THREADS>;
@@ -65,6 +72,8 @@ struct Row {
     record: u32,
     factor: u32,
     span: Span,
+    // Its extra gradient, or NO_EXTRA.
+    extra: u32,
     // The step it was last touched at.
     last: u32,
     // How strongly bias and embedding are drawn to zero, and the bias to its centre.
@@ -75,7 +84,7 @@ struct Row {
     valid: bool,
 }
 
-fn sum_row(span: Span, first: u32) -> GradientSum {
+fn sum_span(span: Span, first: u32) -> GradientSum {
     if (span.first_piece == NO_PIECE) {
         return sum_samples(span.begin, span.end, first);
     }
@@ -98,6 +107,29 @@ fn sum_row(span: Span, first: u32) -> GradientSum {
     return sum;
 }
 
+fn sum_row(row: Row, first: u32) -> GradientSum {
+    var sum = sum_span(row.span, first);
+    if (row.extra == NO_EXTRA) {
+        return sum;
+    }
+    for (var piece = 0u; piece < params.extra_pieces; piece++) {
+        let at = (piece * params.extra_rows + row.extra) * FACTOR4;
+        let column = at + 1u + first;
+        sum.bias += extra[at].x;
+        sum.weights[0] += extra[column];
+        if (has_column(first, 1u)) {
+            sum.weights[1] += extra[column + LANES];
+        }
+        if (has_column(first, 2u)) {
+            sum.weights[2] += extra[column + 2u * LANES];
+        }
+        if (has_column(first, 3u)) {
+            sum.weights[3] += extra[column + 3u * LANES];
+        }
+    }
+    return sum;
+}
+
 // The clipped gradient of four weights.
 fn clipped(decay: f32, sum: vec4<f32>, weight: vec4<f32>) -> vec4<f32> {
     return clamp(sum + decay * weight, vec4<f32>(-params.clip), vec4<f32>(params.clip));
@@ -112,7 +144,7 @@ fn column_squares(row: Row, column: u32, sum: vec4<f32>) -> vec4<f32> {
 fn sum_squares(row: Row, lane: u32) -> f32 {
     var total = vec4<f32>(0.0);
     for (var first = lane; first < DIM4; first += LANE_COLUMNS * LANES) {
-        let sum = sum_row(row.span, first);
+        let sum = sum_row(row, first);
         total += column_squares(row, first, sum.weights[0]);
         if (has_column(first, 1u)) {
             total += column_squares(row, first + LANES, sum.weights[1]);
@@ -196,7 +228,7 @@ fn update_header(row: Row, decay: vec2<f32>, row_sum: f32, sum: f32) {
 
 // What the plan says of a row; reports one that cannot be.
 fn find_row(offset: u32) -> Row {
-    var row = Row(0u, 0u, Span(0u, 0u, NO_PIECE, 0u), 0u, 0.0, 0.0, 0.0, false);
+    var row = Row(0u, 0u, Span(0u, 0u, NO_PIECE, 0u), NO_EXTRA, 0u, 0.0, 0.0, 0.0, false);
     if (offset >= params.slots) {
         return row;
     }
@@ -232,6 +264,13 @@ fn find_row(offset: u32) -> Row {
     if (!row.valid) {
         report(STATUS_BAD_SAMPLE);
     }
+    if (params.extras_at != NO_EXTRAS) {
+        row.extra = plan[params.extras_at + slot];
+        if (!(row.extra == NO_EXTRA || row.extra < params.extra_rows)) {
+            report(STATUS_BAD_SLOT);
+            row.valid = false;
+        }
+    }
     return row;
 }
 
@@ -254,7 +293,7 @@ fn main(
     }
     let decay = decays(row);
     for (var first = lane; first < DIM4; first += LANE_COLUMNS * LANES) {
-        let sum = sum_row(row.span, first);
+        let sum = sum_row(row, first);
         update_column(row, decay, step_size, first, sum.weights[0]);
         if (has_column(first, 1u)) {
             update_column(row, decay, step_size, first + LANES, sum.weights[1]);
@@ -266,7 +305,7 @@ fn main(
             update_column(row, decay, step_size, first + 3u * LANES, sum.weights[3]);
         }
         if (first == 0u) {
-            update_header(row, decay, row_sum, sum.bias - row.drift);
+            update_header(row, decay, row_sum, select(0.0, sum.bias, params.learns_bias != 0u) - row.drift);
         }
     }
 }

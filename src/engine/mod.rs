@@ -103,6 +103,10 @@ pub enum EngineError {
     Device(#[from] DeviceError),
     #[error("a batch of {samples} samples is more than this device takes in one step: {largest}")]
     BatchTooLarge { samples: usize, largest: usize },
+    #[error(
+        "a user has {samples} samples in one step, more than this device takes against so many products: {largest}"
+    )]
+    UserTooLong { samples: usize, largest: usize },
     #[error("kernel status {bits:#x}: a plan named a row, slot or sample that does not exist")]
     Status { bits: u32 },
     #[error("the score of product number {item} is not finite")]
@@ -114,9 +118,10 @@ impl Hint for EngineError {
         let hint = match self {
             Self::Device(DeviceError::NoAdapter(_)) => "`dotcart doctor` lists adapters; `--device cpu` needs none",
             Self::Device(DeviceError::TooLarge { .. }) => {
-                "lower `model.dim` or `train.batch_size`, or use `--device cpu`"
+                "lower `model.dim`, `train.batch_size` or `train.ranking.negatives`, or use `--device cpu`"
             }
             Self::BatchTooLarge { .. } => "lower `train.batch_size`, or use `--device cpu`",
+            Self::UserTooLong { .. } => "lower `train.ranking.negatives` or `train.batch_size`, or use `--device cpu`",
             Self::Device(DeviceError::Failed { .. }) | Self::Status { .. } => {
                 "continue with `--resume` and `--device cpu`, and report the fault"
             }

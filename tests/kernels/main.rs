@@ -1,5 +1,6 @@
 //! The kernels: what Rust and WGSL have to agree on, each kernel against its twin, both engines against each other.
 
+mod choices;
 #[path = "../common/needs.rs"]
 mod needs;
 mod pairs;

@@ -64,7 +64,7 @@ impl Scene {
             &status,
             &pair_logits::Params {
                 samples: samples as u32,
-                ..pair_logits::Params::of(step)
+                ..pair_logits::Params::of(Side::BOTH.map(|side| step.side(side)))
             },
         );
         (read(gpu, &logits), read_status(gpu, &status))
@@ -108,7 +108,7 @@ fn pair_logits_goes_past_65535_workgroups() {
     assert_eq!(status, 0);
 }
 
-fn forward(scene: &Scene, gpu: Gpu, teams: Teams) -> (Vec<f32>, Vec<f32>, u32) {
+fn forward(scene: &Scene, gpu: Gpu, teams: Teams, share: f32) -> (Vec<f32>, Vec<f32>, u32) {
     let step = &scene.chunk.steps[0];
     let samples = step.batch();
     let kernel = PairForward::new(teams);
@@ -123,24 +123,24 @@ fn forward(scene: &Scene, gpu: Gpu, teams: Teams) -> (Vec<f32>, Vec<f32>, u32) {
         &gradient,
         &partials,
         &status,
-        &pair_forward::Params::of(step),
+        &pair_forward::Params::of(step, share),
     );
     (read(gpu, &gradient), read(gpu, &partials), read_status(gpu, &status))
 }
 
 #[track_caller]
-fn check_forward(scene: &Scene, gpu: Gpu, teams: Teams) {
+fn check_forward(scene: &Scene, gpu: Gpu, teams: Teams, share: f32) {
     let dim = teams.dim();
     let step = &scene.chunk.steps[0];
     let samples = step.batch();
-    let (gradient, partials, status) = forward(scene, gpu, teams);
+    let (gradient, partials, status) = forward(scene, gpu, teams, share);
     let mut expected = vec![0.0; samples];
     let views = cpu::pair_forward::Samples {
         user_slots: scene.slots(Side::User),
         item_slots: scene.slots(Side::Item),
         targets: scene.chunk.targets(step),
         weights: scene.chunk.weights(step),
-        share: 1.0,
+        share,
     };
     let mut sums = Vec::new();
     for (group, gradient) in expected.chunks_mut(teams.per_workgroup()).enumerate() {
@@ -165,7 +165,8 @@ fn pair_forward_equals_its_twin() {
     for (dim, samples) in cases() {
         let scene = Scene::new(dim, samples, 60, 40);
         for teams in both_teams(dim) {
-            check_forward(&scene, gpu, teams);
+            check_forward(&scene, gpu, teams, 1.0);
+            check_forward(&scene, gpu, teams, 0.3);
         }
     }
 }
@@ -175,7 +176,7 @@ fn pair_forward_goes_past_65535_workgroups() {
     let Some(gpu) = gpu() else { return };
     let teams = both_teams(64)[0];
     let samples = 65_540 * teams.per_workgroup() + 3;
-    check_forward(&Scene::new(64, samples, 50, 50), gpu, teams);
+    check_forward(&Scene::new(64, samples, 50, 50), gpu, teams, 1.0);
 }
 
 #[test]
@@ -187,7 +188,7 @@ fn a_slot_beyond_the_compact_rows_is_reported() {
     for teams in both_teams(16) {
         let (logits, status) = scene.logits(gpu, teams, 40);
         assert_eq!((status, logits[17]), (STATUS_BAD_SLOT, GARBAGE));
-        let (gradient, _, status) = forward(&scene, gpu, teams);
+        let (gradient, _, status) = forward(&scene, gpu, teams, 1.0);
         assert_eq!((status, gradient[17]), (STATUS_BAD_SLOT, GARBAGE));
     }
 }
@@ -205,7 +206,7 @@ fn piece_sums(scene: &Scene, gpu: Gpu, teams: Teams, gradient: &[f32]) -> (Vec<f
         &upload(gpu, &scene.rows[0]),
         &sums,
         &status,
-        &sum_pieces::Params::of(step, Side::Item),
+        &sum_pieces::Params::of(items, step.side(Side::User)),
     );
     (read(gpu, &sums), read_status(gpu, &status))
 }

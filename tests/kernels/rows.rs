@@ -12,10 +12,10 @@ use dotcart::engine::gpu::gather_rows::{self, GatherRows};
 use dotcart::engine::gpu::table::Table;
 use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::update_rows::{self, UpdateRows};
-use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_SAMPLE, STATUS_BAD_STEP};
+use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_SAMPLE, STATUS_BAD_SLOT, STATUS_BAD_STEP};
 use dotcart::engine::model::{LAST_STEP, ROW_HEADER, Side};
 use dotcart::engine::optimizer::{LearningRate, Schedule};
-use dotcart::engine::plan::{EpochPrior, PlanChunk};
+use dotcart::engine::plan::{ChoicePlan, Draws, EpochPrior, PlanChunk, SideLayout};
 
 const STEP: u32 = 300;
 
@@ -258,17 +258,35 @@ fn gradients<'a>(scene: &'a Scene, gradient: &'a [f32], other: &'a [f32]) -> cpu
     }
 }
 
-fn piece_sums(scene: &Scene, gradient: &[f32], other: &[f32]) -> Vec<f32> {
-    let step = &scene.chunk.steps[0];
-    let plan = scene.chunk.side(step, Side::Item);
-    let mut sums = vec![0.0; step.side(Side::Item).piece_count() * scene.factor_len()];
-    let gradients = gradients(scene, gradient, other);
+fn piece_sums(scene: &Scene, [other_layout, layout]: [&SideLayout; 2], gradient: &[f32], other: &[f32]) -> Vec<f32> {
+    let plan = scene.chunk.slices(layout);
+    let mut sums = vec![0.0; layout.piece_count() * scene.factor_len()];
+    let gradients = cpu::sum_pieces::Gradients {
+        other_slots: scene.chunk.slices(other_layout).slots,
+        ..gradients(scene, gradient, other)
+    };
     let pieces = plan.pieces.as_chunks::<2>().0;
     for (&[begin, end], sum) in pieces.iter().zip(sums.chunks_exact_mut(scene.factor_len())) {
         cpu::sum_pieces::sum_piece(&plan.samples[begin as usize..end as usize], &gradients, sum);
     }
     sums
 }
+
+/// Gradients besides those of samples.
+#[derive(Clone, Copy)]
+struct Extra<'a> {
+    words: &'a [f32],
+    rows: usize,
+    pieces: usize,
+    learns_bias: bool,
+}
+
+const NONE: Extra = Extra {
+    words: &[],
+    rows: 0,
+    pieces: 0,
+    learns_bias: true,
+};
 
 /// The item side's records after the step that begins with the compact rows `settled`, and the status.
 fn update(
@@ -279,20 +297,41 @@ fn update(
     gradient: &[f32],
     other: &[f32],
 ) -> (Vec<f32>, u32) {
-    let step = &scene.chunk.steps[0];
-    let layout = step.side(Side::Item);
+    let sides = Side::BOTH.map(|side| scene.chunk.steps[0].side(side));
+    update_with(scene, gpu, page_rows, sides, settled, gradient, other, NONE)
+}
+
+/// As [`update`], of the second of two sides, as some question needs them.
+fn update_with(
+    scene: &Scene,
+    gpu: Gpu,
+    page_rows: Option<usize>,
+    [other_layout, layout]: [&SideLayout; 2],
+    settled: &[f32],
+    gradient: &[f32],
+    other: &[f32],
+    extra: Extra,
+) -> (Vec<f32>, u32) {
     let (table, status) = (scene.table(gpu, page_rows), status(gpu));
     let kernel = UpdateRows::new(scene.teams, scene.schedule.optimizer());
     let plan = upload(gpu, &scene.chunk.words);
     let (gradient_buffer, other_buffer) = (upload(gpu, gradient), upload(gpu, other));
     // Of a spoiled plan no sums can be made; the kernel has to find out before it wants them.
-    let in_order = scene.chunk.words[layout.starts.end - 1] as usize == step.batch();
+    let in_order = scene.chunk.words[layout.starts.end - 1] as usize == layout.slots.len();
     let sums = if in_order {
-        piece_sums(scene, gradient, other)
+        piece_sums(scene, [other_layout, layout], gradient, other)
     } else {
         Vec::new()
     };
-    let (settled, sums) = (upload(gpu, settled), upload(gpu, &sums));
+    let (settled, sums, extra_buffer) = (upload(gpu, settled), upload(gpu, &sums), upload(gpu, extra.words));
+    let update = update_rows::Update {
+        schedule: &scene.schedule,
+        step: STEP,
+        l2: L2,
+        learns_bias: extra.learns_bias,
+        extra_rows: extra.rows,
+        extra_pieces: extra.pieces,
+    };
     for page in table.touched(&scene.chunk.words[layout.rows.clone()]) {
         kernel.launch(
             gpu,
@@ -301,9 +340,10 @@ fn update(
             &other_buffer,
             &settled,
             &sums,
+            &extra_buffer,
             page.records,
             &status,
-            &update_rows::Params::of(step, Side::Item, &page, &scene.schedule, L2),
+            &update_rows::Params::of(layout, other_layout, &page, &update),
         );
     }
     let mut records = vec![GARBAGE; scene.records.len()];
@@ -425,7 +465,16 @@ fn update_rows_goes_past_65535_workgroups() {
         uniform(&mut rng(3), 60, -1.0, 1.0),
         other_rows(&scene),
     );
-    let layout = step.side(Side::Item);
+    let sides = Side::BOTH.map(|side| step.side(side));
+    let layout = sides[1];
+    let update = update_rows::Update {
+        schedule: &scene.schedule,
+        step: STEP,
+        l2: L2,
+        learns_bias: true,
+        extra_rows: 0,
+        extra_pieces: 0,
+    };
     let spare = 65_540 * teams.per_workgroup();
     // What is indexed by slot stands behind the plan a second time, after as many words to spare.
     let mut words = scene.chunk.words.clone();
@@ -446,7 +495,8 @@ fn update_rows_goes_past_65535_workgroups() {
         &upload(gpu, &gradient),
         &upload(gpu, &other),
         &upload(gpu, &all_settled),
-        &upload(gpu, &piece_sums(&scene, &gradient, &other)),
+        &upload(gpu, &piece_sums(&scene, sides, &gradient, &other)),
+        &upload(gpu, NONE.words),
         page.records,
         &status,
         &update_rows::Params {
@@ -455,12 +505,114 @@ fn update_rows_goes_past_65535_workgroups() {
             first_piece_at,
             first_slot: 0,
             slots: (spare + layout.row_count()) as u32,
-            ..update_rows::Params::of(step, Side::Item, &page, &scene.schedule, L2)
+            ..update_rows::Params::of(layout, sides[0], &page, &update)
         },
     );
     let mut received = vec![GARBAGE; scene.records.len()];
     table.read(0, &mut received).unwrap();
-    let (expected, _) = update(&scene, gpu, None, &settled, &gradient, &other);
+    let (expected, _) = self::update(&scene, gpu, None, &settled, &gradient, &other);
     assert_records_close("records", &received, &expected, scene.record_len(), 0.0, 0.0);
     assert_eq!(read_status(gpu, &status), STATUS_BAD_ROW);
+}
+
+/// A step whose items are drawn as well, some of them without a sample, and a bestseller's row is summed in pieces.
+fn scene_with_draws(teams: Teams, optimizer: OptimizerChoice) -> Scene {
+    let mut scene = Scene::new(teams, optimizer, 60, 1, false);
+    let mut samples = batch(&mut rng(7), 300, 50, 40, true);
+    samples.iter_mut().for_each(|sample| sample.choice = sample.target);
+    let draws = Draws {
+        items: (0..60).step_by(3).collect(),
+        offsets: vec![0.0; 20],
+    };
+    scene.chunk = PlanChunk::default();
+    let plan = ChoicePlan { draws: &draws, l2: 0.7 };
+    scene.chunk.push_with(STEP, &samples, None, Some(plan));
+    scene
+}
+
+#[test]
+fn extra_gradients_are_added_as_the_twin_adds_them() {
+    let Some(gpu) = gpu() else { return };
+    for optimizer in OPTIMIZERS {
+        for teams in [8, 64, 100].into_iter().flat_map(both_teams) {
+            let scene = scene_with_draws(teams, optimizer);
+            let choice = scene.chunk.steps[0].choice.as_ref().unwrap();
+            let length = scene.factor_len();
+            let gradient = uniform(&mut rng(8), 300, -1.0, 1.0);
+            for (sides, learns_bias, extra_rows, extra_pieces) in [
+                ([Side::User, Side::Item], true, choice.draws(), 3),
+                ([Side::Item, Side::User], false, choice.side(Side::User).row_count(), 1),
+            ] {
+                let sides = sides.map(|side| choice.side(side));
+                let [other_plan, plan] = sides.map(|layout| scene.chunk.slices(layout));
+                let other = factor_rows(&mut rng(9), other_plan.rows.len(), teams.dim());
+                let pieces = uniform(&mut rng(10), extra_pieces * extra_rows * length, -1.0, 1.0);
+                let mut extra = vec![0.0; extra_rows * length];
+                for piece in pieces.chunks_exact(extra.len()) {
+                    extra.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
+                }
+                let gradients = cpu::sum_pieces::Gradients {
+                    other_slots: other_plan.slots,
+                    extra: &extra,
+                    learns_bias,
+                    ..gradients(&scene, &gradient, &other)
+                };
+                let mut expected = scene.records.clone();
+                cpu::update_rows::update_rows(
+                    &plan,
+                    0..plan.rows.len(),
+                    &gradients,
+                    &scene.schedule,
+                    STEP,
+                    &scene.gathered(plan.rows, false),
+                    &mut expected,
+                    0,
+                    0,
+                );
+                let extra = Extra {
+                    words: &pieces,
+                    rows: extra_rows,
+                    pieces: extra_pieces,
+                    learns_bias,
+                };
+                let settled = scene.gathered_with_headers(plan.rows, false);
+                for page_rows in [None, Some(7)] {
+                    let (received, status) =
+                        update_with(&scene, gpu, page_rows, sides, &settled, &gradient, &other, extra);
+                    let what = format!("{}, {extra_pieces} pieces, pages of {page_rows:?}", scene.what());
+                    assert_records_close(&what, &received, &expected, scene.record_len(), ATOL, RTOL);
+                    assert_eq!(status, 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_extra_gradient_that_is_not_there_is_reported() {
+    let Some(gpu) = gpu() else { return };
+    for teams in both_teams(8) {
+        let scene = scene_with_draws(teams, OptimizerChoice::Adam);
+        let choice = scene.chunk.steps[0].choice.as_ref().unwrap();
+        let sides = Side::BOTH.map(|side| choice.side(side));
+        let rows = sides[1].row_count();
+        let settled = scene.gathered_with_headers(scene.chunk.slices(sides[1]).rows, false);
+        let other = factor_rows(&mut rng(9), sides[0].row_count(), 8);
+        let words = vec![0.1; choice.draws() * scene.factor_len()];
+        let extra = Extra {
+            words: &words,
+            // One too few.
+            rows: choice.draws() - 1,
+            pieces: 1,
+            learns_bias: true,
+        };
+        let (records, status) = update_with(&scene, gpu, None, sides, &settled, &[0.1; 300], &other, extra);
+        assert_eq!(status, STATUS_BAD_SLOT);
+        let last = scene.chunk.words[sides[1].rows.start + rows - 1] as usize * scene.record_len();
+        assert_eq!(
+            records[last..],
+            scene.records[last..],
+            "the last drawn item is left alone"
+        );
+    }
 }

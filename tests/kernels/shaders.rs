@@ -1,9 +1,11 @@
 //! Shaders without a device: they compose, they are valid, and they agree with their launchers.
 
 use crate::support::{OPTIMIZERS, both_teams};
+use dotcart::config::{ChoiceLoss, OptimizerChoice};
 use dotcart::engine::gpu::launch::{Binding, KernelSpec};
 use dotcart::engine::gpu::shader::{COMMON, Constant, SHADERS, compose, validate};
-use dotcart::engine::gpu::{SPECS, training_constants};
+use dotcart::engine::gpu::teams::Teams;
+use dotcart::engine::gpu::{SPECS, choice_constants, training_constants};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner, back, valid::ModuleInfo};
 use std::path::Path;
 
@@ -19,12 +21,25 @@ fn for_each_prelude(check: impl Fn(&KernelSpec, &[Constant], &Module, &ModuleInf
             .flat_map(both_teams)
             .flat_map(|teams| OPTIMIZERS.map(|optimizer| (teams, optimizer)))
         {
-            let constants = training_constants(teams, optimizer);
+            let constants = prelude(spec, teams, optimizer);
             let (module, info) = validate(&compose(spec.name, &constants))
                 .unwrap_or_else(|error| panic!("{}, {teams:?}, {optimizer:?}: {error}", spec.name));
             check(spec, &constants, &module, &info);
         }
     }
+}
+
+/// What the launcher of a kernel puts before it.
+fn prelude(spec: &KernelSpec, teams: Teams, optimizer: OptimizerChoice) -> Vec<Constant> {
+    if spec.name != "choice_gradient" {
+        return training_constants(teams, optimizer);
+    }
+    let loss = match optimizer {
+        OptimizerChoice::Adam | OptimizerChoice::LazyAdam => ChoiceLoss::Softmax,
+        OptimizerChoice::Adagrad => ChoiceLoss::Bpr,
+        OptimizerChoice::Sgd => ChoiceLoss::Bce,
+    };
+    choice_constants(teams, loss)
 }
 
 fn for_each_module(check: impl Fn(&KernelSpec, &Module, &ModuleInfo)) {

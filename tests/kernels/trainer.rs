@@ -2,13 +2,16 @@
 
 use crate::needs::gpu;
 use crate::support::{OPTIMIZERS, assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
-use dotcart::config::{MAX_DIM, OptimizerChoice};
+use dotcart::common::hint::Hint;
+use dotcart::config::{ChoiceLoss, MAX_DIM, OptimizerChoice};
+use dotcart::engine::choice::ChoiceSetup;
 use dotcart::engine::cpu::CpuTrainer;
-use dotcart::engine::gpu::device::{AdapterKind, Gpu};
+use dotcart::engine::gpu::device::{AdapterKind, DeviceError, Gpu};
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
 use dotcart::engine::model::{Question, Side};
-use dotcart::engine::plan::{PAIRS_PER_PLAN, PlanChunk};
+use dotcart::engine::negatives::Negatives;
+use dotcart::engine::plan::{ChoicePlan, Draws, PAIRS_PER_PLAN, PlanChunk, Sample};
 use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
 use dotcart::train::centre::start_at;
 use rand::RngExt;
@@ -33,7 +36,14 @@ fn chunks(seed: u64, setup: &TrainerSetup, after: u32, steps: u32) -> Vec<PlanCh
             step += 1;
             let samples = rng.random_range(1..400);
             let (users, items) = (setup.shape.users as u32, setup.shape.items as u32);
-            chunk.push(step, &batch(&mut rng, samples, users, items, step.is_multiple_of(3)));
+            let mut batch = batch(&mut rng, samples, users, items, step.is_multiple_of(3));
+            batch.iter_mut().for_each(|sample| sample.choice = sample.target);
+            let draws = setup.choice.map(|choice| {
+                let counts = vec![3; setup.shape.items];
+                Negatives::new(choice.loss, 70, 0.5, &counts, seed).draw(step)
+            });
+            let plan = draws.as_ref().map(|draws| ChoicePlan { draws, l2: 0.02 });
+            chunk.push_with(step, &batch, None, plan);
         }
         chunks.push(chunk);
     }
@@ -50,22 +60,34 @@ fn train(trainer: &mut dyn Trainer, chunks: &[PlanChunk]) -> Vec<StepStatistics>
 }
 
 fn table(trainer: &mut dyn Trainer, side: Side) -> Vec<f32> {
-    let shape = trainer.shape(Question::Rating).unwrap();
+    table_of(trainer, Question::Rating, side)
+}
+
+fn table_of(trainer: &mut dyn Trainer, question: Question, side: Side) -> Vec<f32> {
+    let shape = trainer.shape(question).unwrap();
     let mut records = vec![0.0; shape.rows(side) * shape.record_len(trainer.schedule().optimizer())];
-    trainer.read_records(Question::Rating, side, 0, &mut records).unwrap();
+    trainer.read_records(question, side, 0, &mut records).unwrap();
     records
+}
+
+/// The tables of all questions that are asked.
+fn asked(trainer: &dyn Trainer) -> Vec<(Question, Side)> {
+    let asked = Question::BOTH
+        .into_iter()
+        .filter(|&question| trainer.shape(question).is_some());
+    asked
+        .flat_map(|question| Side::BOTH.map(|side| (question, side)))
+        .collect()
 }
 
 #[track_caller]
 fn assert_same_state(gpu: &mut dyn Trainer, cpu: &mut dyn Trainer) {
-    let length = gpu
-        .shape(Question::Rating)
-        .unwrap()
-        .record_len(gpu.schedule().optimizer());
-    assert_eq!(gpu.step(), cpu.step());
-    for side in Side::BOTH {
-        let (received, expected) = (table(gpu, side), table(cpu, side));
-        assert_records_close(side.name(), &received, &expected, length, ATOL, RTOL);
+    assert_eq!((gpu.step(), asked(gpu)), (cpu.step(), asked(cpu)));
+    for (question, side) in asked(gpu) {
+        let length = gpu.shape(question).unwrap().record_len(gpu.schedule().optimizer());
+        let (received, expected) = (table_of(gpu, question, side), table_of(cpu, question, side));
+        let what = format!("{question:?}, {}", side.name());
+        assert_records_close(&what, &received, &expected, length, ATOL, RTOL);
     }
     assert_close_by("head", &gpu.head().unwrap(), &cpu.head().unwrap(), ATOL, RTOL);
 }
@@ -77,6 +99,9 @@ fn assert_same_statistics(received: &[StepStatistics], expected: &[StepStatistic
     let losses = |statistics: &[StepStatistics]| -> Vec<_> { statistics.iter().map(|step| step.loss).collect() };
     assert_eq!(numbers(received), numbers(expected));
     assert_close_by("losses", &losses(received), &losses(expected), ATOL, RTOL);
+    let choices =
+        |statistics: &[StepStatistics]| -> Vec<_> { statistics.iter().filter_map(|step| step.choice_loss).collect() };
+    assert_close_by("losses of choices", &choices(received), &choices(expected), ATOL, RTOL);
 }
 
 fn both(gpu: Gpu, setup: &TrainerSetup, page_rows: Option<usize>) -> (GpuTrainer, CpuTrainer) {
@@ -223,26 +248,32 @@ fn a_validation_split_of_the_widest_rows_fits_any_device() {
 #[test]
 fn stages_are_measured_when_asked_for_and_change_no_bit() {
     let Some(gpu) = gpu() else { return };
-    let setup = setup(200, 50, 32);
-    let chunks = chunks(18, &setup, 0, 9);
-    let mut plain = GpuTrainer::new(gpu, &setup, Some(70)).unwrap();
+    check_stages(gpu, &setup(200, 50, 32), 5);
+    check_stages(gpu, &with_choices(setup(200, 50, 32), ChoiceLoss::Softmax, 8), 11);
+}
+
+#[track_caller]
+fn check_stages(gpu: Gpu, setup: &TrainerSetup, stages_in_all: usize) {
+    let chunks = chunks(18, setup, 0, 9);
+    let mut plain = GpuTrainer::new(gpu, setup, Some(70)).unwrap();
     let statistics = train(&mut plain, &chunks);
     assert!(plain.stages().is_empty());
-    let mut timed = GpuTrainer::new(gpu, &setup, Some(70)).unwrap();
+    let mut timed = GpuTrainer::new(gpu, setup, Some(70)).unwrap();
     let (first, rest) = chunks.split_at(chunks.len() / 2);
     let steps = first.iter().map(|chunk| chunk.steps.len()).sum();
     timed.time_stages(steps);
     assert!(timed.stages().is_empty());
     assert_eq!(train(&mut timed, first), statistics[..steps]);
     let stages = timed.stages();
-    assert_eq!(stages.len(), 5, "{stages:?}");
+    assert_eq!(stages.len(), stages_in_all, "{stages:?}");
     for (name, seconds) in &stages {
         assert!(*seconds > 0.0 && *seconds < 60.0, "{name}: {seconds} s");
     }
     assert_eq!(train(&mut timed, rest), statistics[steps..]);
     assert_eq!(timed.stages(), stages, "no more than was asked for");
-    for side in Side::BOTH {
-        assert!(table(&mut plain, side) == table(&mut timed, side), "{}", side.name());
+    for (question, side) in asked(&plain) {
+        let same = table_of(&mut plain, question, side) == table_of(&mut timed, question, side);
+        assert!(same, "{question:?}, {}", side.name());
     }
 }
 
@@ -271,9 +302,9 @@ fn biases_start_at_their_centres_on_every_page() {
 }
 
 fn hand_over(from: &mut dyn Trainer, to: &mut dyn Trainer) {
-    for side in Side::BOTH {
-        let records = table(from, side);
-        to.write_records(Question::Rating, side, 0, &records).unwrap();
+    for (question, side) in asked(from) {
+        let records = table_of(from, question, side);
+        to.write_records(question, side, 0, &records).unwrap();
     }
     to.set_head(from.head().unwrap(), from.step()).unwrap();
 }
@@ -281,19 +312,164 @@ fn hand_over(from: &mut dyn Trainer, to: &mut dyn Trainer) {
 #[test]
 fn state_goes_from_the_cpu_to_the_gpu_and_back() {
     let Some(gpu) = gpu() else { return };
-    let setup = setup(150, 60, 24);
-    let mut straight = CpuTrainer::new(&setup, 1);
-    let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(40));
-    let parts = [(6, 0), (7, 10), (8, 20)].map(|(seed, after)| chunks(seed, &setup, after, 10));
-    for part in &parts {
-        train(&mut straight, part);
+    for setup in [
+        setup(150, 60, 24),
+        with_choices(setup(150, 60, 24), ChoiceLoss::Softmax, 12),
+    ] {
+        let mut straight = CpuTrainer::new(&setup, 1);
+        let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(40));
+        let parts = [(6, 0), (7, 10), (8, 20)].map(|(seed, after)| chunks(seed, &setup, after, 10));
+        for part in &parts {
+            train(&mut straight, part);
+        }
+        train(&mut on_cpu, &parts[0]);
+        hand_over(&mut on_cpu, &mut on_gpu);
+        train(&mut on_gpu, &parts[1]);
+        hand_over(&mut on_gpu, &mut on_cpu);
+        train(&mut on_cpu, &parts[2]);
+        assert_same_state(&mut on_cpu, &mut straight);
     }
-    train(&mut on_cpu, &parts[0]);
-    hand_over(&mut on_cpu, &mut on_gpu);
-    train(&mut on_gpu, &parts[1]);
-    hand_over(&mut on_gpu, &mut on_cpu);
-    train(&mut on_cpu, &parts[2]);
-    assert_same_state(&mut on_cpu, &mut straight);
+}
+
+/// Choices beside ratings, or alone if ratings are of dim 0.
+fn with_choices(mut setup: TrainerSetup, loss: ChoiceLoss, dim: usize) -> TrainerSetup {
+    let share = if setup.shape.dim == 0 { 1.0 } else { 0.4 };
+    setup.choice = Some(ChoiceSetup { dim, loss, share });
+    setup
+}
+
+#[test]
+fn choices_are_learned_as_on_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    for loss in [ChoiceLoss::Softmax, ChoiceLoss::Bpr, ChoiceLoss::Bce] {
+        for (dim, choice_dim, page_rows) in [(16, 8, None), (0, 100, Some(50)), (36, 64, Some(7))] {
+            let setup = with_choices(setup(300, 90, dim), loss, choice_dim);
+            let (mut on_gpu, mut on_cpu) = both(gpu, &setup, page_rows);
+            let chunks = chunks(21, &setup, 0, 20);
+            let (received, expected) = (train(&mut on_gpu, &chunks), train(&mut on_cpu, &chunks));
+            assert!(
+                received
+                    .iter()
+                    .all(|step| step.choice_loss.is_some_and(|loss| loss > 0.0))
+            );
+            assert_same_statistics(&received, &expected);
+            assert_same_state(&mut on_gpu, &mut on_cpu);
+        }
+    }
+}
+
+#[test]
+fn every_optimizer_learns_choices_as_on_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    for optimizer in OPTIMIZERS {
+        for clip in [0.0, 1e-4] {
+            let mut setup = with_choices(setup_for(120, 40, 8, optimizer), ChoiceLoss::Softmax, 20);
+            setup.clip = clip;
+            let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(50));
+            let chunks = chunks(22, &setup, 0, 12);
+            let (received, expected) = (train(&mut on_gpu, &chunks), train(&mut on_cpu, &chunks));
+            assert_same_statistics(&received, &expected);
+            assert_same_state(&mut on_gpu, &mut on_cpu);
+        }
+    }
+}
+
+#[test]
+fn two_runs_with_choices_give_the_same_bytes() {
+    let Some(gpu) = gpu() else { return };
+    for loss in [ChoiceLoss::Softmax, ChoiceLoss::Bpr, ChoiceLoss::Bce] {
+        let setup = with_choices(setup(200, 90, 32), loss, 64);
+        let run = |page_rows| {
+            let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
+            let statistics = train(&mut trainer, &chunks(23, &setup, 0, 12));
+            let bits = |words: Vec<f32>| words.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            let tables = asked(&trainer)
+                .into_iter()
+                .map(|(question, side)| bits(table_of(&mut trainer, question, side)));
+            (tables.collect::<Vec<_>>(), statistics)
+        };
+        let first = run(None);
+        assert!(first == run(None), "{loss:?}: two runs differ");
+        assert!(first == run(Some(13)), "{loss:?}: the size of pages changes a result");
+    }
+}
+
+#[test]
+fn choices_beside_ratings_leave_those_as_they_are() {
+    let Some(gpu) = gpu() else { return };
+    let alone = setup(200, 90, 20);
+    let mut beside = with_choices(setup(200, 90, 20), ChoiceLoss::Softmax, 12);
+    // Nearly all of the loss is that of ratings: their share is 1 exactly.
+    beside.choice.as_mut().unwrap().share = 1e-12;
+    let [mut alone_trainer, mut beside_trainer] =
+        [&alone, &beside].map(|setup| GpuTrainer::new(gpu, setup, None).unwrap());
+    // The same samples, once with and once without what is drawn against them.
+    let losses = |statistics: Vec<StepStatistics>| -> Vec<_> { statistics.iter().map(|step| step.loss).collect() };
+    let expected = losses(train(&mut alone_trainer, &chunks(24, &alone, 0, 9)));
+    assert_eq!(losses(train(&mut beside_trainer, &chunks(24, &beside, 0, 9))), expected);
+    for side in Side::BOTH {
+        assert!(
+            table(&mut alone_trainer, side) == table(&mut beside_trainer, side),
+            "{}",
+            side.name()
+        );
+    }
+}
+
+#[test]
+fn choices_that_a_device_cannot_take_are_an_error_before_the_first_step() {
+    let Some(gpu) = gpu() else { return };
+    if gpu.adapter().kind != AdapterKind::Software {
+        return;
+    }
+    let refused = |loss, users: u32, samples: u32, draws: u32| {
+        let setup = with_choices(setup(users as usize, draws as usize, 0), loss, 4);
+        let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
+        let sample = batch(&mut rng(25), 1, 1, 1, false)[0];
+        let samples: Vec<_> = (0..samples)
+            .map(|number| Sample {
+                user: number % users,
+                ..sample
+            })
+            .collect();
+        let draws = Draws {
+            items: (0..draws).collect(),
+            offsets: vec![0.0; draws as usize],
+        };
+        let mut chunk = PlanChunk::default();
+        chunk.push_with(1, &samples, None, Some(ChoicePlan { draws: &draws, l2: 0.0 }));
+        let error = trainer.train(chunk).unwrap_err();
+        assert_eq!(trainer.step(), 0);
+        error
+    };
+    // 160 MB of scores, and a user whose samples walk all scores again and again.
+    let error = refused(ChoiceLoss::Softmax, 40_000, 40_000, 1000);
+    assert!(
+        matches!(error, EngineError::Device(DeviceError::TooLarge { .. })),
+        "{error}"
+    );
+    let error = refused(ChoiceLoss::Bpr, 2, 2_000, 1000);
+    assert!(
+        matches!(error, EngineError::UserTooLong { samples: 1000, .. }),
+        "{error}"
+    );
+    assert!(error.hint().contains("train.ranking.negatives"), "{}", error.hint());
+}
+
+#[test]
+fn a_drawn_product_beyond_the_table_is_an_error() {
+    let Some(gpu) = gpu() else { return };
+    let setup = with_choices(setup(30, 30, 0), ChoiceLoss::Softmax, 8);
+    let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
+    let draws = Draws {
+        items: vec![2, 30],
+        offsets: vec![0.0; 2],
+    };
+    let mut chunk = PlanChunk::default();
+    let samples = batch(&mut rng(26), 20, 30, 30, false);
+    chunk.push_with(1, &samples, None, Some(ChoicePlan { draws: &draws, l2: 0.0 }));
+    trainer.train(chunk).unwrap();
+    assert_status(trainer.finish(), STATUS_BAD_ROW);
 }
 
 #[test]

@@ -170,6 +170,13 @@ fn choices_on_the_cpu_follow_pytorch() {
 }
 
 #[test]
+fn choices_on_the_gpu_follow_pytorch() {
+    if crate::needs::gpu().is_some() {
+        follow(crate::gpu);
+    }
+}
+
+#[test]
 fn threads_and_a_stop_in_the_middle_change_no_byte() {
     let golden = golden();
     let setup = setup(&golden, ChoiceLoss::Softmax);

@@ -1,6 +1,6 @@
 //! Is the training arithmetic right? Each file asks somebody who shares no code with the engines.
 //!
-//! - `gradients`: finite differences of the loss, in f64.
+//! - `gradients`, `choice_gradients`: finite differences of the losses, in f64.
 //! - `dense_adam`: burn autodiff and burn's dense Adam, 200 steps.
 //! - `optimizers`, `choices`: PyTorch, thousands of steps in f64.
 //! - `same_bytes`: the engine itself, driven differently: not a bit may change.
@@ -14,6 +14,7 @@ mod dense_model;
 #[path = "../common/needs.rs"]
 mod needs;
 
+mod choice_gradients;
 mod choices;
 mod dense_adam;
 mod gradients;
@@ -25,7 +26,8 @@ mod same_bytes;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::gpu::device::Gpu;
 use dotcart::engine::gpu::trainer::GpuTrainer;
-use dotcart::engine::plan::{PlanChunk, Sample};
+use dotcart::engine::model::Question;
+use dotcart::engine::plan::{ChoicePlan, Draws, PlanChunk, Sample};
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup};
 
 /// Starts an engine.
@@ -42,13 +44,26 @@ pub fn gpu(setup: &TrainerSetup) -> Box<dyn Trainer> {
     Box::new(GpuTrainer::new(gpu, setup, Some(700)).expect("small tables fit"))
 }
 
+/// What is drawn against a step where choices are learned: every ninth item, from a place of the step's own.
+fn draws(step: u32, items: u32) -> Draws {
+    let items: Vec<u32> = (step % 9..items).step_by(9).collect();
+    Draws {
+        offsets: items.iter().map(|item| 0.01 * (item % 5) as f32).collect(),
+        items,
+    }
+}
+
 /// Trains the batches as the steps that follow, `steps_per_chunk` to a chunk, and waits for their statistics.
 pub fn train(trainer: &mut dyn Trainer, batches: &[Vec<Sample>], steps_per_chunk: usize) -> Vec<StepStatistics> {
     let mut statistics = Vec::new();
     for batches in batches.chunks(steps_per_chunk) {
         let mut chunk = PlanChunk::default();
         for (step, batch) in (trainer.step() + 1..).zip(batches) {
-            chunk.push(step, batch);
+            let draws = trainer
+                .shape(Question::Choice)
+                .map(|shape| draws(step, shape.items as u32));
+            let plan = draws.as_ref().map(|draws| ChoicePlan { draws, l2: 0.01 });
+            chunk.push_with(step, batch, None, plan);
         }
         statistics.extend(trainer.train(chunk).expect("the engine trains"));
     }

@@ -3,7 +3,8 @@
 //! Compared are the raw records of both tables and the head, optimiser state included, after all steps.
 
 use crate::{Engine, cpu, gpu, needs, train};
-use dotcart::config::OptimizerChoice;
+use dotcart::config::{ChoiceLoss, OptimizerChoice};
+use dotcart::engine::choice::ChoiceSetup;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::cpu::instruction_set::InstructionSet;
 use dotcart::engine::model::{ModelShape, Question, Side};
@@ -35,30 +36,46 @@ const SETUP: TrainerSetup = TrainerSetup {
     holds_scale: false,
 };
 
+fn with_choices() -> TrainerSetup {
+    TrainerSetup {
+        choice: Some(ChoiceSetup {
+            dim: 12,
+            loss: ChoiceLoss::Softmax,
+            share: 0.4,
+        }),
+        ..SETUP
+    }
+}
+
 #[test]
 fn looking_changes_nothing_on_cpu() {
-    looking_changes_nothing(cpu);
+    looking_changes_nothing(cpu, &SETUP);
+    looking_changes_nothing(cpu, &with_choices());
 }
 
 #[test]
 fn chunks_change_nothing_on_cpu() {
-    chunks_change_nothing(cpu);
+    chunks_change_nothing(cpu, &SETUP);
+    chunks_change_nothing(cpu, &with_choices());
 }
 
 #[test]
 fn moving_house_changes_nothing_on_cpu() {
-    moving_house_changes_nothing(cpu);
+    moving_house_changes_nothing(cpu, &SETUP);
+    moving_house_changes_nothing(cpu, &with_choices());
 }
 
 #[test]
 fn threads_change_nothing_on_cpu() {
-    let on_threads = |threads| {
-        let mut trainer = CpuTrainer::new(&SETUP, threads);
-        let statistics = train(&mut trainer, &batches(), 3);
-        (state(&mut trainer), statistics)
-    };
-    assert_same(&on_threads(1), &on_threads(2), "1 thread", "2 threads");
-    assert_same(&on_threads(1), &on_threads(5), "1 thread", "5 threads");
+    for setup in [SETUP, with_choices()] {
+        let on_threads = |threads| {
+            let mut trainer = CpuTrainer::new(&setup, threads);
+            let statistics = train(&mut trainer, &batches(), 3);
+            (state(&mut trainer), statistics)
+        };
+        assert_same(&on_threads(1), &on_threads(2), "1 thread", "2 threads");
+        assert_same(&on_threads(1), &on_threads(5), "1 thread", "5 threads");
+    }
 }
 
 #[test]
@@ -84,27 +101,30 @@ fn instructions_change_nothing_on_cpu() {
 #[test]
 fn looking_changes_nothing_on_gpu() {
     if needs::gpu().is_some() {
-        looking_changes_nothing(gpu);
+        looking_changes_nothing(gpu, &SETUP);
+        looking_changes_nothing(gpu, &with_choices());
     }
 }
 
 #[test]
 fn chunks_change_nothing_on_gpu() {
     if needs::gpu().is_some() {
-        chunks_change_nothing(gpu);
+        chunks_change_nothing(gpu, &SETUP);
+        chunks_change_nothing(gpu, &with_choices());
     }
 }
 
 #[test]
 fn moving_house_changes_nothing_on_gpu() {
     if needs::gpu().is_some() {
-        moving_house_changes_nothing(gpu);
+        moving_house_changes_nothing(gpu, &SETUP);
+        moving_house_changes_nothing(gpu, &with_choices());
     }
 }
 
 /// Exports, scores and reads after every third step.
-pub fn looking_changes_nothing(engine: Engine) {
-    let mut trainer = engine(&SETUP);
+pub fn looking_changes_nothing(engine: Engine, setup: &TrainerSetup) {
+    let mut trainer = engine(setup);
     let mut statistics = Vec::new();
     for batches in batches().chunks(3) {
         statistics.extend(train(trainer.as_mut(), batches, 3));
@@ -113,7 +133,7 @@ pub fn looking_changes_nothing(engine: Engine) {
         state(trainer.as_mut());
     }
     assert_same(
-        &undisturbed(engine),
+        &undisturbed(engine, setup),
         &(state(trainer.as_mut()), statistics),
         "left alone",
         "looked at",
@@ -121,13 +141,13 @@ pub fn looking_changes_nothing(engine: Engine) {
 }
 
 /// Hands the same steps over in chunks of 1, 3 and 7.
-pub fn chunks_change_nothing(engine: Engine) {
+pub fn chunks_change_nothing(engine: Engine, setup: &TrainerSetup) {
     for steps_per_chunk in [1, 3, 7] {
-        let mut trainer = engine(&SETUP);
+        let mut trainer = engine(setup);
         let statistics = train(trainer.as_mut(), &batches(), steps_per_chunk);
         let cut = format!("chunks of {steps_per_chunk}");
         assert_same(
-            &undisturbed(engine),
+            &undisturbed(engine, setup),
             &(state(trainer.as_mut()), statistics),
             "one chunk",
             &cut,
@@ -136,52 +156,73 @@ pub fn chunks_change_nothing(engine: Engine) {
 }
 
 /// Carries the state to a fresh engine in the middle, as a checkpoint does.
-pub fn moving_house_changes_nothing(engine: Engine) {
+pub fn moving_house_changes_nothing(engine: Engine, setup: &TrainerSetup) {
     let batches = batches();
     let (before, after) = batches.split_at(10);
-    let mut old = engine(&SETUP);
+    let mut old = engine(setup);
     let mut statistics = train(old.as_mut(), before, 10);
 
-    let mut new = engine(&TrainerSetup { seed: 99, ..SETUP });
-    let [users, items, _] = tables(old.as_mut());
-    new.write_records(Question::Rating, Side::User, 0, &users).unwrap();
-    new.write_records(Question::Rating, Side::Item, 0, &items).unwrap();
+    let mut new = engine(&TrainerSetup {
+        seed: 99,
+        ..setup.clone()
+    });
+    for (question, side) in asked(old.as_ref()) {
+        let records = table(old.as_mut(), question, side);
+        new.write_records(question, side, 0, &records).unwrap();
+    }
     new.set_head(old.head().unwrap(), old.step()).unwrap();
     statistics.extend(train(new.as_mut(), after, 11));
 
     assert_same(
-        &undisturbed(engine),
+        &undisturbed(engine, setup),
         &(state(new.as_mut()), statistics),
         "one engine",
         "two engines",
     );
 }
 
-/// The bits of users, items and head, and what the steps reported.
-type Outcome = ([Vec<u32>; 3], Vec<StepStatistics>);
+/// The bits of each table and of the head, and what the steps reported.
+type Outcome = (Vec<(String, Vec<u32>)>, Vec<StepStatistics>);
 
-fn undisturbed(engine: Engine) -> Outcome {
-    let mut trainer = engine(&SETUP);
+fn undisturbed(engine: Engine, setup: &TrainerSetup) -> Outcome {
+    let mut trainer = engine(setup);
     let statistics = train(trainer.as_mut(), &batches(), STEPS);
     (state(trainer.as_mut()), statistics)
 }
 
-fn state(trainer: &mut dyn Trainer) -> [Vec<u32>; 3] {
-    tables(trainer).map(|words| words.iter().map(|word| word.to_bits()).collect())
+/// The tables of all questions that are asked.
+fn asked(trainer: &dyn Trainer) -> Vec<(Question, Side)> {
+    let asked = Question::BOTH
+        .into_iter()
+        .filter(|&question| trainer.shape(question).is_some());
+    asked
+        .flat_map(|question| Side::BOTH.map(|side| (question, side)))
+        .collect()
 }
 
-fn tables(trainer: &mut dyn Trainer) -> [Vec<f32>; 3] {
-    let [users, items] = Side::BOTH.map(|side| {
-        let shape = trainer.shape(Question::Rating).unwrap();
-        let mut records = vec![0.0; shape.rows(side) * shape.record_len(trainer.schedule().optimizer())];
-        trainer.read_records(Question::Rating, side, 0, &mut records).unwrap();
-        records
-    });
-    [users, items, trainer.head().unwrap().to_vec()]
+fn table(trainer: &mut dyn Trainer, question: Question, side: Side) -> Vec<f32> {
+    let shape = trainer.shape(question).unwrap();
+    let mut records = vec![0.0; shape.rows(side) * shape.record_len(trainer.schedule().optimizer())];
+    trainer.read_records(question, side, 0, &mut records).unwrap();
+    records
+}
+
+fn state(trainer: &mut dyn Trainer) -> Vec<(String, Vec<u32>)> {
+    let bits = |words: &[f32]| words.iter().map(|word| word.to_bits()).collect();
+    let mut state: Vec<_> = asked(trainer)
+        .into_iter()
+        .map(|(question, side)| {
+            let name = format!("{question:?}, {}", side.name());
+            (name, bits(&table(trainer, question, side)))
+        })
+        .collect();
+    state.push(("head".to_string(), bits(&trainer.head().unwrap())));
+    state
 }
 
 fn assert_same(one: &Outcome, other: &Outcome, one_name: &str, other_name: &str) {
-    for ((one, other), part) in one.0.iter().zip(&other.0).zip(["users", "items", "head"]) {
+    assert_eq!(one.0.len(), other.0.len());
+    for ((part, one), (_, other)) in one.0.iter().zip(&other.0) {
         let differ = one.iter().zip(other).filter(|(one, other)| one != other).count();
         let words = one.len();
         assert_eq!(
@@ -202,7 +243,7 @@ fn batches() -> Vec<Vec<Sample>> {
             item: zipf(ITEMS),
             target: random.random(),
             weight: random.random(),
-            choice: 0.0,
+            choice: 1.0,
         }
     };
     (0..STEPS).map(|_| (0..BATCH).map(|_| sample()).collect()).collect()

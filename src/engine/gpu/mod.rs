@@ -1,7 +1,8 @@
 //! The gpu engine: WGSL kernels on the device that [`crate::engine::gpu::device`] opens.
 //!
 //! Each file named like a shader launches it and says what it binds; the file of that name under `cpu` is its twin.
-//! `table` keeps a table in pages, `trainer` and `scorer` put the kernels in order.
+//! `table` keeps a table in pages, `factors` the tables of a question with what every step does to their rows; `ratings`,
+//! `choices` and `scorer` put the kernels in order, `trainer` the questions.
 //!
 //! `teams` says how rows and samples are spread over threads. No kernel binds more than eight buffers.
 //!
@@ -11,14 +12,21 @@
 //! `gather_rows` could write back what it settled, which would spare `update_rows` the decay; but then looking at a model
 //! would change its state. Each launcher's file says what its kernel moves in bytes.
 
+pub mod choice_gradient;
+pub mod choice_scores;
+pub mod choice_sums;
+mod choices;
 pub mod device;
+mod factors;
 pub mod gather_rows;
 pub mod launch;
 pub mod pair_forward;
 pub mod pair_logits;
+mod ratings;
 pub mod scorer;
 pub mod select_top_k;
 pub mod shader;
+mod stages;
 pub mod sum_pieces;
 pub mod table;
 pub mod teams;
@@ -28,17 +36,21 @@ pub mod trainer;
 pub mod update_head;
 pub mod update_rows;
 
-use crate::config::{MAX_DIM, OptimizerChoice};
+use crate::config::{ChoiceLoss, MAX_DIM, OptimizerChoice};
 use crate::engine::gpu::launch::KernelSpec;
 use crate::engine::gpu::shader::Constant;
 use crate::engine::key::NO_KEY;
 use crate::engine::model::{ROW_HEADER, record_len};
 use crate::engine::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
-use crate::engine::plan::{NO_PIECE, NO_PULLS, PIECE};
+use crate::engine::plan::{NO_EXTRA, NO_EXTRAS, NO_PIECE, NO_PULLS, PIECE};
 use teams::Teams;
 
 /// Threads of a workgroup, except where [`Teams`] or a kernel says otherwise.
 pub const WORKGROUP: usize = 128;
+/// Rows and columns of a tile of a product of matrices, see `shaders/common/tile_product.wgsl`.
+pub const PRODUCT: usize = 64;
+/// Threads of a workgroup that makes a tile: each takes eight rows by eight columns.
+pub const PRODUCT_THREADS: u32 = (PRODUCT / 8 * PRODUCT / 8) as u32;
 /// Loop iterations that a thread may take: Mesa's software driver ends a shader there, without a word
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS`).
 pub const MAX_TRIPS: usize = 65_535;
@@ -53,7 +65,10 @@ pub const STATUS_BAD_SAMPLE: u32 = 4;
 pub const STATUS_BAD_STEP: u32 = 8;
 
 /// All kernels.
-pub const SPECS: [&KernelSpec; 9] = [
+pub const SPECS: [&KernelSpec; 12] = [
+    &choice_gradient::SPEC,
+    &choice_scores::SPEC,
+    &choice_sums::SPEC,
     &gather_rows::SPEC,
     &pair_forward::SPEC,
     &pair_logits::SPEC,
@@ -78,6 +93,7 @@ pub fn constants(dim: usize) -> Vec<Constant> {
         ("FACTOR4", (ROW_HEADER + dim) / 4),
         ("WORKGROUP", WORKGROUP),
         ("PIECE", PIECE),
+        ("PRODUCT", PRODUCT),
         ("TILE", tile_best::TILE),
         ("BLOCK", tile_best::BLOCK),
         ("QUERIES", tile_best::QUERIES),
@@ -85,6 +101,8 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     let words = [
         ("NO_PIECE", NO_PIECE),
         ("NO_PULLS", NO_PULLS),
+        ("NO_EXTRA", NO_EXTRA),
+        ("NO_EXTRAS", NO_EXTRAS),
         ("NO_PLACE", select_top_k::NO_PLACE),
         ("NO_KEY", NO_KEY),
         ("STATUS_BAD_ROW", STATUS_BAD_ROW),
@@ -118,6 +136,18 @@ pub fn training_constants(teams: Teams, optimizer: OptimizerChoice) -> Vec<Const
         ("LAZY_ADAM", OptimizerChoice::LazyAdam as u32),
         ("ADAGRAD", OptimizerChoice::Adagrad as u32),
         ("SGD", OptimizerChoice::Sgd as u32),
+    ];
+    let words = words.map(|(name, value)| Constant::U32(name, value));
+    teams.constants().into_iter().chain(words).collect()
+}
+
+/// What the prelude of `choice_gradient` says: [`Teams::constants`] and the loss.
+pub fn choice_constants(teams: Teams, loss: ChoiceLoss) -> Vec<Constant> {
+    let words = [
+        ("LOSS", loss as u32),
+        ("SOFTMAX", ChoiceLoss::Softmax as u32),
+        ("BPR", ChoiceLoss::Bpr as u32),
+        ("BCE", ChoiceLoss::Bce as u32),
     ];
     let words = words.map(|(name, value)| Constant::U32(name, value));
     teams.constants().into_iter().chain(words).collect()

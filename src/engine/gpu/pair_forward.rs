@@ -36,13 +36,15 @@ params! {
         pub user_rows: u32,
         pub item_rows: u32,
         /// `1 / samples`.
-        pub share: f32,
+        pub each: f32,
+        /// Of the loss that ratings have.
+        pub rating_share: f32,
     }
 }
 
 impl Params {
-    /// Of all samples of a step.
-    pub fn of(step: &StepLayout) -> Self {
+    /// Of all samples of a step; `rating_share`: of the loss that ratings have.
+    pub fn of(step: &StepLayout, rating_share: f32) -> Self {
         let [users, items] = Side::BOTH.map(|side| step.side(side));
         Self {
             samples: step.batch() as u32,
@@ -52,7 +54,8 @@ impl Params {
             weights_at: step.weights.start as u32,
             user_rows: users.row_count() as u32,
             item_rows: items.row_count() as u32,
-            share: 1.0 / step.batch() as f32,
+            each: 1.0 / step.batch() as f32,
+            rating_share,
         }
     }
 }

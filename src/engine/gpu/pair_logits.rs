@@ -5,8 +5,7 @@
 use super::teams::Teams;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
-use crate::engine::model::Side;
-use crate::engine::plan::StepLayout;
+use crate::engine::plan::SideLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "pair_logits",
@@ -36,10 +35,9 @@ params! {
 
 impl Params {
     /// Of all samples of a step.
-    pub fn of(step: &StepLayout) -> Self {
-        let [users, items] = Side::BOTH.map(|side| step.side(side));
+    pub fn of([users, items]: [&SideLayout; 2]) -> Self {
         Self {
-            samples: step.batch() as u32,
+            samples: users.slots.len() as u32,
             user_slots_at: users.slots.start as u32,
             item_slots_at: items.slots.start as u32,
             user_rows: users.row_count() as u32,

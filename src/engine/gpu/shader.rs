@@ -8,6 +8,9 @@ use std::fmt::Write;
 
 /// The kernels by name, one file each.
 pub const SHADERS: &[(&str, &str)] = &[
+    ("choice_gradient", include_str!("../../../shaders/choice_gradient.wgsl")),
+    ("choice_scores", include_str!("../../../shaders/choice_scores.wgsl")),
+    ("choice_sums", include_str!("../../../shaders/choice_sums.wgsl")),
     ("gather_rows", include_str!("../../../shaders/gather_rows.wgsl")),
     ("pair_forward", include_str!("../../../shaders/pair_forward.wgsl")),
     ("pair_logits", include_str!("../../../shaders/pair_logits.wgsl")),
@@ -27,6 +30,7 @@ pub const COMMON: &[(&str, &str)] = &[
     ("candidate", include_str!("../../../shaders/common/candidate.wgsl")),
     ("catch_up", include_str!("../../../shaders/common/catch_up.wgsl")),
     ("dispatch", include_str!("../../../shaders/common/dispatch.wgsl")),
+    ("drawn", include_str!("../../../shaders/common/drawn.wgsl")),
     (
         "gradient_sum",
         include_str!("../../../shaders/common/gradient_sum.wgsl"),
@@ -35,6 +39,10 @@ pub const COMMON: &[(&str, &str)] = &[
     ("seen", include_str!("../../../shaders/common/seen.wgsl")),
     ("sgd", include_str!("../../../shaders/common/sgd.wgsl")),
     ("status", include_str!("../../../shaders/common/status.wgsl")),
+    (
+        "tile_product",
+        include_str!("../../../shaders/common/tile_product.wgsl"),
+    ),
 ];
 
 /// A number that Rust owns and shaders use.

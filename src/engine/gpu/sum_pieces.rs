@@ -6,8 +6,7 @@
 use super::teams::Teams;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
-use crate::engine::model::Side;
-use crate::engine::plan::StepLayout;
+use crate::engine::plan::SideLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
     name: "sum_pieces",
@@ -37,14 +36,13 @@ params! {
 }
 
 impl Params {
-    /// Of all pieces of one side of a step.
-    pub fn of(step: &StepLayout, side: Side) -> Self {
-        let (layout, other) = (step.side(side), step.side(side.other()));
+    /// Of all pieces of one side of a step, beside the other side.
+    pub fn of(layout: &SideLayout, other: &SideLayout) -> Self {
         Self {
             pieces_at: layout.pieces.start as u32,
             pieces: layout.piece_count() as u32,
             samples_at: layout.samples.start as u32,
-            samples: step.batch() as u32,
+            samples: layout.slots.len() as u32,
             other_slots_at: other.slots.start as u32,
             other_rows: other.row_count() as u32,
         }

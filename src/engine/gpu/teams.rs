@@ -53,6 +53,11 @@ impl Teams {
         self.dim
     }
 
+    /// Threads of a team.
+    pub fn lanes(self) -> usize {
+        self.lanes
+    }
+
     /// Rows or samples that a workgroup takes.
     pub fn per_workgroup(self) -> usize {
         self.threads / self.lanes

@@ -1,0 +1,135 @@
+//! Launches `shaders/choice_sums.wgsl`: what the drawn items add to the gradients of both sides.
+//!
+//! Bytes for each gradient of a score: reads 4 for each [`PRODUCT`] columns, and 4 dim / [`PRODUCT`] of the compact rows of the
+//! other side, mostly from a cache; writes 16 + 4 dim for each user, and for each drawn item as often as there are pieces.
+//!
+//! There are many users and few drawn items: the sum over users is cut into pieces that are summed at the same time, as many
+//! as give a card enough workgroups, and no longer than a software driver's loops. `update_rows` adds the pieces up, in order.
+
+use super::{MAX_TRIPS, PRODUCT, PRODUCT_THREADS, constants};
+use crate::engine::gpu::device::{Buffer, Gpu};
+use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::model::Side;
+use crate::engine::plan::ChoiceLayout;
+
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "choice_sums",
+    bindings: &[
+        input("plan"),
+        input("gradient"),
+        input("other"),
+        output("extra"),
+        output("status"),
+    ],
+    params: Params::LAYOUT,
+    workgroup: Some(PRODUCT_THREADS),
+};
+
+/// Workgroups that keep a card busy.
+const WORKGROUPS: usize = 512;
+/// Terms below which a piece is not worth its own sum.
+const LEAST_TERMS: usize = 128;
+/// Terms of a piece at the most: a thread takes a turn of a loop for each four, and one for each section.
+const MOST_TERMS: usize = MAX_TRIPS / 2 / PRODUCT * PRODUCT;
+
+params! {
+    pub struct Params {
+        pub users: u32,
+        pub draws: u32,
+        /// Where the slots of the drawn items begin in the plan, and the compact rows that they are in.
+        pub draw_slots_at: u32,
+        pub item_rows: u32,
+        /// 1: rows are users and terms drawn items; 0: the other way round.
+        pub for_users: u32,
+        /// Terms of a piece, and pieces.
+        pub piece_terms: u32,
+        pub pieces: u32,
+    }
+}
+
+impl Params {
+    /// Of the extra gradients of a side of a step of rows of `dim` weights.
+    pub fn of(choice: &ChoiceLayout, side: Side, dim: usize) -> Self {
+        let (users, draws) = (choice.side(Side::User).row_count(), choice.draws());
+        let (terms, pieces) = match side {
+            Side::User => (draws, 1),
+            Side::Item => (users, pieces(users, draws, dim)),
+        };
+        Self {
+            users: users as u32,
+            draws: draws as u32,
+            draw_slots_at: choice.draw_slots.start as u32,
+            item_rows: choice.side(Side::Item).row_count() as u32,
+            for_users: u32::from(side == Side::User),
+            piece_terms: terms.div_ceil(pieces).next_multiple_of(PRODUCT) as u32,
+            pieces: pieces as u32,
+        }
+    }
+}
+
+/// Pieces of the sum over the users.
+pub fn pieces(users: usize, draws: usize, dim: usize) -> usize {
+    let tiles = draws.div_ceil(PRODUCT) * dim.div_ceil(PRODUCT);
+    let useful = users.div_ceil(LEAST_TERMS).min(WORKGROUPS.div_ceil(tiles.max(1)));
+    useful.max(users.div_ceil(MOST_TERMS)).max(1)
+}
+
+#[derive(Clone, Debug)]
+pub struct ChoiceSums {
+    kernel: Kernel,
+    dim: usize,
+}
+
+impl ChoiceSums {
+    pub fn new(dim: usize) -> Self {
+        let kernel = Kernel::new(&SPEC, &constants(dim));
+        Self { kernel, dim }
+    }
+
+    /// Queues all tiles of all pieces. Panics if a piece has more terms than a software driver's loops take.
+    pub fn launch(
+        &self,
+        gpu: Gpu,
+        plan: &Buffer,
+        gradient: &Buffer,
+        other: &Buffer,
+        extra: &Buffer,
+        status: &Buffer,
+        params: &Params,
+    ) {
+        assert!(
+            params.piece_terms as usize <= MOST_TERMS,
+            "choice_sums: a piece of {} terms, at most {MOST_TERMS}",
+            params.piece_terms
+        );
+        let rows = if params.for_users == 1 {
+            params.users
+        } else {
+            params.draws
+        };
+        let tiles = (rows as usize).div_ceil(PRODUCT) * self.dim.div_ceil(PRODUCT);
+        let buffers = [plan, gradient, other, extra, status];
+        gpu.launch(&self.kernel, &buffers, params, tiles * params.pieces as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_enough_for_a_card_and_short_enough_for_a_software_driver() {
+        assert_eq!(pieces(8192, 256, 64), 64);
+        assert_eq!([pieces(1, 1, 4), pieces(0, 0, 4), pieces(129, 1, 512)], [1, 1, 2]);
+        for (users, draws, dim) in [(100_000, 16_384, 512), (500_000, 16_384, 64), (500_000, 1, 4)] {
+            let pieces = pieces(users, draws, dim);
+            assert!(users.div_ceil(pieces).next_multiple_of(PRODUCT) <= MOST_TERMS);
+            // What they take beside the drawn items' rows themselves.
+            let words = pieces * draws * (4 + dim);
+            assert!(
+                words < (32 << 20) + 4 * draws * (4 + dim),
+                "{pieces} pieces: {words} words"
+            );
+        }
+    }
+}
