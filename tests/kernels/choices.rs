@@ -16,7 +16,7 @@ use dotcart::engine::gpu::device::Gpu;
 use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::{STATUS_BAD_SAMPLE, STATUS_BAD_SLOT};
 use dotcart::engine::model::{Head, ROW_HEADER, Side};
-use dotcart::engine::plan::{ChoiceLayout, ChoicePlan, Draws, PlanChunk, Sample, SidePlan};
+use dotcart::engine::plan::{ChoiceL2, ChoiceLayout, ChoicePlan, Draws, PlanChunk, Sample, SidePlan};
 
 const LOSSES: [ChoiceLoss; 3] = [ChoiceLoss::Softmax, ChoiceLoss::Bpr, ChoiceLoss::Bce];
 
@@ -51,7 +51,10 @@ impl Scene {
             offsets: uniform(&mut rng, draws, 0.0, 2.0 / draws as f32),
         };
         let mut chunk = PlanChunk::default();
-        let plan = ChoicePlan { draws: &draws, l2: 0.1 };
+        let plan = ChoicePlan {
+            draws: &draws,
+            l2: &ChoiceL2::even(0.1),
+        };
         chunk.push_with(1, &samples, None, Some(plan));
         let choice = chunk.steps[0].choice.as_ref().unwrap();
         // Rows as in training: appeals of a few units, not of tens, where the loss would be all or nothing.
@@ -389,7 +392,13 @@ fn choice_sums_equals_its_twin() {
         let gradient = uniform(&mut rng(4), users * draws, -size, size);
         let mut expected = [users, draws].map(|rows| vec![0.0; rows * scene.factor_len()]);
         cpu::choice_sums::sum_for_users(&gradient, &scene.drawn(), scene.dim, &mut expected[0]);
-        cpu::choice_sums::sum_for_drawn(&gradient, &scene.rows[0], draws, scene.dim, &mut expected[1]);
+        cpu::choice_sums::sum_for_drawn(
+            &gradient,
+            &scene.rows[0],
+            scene.dim,
+            &mut vec![0.0; draws],
+            &mut expected[1],
+        );
         for side in Side::BOTH {
             let (received, status) = sums(&scene, gpu, side, &scene.fill_up(&gradient, 0.0));
             let what = format!("{}, {}", side.name(), scene.what());

@@ -15,7 +15,7 @@ use dotcart::engine::gpu::update_rows::{self, UpdateRows};
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_SAMPLE, STATUS_BAD_SLOT, STATUS_BAD_STEP};
 use dotcart::engine::model::{LAST_STEP, ROW_HEADER, Side};
 use dotcart::engine::optimizer::{LearningRate, Schedule};
-use dotcart::engine::plan::{ChoicePlan, Draws, EpochPrior, PlanChunk, SideLayout};
+use dotcart::engine::plan::{ChoiceL2, ChoicePlan, Draws, EpochPrior, PlanChunk, SideLayout};
 
 const STEP: u32 = 300;
 
@@ -525,7 +525,10 @@ fn scene_with_draws(teams: Teams, optimizer: OptimizerChoice) -> Scene {
         offsets: vec![0.0; 20],
     };
     scene.chunk = PlanChunk::default();
-    let plan = ChoicePlan { draws: &draws, l2: 0.7 };
+    let plan = ChoicePlan {
+        draws: &draws,
+        l2: &ChoiceL2::even(0.7),
+    };
     scene.chunk.push_with(STEP, &samples, None, Some(plan));
     scene
 }

@@ -11,7 +11,7 @@ use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
 use dotcart::engine::model::{Question, Side};
 use dotcart::engine::negatives::Negatives;
-use dotcart::engine::plan::{ChoicePlan, Draws, PAIRS_PER_PLAN, PlanChunk, Sample};
+use dotcart::engine::plan::{ChoiceL2, ChoicePlan, Draws, PAIRS_PER_PLAN, PlanChunk, Sample};
 use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
 use dotcart::train::centre::start_at;
 use rand::RngExt;
@@ -42,7 +42,8 @@ fn chunks(seed: u64, setup: &TrainerSetup, after: u32, steps: u32) -> Vec<PlanCh
                 let counts = vec![3; setup.shape.items];
                 Negatives::new(choice.loss, 70, 0.5, &counts, seed).draw(step)
             });
-            let plan = draws.as_ref().map(|draws| ChoicePlan { draws, l2: 0.02 });
+            let l2 = ChoiceL2::even(0.02);
+            let plan = draws.as_ref().map(|draws| ChoicePlan { draws, l2: &l2 });
             chunk.push_with(step, &batch, None, plan);
         }
         chunks.push(chunk);
@@ -437,7 +438,15 @@ fn choices_that_a_device_cannot_take_are_an_error_before_the_first_step() {
             offsets: vec![0.0; draws as usize],
         };
         let mut chunk = PlanChunk::default();
-        chunk.push_with(1, &samples, None, Some(ChoicePlan { draws: &draws, l2: 0.0 }));
+        chunk.push_with(
+            1,
+            &samples,
+            None,
+            Some(ChoicePlan {
+                draws: &draws,
+                l2: &ChoiceL2::even(0.0),
+            }),
+        );
         let error = trainer.train(chunk).unwrap_err();
         assert_eq!(trainer.step(), 0);
         error
@@ -467,7 +476,15 @@ fn a_drawn_product_beyond_the_table_is_an_error() {
     };
     let mut chunk = PlanChunk::default();
     let samples = batch(&mut rng(26), 20, 30, 30, false);
-    chunk.push_with(1, &samples, None, Some(ChoicePlan { draws: &draws, l2: 0.0 }));
+    chunk.push_with(
+        1,
+        &samples,
+        None,
+        Some(ChoicePlan {
+            draws: &draws,
+            l2: &ChoiceL2::even(0.0),
+        }),
+    );
     trainer.train(chunk).unwrap();
     assert_status(trainer.finish(), STATUS_BAD_ROW);
 }

@@ -12,7 +12,7 @@ use dotcart::engine::choice::ChoiceSetup;
 use dotcart::engine::model::{ModelShape, Question, ROW_HEADER, Side};
 use dotcart::engine::optimizer::LearningRate;
 use dotcart::engine::optimizer::adam::BETA1;
-use dotcart::engine::plan::{ChoicePlan, Draws, PIECE, PlanChunk, Sample};
+use dotcart::engine::plan::{ChoiceL2, ChoicePlan, Draws, PIECE, PlanChunk, Sample};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -165,7 +165,15 @@ fn engine_gradients(
         trainer.write_records(Question::Choice, side, 0, &records).unwrap();
     }
     let mut chunk = PlanChunk::default();
-    chunk.push_with(1, batch, None, Some(ChoicePlan { draws, l2 }));
+    chunk.push_with(
+        1,
+        batch,
+        None,
+        Some(ChoicePlan {
+            draws,
+            l2: &ChoiceL2::even(l2),
+        }),
+    );
     let mut statistics = trainer.train(chunk).unwrap();
     statistics.extend(trainer.finish().unwrap());
     assert_eq!(

@@ -27,7 +27,7 @@ use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::gpu::device::Gpu;
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::model::Question;
-use dotcart::engine::plan::{ChoicePlan, Draws, PlanChunk, Sample};
+use dotcart::engine::plan::{ChoiceL2, ChoicePlan, Draws, PlanChunk, Sample};
 use dotcart::engine::{StepStatistics, Trainer, TrainerSetup};
 
 /// Starts an engine.
@@ -62,7 +62,8 @@ pub fn train(trainer: &mut dyn Trainer, batches: &[Vec<Sample>], steps_per_chunk
             let draws = trainer
                 .shape(Question::Choice)
                 .map(|shape| draws(step, shape.items as u32));
-            let plan = draws.as_ref().map(|draws| ChoicePlan { draws, l2: 0.01 });
+            let l2 = ChoiceL2::even(0.01);
+            let plan = draws.as_ref().map(|draws| ChoicePlan { draws, l2: &l2 });
             chunk.push_with(step, batch, None, plan);
         }
         statistics.extend(trainer.train(chunk).expect("the engine trains"));
