@@ -3,7 +3,7 @@
 //! The header comes from the `safetensors` crate; the data follows block by block, so that a table of gigabytes is never in
 //! memory twice. The same content gives the same bytes. Format: <https://huggingface.co/docs/safetensors>.
 
-use crate::common::hint::Hint;
+use crate::common::hint::{Hint, writing};
 use crate::common::regular_file;
 use crate::common::whole_file::WholeFile;
 use safetensors::SafeTensors;
@@ -62,8 +62,11 @@ impl FileError {
 impl Hint for FileError {
     fn hint(&self) -> String {
         let hint = match self {
-            Self::Diverged { .. } => "lower `train.learning_rate`, or raise `train.l2`",
-            Self::Write { .. } => "is the disk full, or the folder read-only?",
+            // Large factors of regularisation run away as a large step does.
+            Self::Diverged { .. } => {
+                "lower `train.learning_rate`; where `train.l2` or `train.prior` is above 1, lower that first"
+            }
+            Self::Write { source, .. } => writing(source),
             Self::Read { .. } | Self::Damaged { .. } => "restore the file, or train again",
         };
         hint.to_string()

@@ -5,7 +5,7 @@
 //! by then, the download starts over.
 
 use super::progress::{Progress, Unit};
-use crate::common::hint::Hint;
+use crate::common::hint::{Hint, writing};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -48,9 +48,11 @@ impl Hint for DownloadError {
                 format!("run the same command again: it goes on from `{}`", partial.display())
             }
             Self::Size { partial, .. } => format!("remove `{}` and run again", partial.display()),
-            Self::Write { .. } => {
-                "is the disk full, or the folder read-only? what is there is kept, and the next run goes on from it"
-                    .to_string()
+            Self::Write { source, .. } => {
+                format!(
+                    "{}; what is there is kept, and the next run goes on from it",
+                    writing(source)
+                )
             }
         }
     }

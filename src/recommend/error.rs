@@ -2,7 +2,7 @@
 
 use crate::artifact::run_directory::RunError;
 use crate::artifact::tensor_file::FileError;
-use crate::common::hint::Hint;
+use crate::common::hint::{Hint, writing};
 use crate::config::ConfigError;
 use crate::engine::EngineError;
 use std::path::PathBuf;
@@ -83,7 +83,7 @@ impl Hint for RecommendError {
             Self::EmptyList(_) => "one user id to a line".to_string(),
             Self::EmptyRatings(_) => "one `product=rating` to a line, or leave `--rated-file` out".to_string(),
             Self::Read { .. } => "check the path".to_string(),
-            Self::Write { .. } => "is the disk full, or the folder read-only?".to_string(),
+            Self::Write { source, .. } => writing(source).to_string(),
             Self::Occupied(_) => "name a new or an empty folder".to_string(),
             Self::Busy(_) => "wait for it, or name another folder".to_string(),
             Self::OtherRequest(_) => {

@@ -449,7 +449,7 @@ fn every_wrong_argument_has_its_message_its_hint_and_its_exit_code() {
     std::fs::write(scene.folder.join("file"), "").unwrap();
     let (error, hint) = fails(&scene, &["recommend", "--all", "--out", "file/out"]);
     assert!(error.starts_with("cannot write `file/out`: "), "{error}");
-    assert_eq!(hint, "is the disk full, or the folder read-only?");
+    assert_eq!(hint, "a file stands where its folder should be");
     std::fs::create_dir(scene.folder.join("full")).unwrap();
     std::fs::write(scene.folder.join("full/photo.jpg"), "x").unwrap();
     assert_eq!(

@@ -174,7 +174,7 @@ fn a_disk_that_fills_up_while_downloading_is_an_error_and_the_rest_comes_later()
     assert_eq!(
         talk,
         "error: cannot write `r.csv.partial`: File too large (os error 27)\n\n\
-         hint: is the disk full, or the folder read-only? what is there is kept, and the next run goes on from it\n"
+         hint: the file may not grow so large: see `ulimit -f`, or take another disk; what is there is kept, and the next run goes on from it\n"
     );
     assert!(!folder.join("r.csv").exists() && folder.join("r.csv.partial").exists());
 

@@ -11,6 +11,7 @@ pub mod sweep;
 
 use crate::common::calendar::date_of;
 use crate::common::format::{count, mebibytes, percent};
+use crate::common::hint::writing;
 use crate::common::interaction::Part;
 use crate::common::visible::visible;
 use crate::config::{DeviceChoice, Duplicates};
@@ -49,7 +50,7 @@ impl Output {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
             Err(error) => {
-                self.error(&format!("cannot write to stdout: {error}"), "is the disk full?");
+                self.error(&format!("cannot write to stdout: {error}"), writing(&error));
                 std::process::exit(1);
             }
         }
