@@ -44,6 +44,7 @@ impl From<End> for ExitCode {
 
 /// Runs the command line of this process. A usage error exits with 2.
 pub fn run() -> ExitCode {
+    signals::take_limits_as_errors();
     let mut output = Output::new();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

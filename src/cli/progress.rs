@@ -1,11 +1,11 @@
 //! A progress bar on stderr, where somebody looks and the work is long.
 
 use super::output::Output;
+use super::view::{can_redraw, is_utf8};
 use crate::common::format::{count, duration};
 use crate::data::progress::{Progress, Unit};
 use crate::recommend::bulk::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -49,7 +49,7 @@ impl Progress for Bar {
             Unit::Users => USERS_WORTH_SHOWING,
         };
         let is_short = total.is_some_and(|total| total < worth_showing);
-        if self.hidden || is_short || !std::io::stderr().is_terminal() {
+        if self.hidden || is_short || !can_redraw() {
             return;
         }
         let template = match (unit, total) {
@@ -60,7 +60,7 @@ impl Progress for Bar {
             (Unit::Users, Some(_)) => "{msg:>11}  {bar:32}  {human_pos} of {human_len} users  {per_sec}  {eta} left",
             (Unit::Users, None) => "{msg:>11}  {human_pos} users  {per_sec}",
         };
-        let style = ProgressStyle::with_template(template).expect("the template is well formed");
+        let style = style(template);
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
         bar.set_style(style);
         bar.set_message(what.to_string());
@@ -84,6 +84,12 @@ impl Drop for Bar {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A bar of blocks, or of plain characters where others cannot be shown.
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).expect("the template is well formed");
+    if is_utf8() { style } else { style.progress_chars("#>-") }
 }
 
 /// Seconds after which the whole can be judged by the part.
@@ -123,9 +129,8 @@ impl Watch for UserBar<'_> {
                 count(rate as usize),
                 duration((total - skipped) as f64 / rate),
             ));
-            if std::io::stderr().is_terminal() {
-                let template = "{bar:32}  {human_pos} of {human_len} users  {per_sec}  {eta} left";
-                let style = ProgressStyle::with_template(template).expect("the template is well formed");
+            if can_redraw() {
+                let style = style("{bar:32}  {human_pos} of {human_len} users  {per_sec}  {eta} left");
                 self.bar = Some(ProgressBar::new(total as u64).with_style(style));
             }
         }

@@ -11,6 +11,16 @@ pub const BY_SIGNAL: &str = "signal";
 /// Signals that come within this time are one wish.
 const ONE_WISH: Duration = Duration::from_millis(500);
 
+/// A write beyond `ulimit -f` fails as any other, instead of ending the process without a word.
+#[cfg(unix)]
+pub fn take_limits_as_errors() {
+    // SAFETY: no handler is installed, so none can be unsound.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+#[cfg(not(unix))]
+pub fn take_limits_as_errors() {}
+
 /// The first signal stops in order, a later one at once.
 pub fn stop_on_signals(interrupter: &Interrupter) {
     let interrupter = interrupter.clone();

@@ -21,6 +21,26 @@ pub const BY_KEY: &str = "key";
 /// Lines of progress are this far apart.
 pub const LINE: Duration = Duration::from_secs(1);
 
+/// Whether stderr is a terminal that takes back what it shows; `dumb` is the word for one that does not.
+pub fn can_redraw() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether the dashboard can be shown on stderr, whose lines and dots are no ASCII.
+pub fn can_draw() -> bool {
+    can_redraw() && is_utf8()
+}
+
+/// Whether text is UTF-8, by the locale. Where no locale is set, as in many containers, nothing speaks against it.
+pub fn is_utf8() -> bool {
+    let named = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(std::env::var_os);
+    let mut named = named.filter(|locale| !locale.is_empty());
+    named.next().is_none_or(|locale| {
+        let locale = locale.to_string_lossy().to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
 /// The bus with all who watch.
 pub fn watched_bus(
     run: &RunDirectory,
@@ -54,7 +74,7 @@ fn screen(plain: bool, interrupter: &Interrupter, wishes: &Wishes) -> Box<dyn Ob
         Wish::Checkpoint => wishes.checkpoint(),
         Wish::Skip => {}
     });
-    let dashboard = (!plain && std::io::stderr().is_terminal()).then(|| Terminal::start(Role::Training, on_wish));
+    let dashboard = (!plain && can_draw()).then(|| Terminal::start(Role::Training, on_wish));
     match dashboard {
         Some(Ok(dashboard)) => Box::new(dashboard),
         _ => Box::new(Plain::new(Box::new(std::io::stderr()), LINE)),

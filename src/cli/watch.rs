@@ -3,7 +3,7 @@
 
 use super::args::WatchArguments;
 use super::signals::leave_on_signals;
-use super::view::LINE;
+use super::view::{LINE, can_draw};
 use super::{CommandResult, End};
 use crate::artifact::run_directory::{METRICS, RunDirectory};
 use crate::artifact::tensor_file::FileError;
@@ -34,7 +34,7 @@ pub fn run(arguments: &WatchArguments) -> CommandResult {
         // Nobody is left to hear a wish only when the command ends.
         let _ = sender.send(wish);
     });
-    let is_shown = !arguments.plain && std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
+    let is_shown = !arguments.plain && can_draw() && std::io::stdout().is_terminal();
     let mut watch = match is_shown.then(|| Terminal::start(role, on_wish)) {
         Some(Ok(dashboard)) => {
             leave_on_signals();

@@ -203,6 +203,60 @@ fn the_dashboard_is_right_at_three_sizes_and_its_keys_work() {
 }
 
 #[test]
+fn a_terminal_that_cannot_show_it_gets_lines() {
+    let scene = Scene::new("dumb", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 100, 50) else {
+        return;
+    };
+    for setting in ["TERM=dumb", "LC_ALL=C"] {
+        tmux.enter(&format!("clear; export {setting}"));
+        tmux.start("train config.toml --device cpu");
+        let screen = tmux.assert_given_back(0);
+        assert!(
+            screen.is_ascii() && !screen.contains("q stop and save"),
+            "{setting}\n{screen}"
+        );
+    }
+    tmux.enter("clear; unset LC_ALL; export TERM=screen LANG=C.UTF-8");
+    tmux.start(ENDLESS);
+    tmux.wait_for_words(&["q stop and save"]);
+    tmux.keys(&["q"]);
+    tmux.assert_given_back(0);
+}
+
+#[test]
+fn a_terminal_sees_no_control_character_of_csv() {
+    let scene = Scene::new("csv", CONFIG);
+    let Some(tmux) = Tmux::open(&scene, 100, 30) else {
+        return;
+    };
+    let rows: String = (0..400)
+        .map(|row| {
+            format!(
+                "{{\"user\": \"u{}\", \"product\": \"\\u001b[2Jp{}\", \"rating\": {}}}\n",
+                row % 40,
+                row * 7 % 31,
+                1 + row % 5
+            )
+        })
+        .collect();
+    std::fs::write(scene.folder.join("rows.jsonl"), rows).unwrap();
+    scene.succeed(&[
+        "train",
+        "config.toml",
+        "--device",
+        "cpu",
+        "--set",
+        "data.path=rows.jsonl",
+        "--set",
+        "oversample.strategy=none",
+    ]);
+    tmux.start("recommend --user u1 --csv");
+    let screen = tmux.wait_for_words(&["user,rank,product", "exit code 0"]);
+    assert!(screen.contains(r"\u{1b}[2Jp"), "{screen}");
+}
+
+#[test]
 fn a_tiny_terminal_is_no_fault() {
     let scene = Scene::new("tiny", CONFIG);
     let Some(tmux) = Tmux::open(&scene, 80, 24) else { return };
