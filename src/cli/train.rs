@@ -138,7 +138,9 @@ impl Session<'_> {
         let bus = watched_bus(&run, self.arguments, interrupter, &wishes)?;
         let result = pipeline::train(&run, &config, prepared, centres, &bus, interrupter, &wishes);
         // The terminal is given back before anything else is said.
+        let losses = bus.losses();
         bus.close();
+        losses.iter().for_each(|lost| output.warning(lost));
         let trained = result?;
 
         let dotcart = command_name();

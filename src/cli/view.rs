@@ -57,7 +57,7 @@ pub fn watched_bus(
         bus.subscribe(Box::new(board));
     }
     if arguments.json {
-        bus.subscribe(Box::new(EventLog::new(Box::new(std::io::stdout()))));
+        bus.subscribe(Box::new(EventLog::new(Box::new(std::io::stdout()), "stdout")));
     } else if !arguments.quiet {
         bus.subscribe(screen(arguments.plain, interrupter, wishes));
     }

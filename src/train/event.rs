@@ -16,6 +16,7 @@
 //! {"event":"checkpoint_saved","step":106,"seconds":0.61}
 //! {"event":"learning_rate_reduced","epoch":5,"factor":0.5,"seconds":3.1}
 //! {"event":"paused","epoch":2,"step":150,"seconds":0.9}   {"event":"resumed","seconds":0.9}
+//! {"event":"events_lost","place":"runs/electronics-1/metrics.jsonl","fault":"No space left on device (os error 28)"}
 //! {"event":"finished","reason":"completed","best_epoch":15,"seconds":8.2}     or early_stopped, stopped
 //! ```
 //!
@@ -86,6 +87,11 @@ pub enum TrainEvent {
     Resumed {
         seconds: f64,
     },
+    /// An event could not be written to a place; said of its first one.
+    EventsLost {
+        place: String,
+        fault: String,
+    },
     Finished {
         reason: FinishReason,
         best_epoch: usize,
@@ -97,7 +103,7 @@ impl TrainEvent {
     /// When it happened; an epoch's start follows at once on what came before, and says nothing.
     pub fn seconds(&self) -> Option<f64> {
         match self {
-            Self::Started(_) | Self::EpochStarted { .. } => None,
+            Self::Started(_) | Self::EpochStarted { .. } | Self::EventsLost { .. } => None,
             Self::Progress { seconds, .. }
             | Self::Measured { seconds, .. }
             | Self::Validated { seconds, .. }
@@ -210,6 +216,63 @@ pub enum FinishReason {
 /// Someone who watches a training.
 pub trait Observer: Send {
     fn observe(&mut self, event: &TrainEvent);
+
+    /// What could not be kept of the events; nothing for who keeps none.
+    fn lost(&mut self) -> Option<&mut Lost> {
+        None
+    }
+}
+
+/// What a place has lost of the events that should be in it.
+#[derive(Debug, Default)]
+pub struct Lost {
+    place: String,
+    events: usize,
+    /// Of the first.
+    fault: String,
+    is_told: bool,
+}
+
+impl Lost {
+    /// Nothing yet.
+    pub fn at(place: &str) -> Self {
+        Self {
+            place: place.to_string(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in how one event was written. A reader who closed its pipe has read enough, and misses nothing.
+    pub fn count(&mut self, result: &std::io::Result<()>) {
+        match result {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                if self.events == 0 {
+                    self.fault = error.to_string();
+                }
+                self.events += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// The event that tells of it, once.
+    fn news(&mut self) -> Option<TrainEvent> {
+        let is_news = self.events > 0 && !std::mem::replace(&mut self.is_told, self.events > 0);
+        is_news.then(|| TrainEvent::EventsLost {
+            place: self.place.clone(),
+            fault: self.fault.clone(),
+        })
+    }
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "{} events are not in `{}`: {}",
+            self.events, self.place, self.fault
+        )
+    }
 }
 
 /// Hands every event to every observer, in order.
@@ -226,9 +289,24 @@ impl EventBus {
 
     /// Sends one event.
     pub fn send(&self, event: &TrainEvent) {
-        for observer in self.lock().iter_mut() {
-            observer.observe(event);
+        let mut observers = self.lock();
+        observers.iter_mut().for_each(|observer| observer.observe(event));
+        let news: Vec<TrainEvent> = observers
+            .iter_mut()
+            .filter_map(|observer| observer.lost()?.news())
+            .collect();
+        for event in &news {
+            observers.iter_mut().for_each(|observer| observer.observe(event));
         }
+    }
+
+    /// What observers have lost, in words.
+    pub fn losses(&self) -> Vec<String> {
+        let mut observers = self.lock();
+        let lost = observers.iter_mut().filter_map(|observer| observer.lost());
+        lost.filter(|lost| lost.events > 0)
+            .map(|lost| lost.to_string())
+            .collect()
     }
 
     /// Dismisses all observers; a dashboard gives the terminal back when it is dropped.

@@ -191,3 +191,68 @@ fn a_resume_clears_away_the_beginnings_of_files() {
     scene.run(&["train", "--resume", "small-1"]);
     left.iter().for_each(|name| assert!(!run.join(name).exists(), "{name}"));
 }
+
+#[test]
+fn a_folder_that_is_gone_is_no_full_disk() {
+    let scene = Scene::new("gone", CONFIG);
+    let long = [
+        &QUICK[..4],
+        &["--set", "train.epochs=10000", "--set", "train.batch_size=64"],
+    ]
+    .concat();
+    let mut training = scene.command(&long).stderr(Stdio::piped()).spawn().unwrap();
+    let run = scene.folder.join("runs/small-1");
+    while !run.join("checkpoint/last.safetensors").exists() {
+        assert!(training.try_wait().unwrap().is_none(), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::fs::rename(&run, scene.folder.join("elsewhere")).unwrap();
+    let ran = training.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(
+        stderr.ends_with("hint: its folder is gone, or was never there\n"),
+        "{stderr}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn events_that_are_lost_are_told_of_and_cost_no_training() {
+    let scene = Scene::new("lost-events", CONFIG);
+    let long = [
+        &QUICK[..4],
+        &["--set", "train.epochs=60", "--set", "train.batch_size=64"],
+    ]
+    .concat();
+    let mut training = scene.command(&long).stderr(Stdio::null()).spawn().unwrap();
+    let run = scene.folder.join("runs/small-1");
+    while !run.join("checkpoint/last.safetensors").exists() {
+        assert!(training.try_wait().unwrap().is_none(), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    training.kill().unwrap();
+    training.wait().unwrap();
+    let log = run.join("metrics.jsonl");
+    std::fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+    for more in [["--plain"].as_slice(), &["--quiet"]] {
+        let ran = scene.run(&[&["train", "--resume", "small-1"], more].concat());
+        // The page shows what the log has; a device has no end.
+        let told = "No space left on device (os error 28)";
+        let once = format!("warning: events are lost at runs/small-1/metrics.jsonl: {told}\n");
+        assert_eq!(
+            ran.stderr.matches(&once).count(),
+            usize::from(more == ["--plain"]),
+            "{}",
+            ran.stderr
+        );
+        assert!(
+            ran.stderr.contains(" events are not in `runs/small-1/metrics.jsonl`: "),
+            "{}",
+            ran.stderr
+        );
+        assert!(run.join("manifest.json").exists());
+        std::fs::remove_file(run.join("manifest.json")).unwrap();
+    }
+}

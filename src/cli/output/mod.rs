@@ -77,6 +77,11 @@ impl Output {
         }
     }
 
+    /// What went wrong without stopping anything; those are told who asked for quiet.
+    pub fn warning(&mut self, message: &str) {
+        self.say(&format!("warning: {message}"));
+    }
+
     /// An error and what can be done about it.
     pub fn error(&mut self, message: &str, hint: &str) {
         self.say(&format!("error: {message}"));

@@ -4,6 +4,7 @@
 
 use super::state::State;
 use crate::common::format::{count, duration, percent};
+use crate::common::visible::visible;
 use crate::train::event::{Observer, TrainEvent, ValidMetrics};
 use std::io::Write;
 use std::time::Duration;
@@ -98,6 +99,9 @@ impl Observer for Plain {
             }
             TrainEvent::Paused { step, .. } => self.line(&format!("paused at step {step}")),
             TrainEvent::Resumed { .. } => self.line("goes on"),
+            TrainEvent::EventsLost { place, fault } => {
+                self.line(&format!("warning: events are lost at {}: {fault}", visible(place)))
+            }
             TrainEvent::Validated { .. } | TrainEvent::EpochStarted { .. } | TrainEvent::Measured { .. } => {}
         }
     }

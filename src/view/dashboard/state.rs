@@ -152,6 +152,9 @@ impl State {
                 self.paused = false;
                 self.note("goes on".into());
             }
+            TrainEvent::EventsLost { place, fault } => {
+                self.note(format!("events are lost at {}: {fault}", visible(place)))
+            }
             TrainEvent::Finished {
                 reason,
                 best_epoch,

@@ -6,7 +6,7 @@
 mod message;
 mod record;
 
-use crate::train::event::{Observer, TrainEvent, ValidMetrics};
+use crate::train::event::{Lost, Observer, TrainEvent, ValidMetrics};
 use message::{Body, event};
 use record::framed;
 use std::fs::File;
@@ -18,6 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct TensorBoard {
     file: File,
     has_begun: bool,
+    lost: Lost,
 }
 
 impl TensorBoard {
@@ -38,6 +39,7 @@ impl TensorBoard {
         let mut board = Self {
             file: File::create_new(folder.join(name))?,
             has_begun: false,
+            lost: Lost::at(&folder.display().to_string()),
         };
         board
             .file
@@ -46,8 +48,8 @@ impl TensorBoard {
     }
 
     fn write(&mut self, step: u32, body: Body) {
-        // A full disk fails the next checkpoint, with a message.
-        let _ = self.file.write_all(&framed(&event(wall_time(), step.into(), body)));
+        let result = self.file.write_all(&framed(&event(wall_time(), step.into(), body)));
+        self.lost.count(&result);
     }
 
     fn scalars(&mut self, step: u32, scalars: &[(&str, f64)]) {
@@ -99,6 +101,10 @@ impl Observer for TensorBoard {
             }
             _ => {}
         }
+    }
+
+    fn lost(&mut self) -> Option<&mut Lost> {
+        Some(&mut self.lost)
     }
 }
 
