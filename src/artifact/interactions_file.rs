@@ -34,7 +34,7 @@ pub fn write(path: &Path, users: usize, interactions: &Interactions, parts: &[u8
     file.finish()
 }
 
-/// One user's rows.
+/// Rows, of one user or of all.
 #[derive(Clone, Copy, Debug)]
 pub struct UserRows<'a> {
     pub items: &'a [ItemIndex],
@@ -68,13 +68,13 @@ impl InteractionsFile {
         let (starts, _) = self.file.tensor::<u64>("user_starts")?;
         let range = starts[user as usize] as usize..starts[user as usize + 1] as usize;
         let damaged = || FileError::damaged(self.file.path(), format!("the rows of user {user} are out of range"));
-        let (items, ratings, parts) = self.columns()?;
+        let all = self.columns()?;
         let rows = UserRows {
-            items: items.get(range.clone()).ok_or_else(damaged)?,
-            ratings: &ratings[range.clone()],
-            parts: &parts[range],
+            items: all.items.get(range.clone()).ok_or_else(damaged)?,
+            ratings: &all.ratings[range.clone()],
+            parts: &all.parts[range],
         };
-        self.check(rows.items, rows.ratings, rows.parts)?;
+        self.check(rows)?;
         Ok(rows)
     }
 
@@ -84,40 +84,40 @@ impl InteractionsFile {
         if !starts.is_sorted() {
             return Err(FileError::damaged(self.file.path(), "`user_starts` falls"));
         }
-        let (items, ratings, parts) = self.columns()?;
-        self.check(items, ratings, parts)?;
-        let mut users = Vec::with_capacity(items.len());
+        let all = self.columns()?;
+        self.check(all)?;
+        let mut users = Vec::with_capacity(all.items.len());
         for user in 0..self.users {
             users.resize(starts[user + 1] as usize, user as UserIndex);
         }
         let interactions = Interactions {
             users,
-            items: items.to_vec(),
-            ratings: ratings.to_vec(),
+            items: all.items.to_vec(),
+            ratings: all.ratings.to_vec(),
             timestamps: None,
         };
-        Ok((interactions, parts.to_vec()))
+        Ok((interactions, all.parts.to_vec()))
     }
 
-    fn columns(&self) -> Result<(&[ItemIndex], &[f32], &[u8]), FileError> {
-        let items = self.file.tensor::<u32>("item")?.0;
-        Ok((
-            items,
-            self.file.tensor::<f32>("rating")?.0,
-            self.file.tensor::<u8>("part")?.0,
-        ))
+    /// All rows, not checked.
+    fn columns(&self) -> Result<UserRows<'_>, FileError> {
+        Ok(UserRows {
+            items: self.file.tensor::<u32>("item")?.0,
+            ratings: self.file.tensor::<f32>("rating")?.0,
+            parts: self.file.tensor::<u8>("part")?.0,
+        })
     }
 
     /// Errors unless rows name products that there are, ratings that are finite and parts that mean something.
-    fn check(&self, items: &[ItemIndex], ratings: &[f32], parts: &[u8]) -> Result<(), FileError> {
+    fn check(&self, rows: UserRows<'_>) -> Result<(), FileError> {
         let damaged = |fault: String| Err(FileError::damaged(self.file.path(), fault));
-        if let Some(item) = items.iter().find(|item| **item as usize >= self.items) {
+        if let Some(item) = rows.items.iter().find(|item| **item as usize >= self.items) {
             return damaged(format!("a row names product {item} of {}", self.items));
         }
-        if let Some(rating) = ratings.iter().find(|rating| !rating.is_finite()) {
+        if let Some(rating) = rows.ratings.iter().find(|rating| !rating.is_finite()) {
             return damaged(format!("a rating is {rating}"));
         }
-        if let Some(part) = parts.iter().find(|part| Part::from_byte(**part).is_none()) {
+        if let Some(part) = rows.parts.iter().find(|part| Part::from_byte(**part).is_none()) {
             return damaged(format!("part {part} is neither train, valid nor test"));
         }
         Ok(())
