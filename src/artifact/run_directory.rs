@@ -265,6 +265,10 @@ impl RunDirectory {
         };
         let (latest, text) = (root.join(LATEST), format!("{}\n", newest.name()));
         let is_right = regular_file::read_to_string(&latest).is_ok_and(|found| found == text);
+        if !is_right {
+            // Whoever else is writing it at this moment loses, which does no harm.
+            remove_leftovers(&root);
+        }
         !is_right && write_whole(&latest, text.as_bytes()).is_ok()
     }
 
