@@ -18,6 +18,9 @@ pub mod formats {}
 #[doc = include_str!("run_directory.md")]
 pub mod run_directory {}
 
+#[doc = include_str!("trust.md")]
+pub mod trust {}
+
 #[doc = include_str!("exit_codes.md")]
 pub mod exit_codes {}
 
