@@ -81,21 +81,12 @@ pub fn room() -> Option<Room> {
 /// What is left of the limits that a shell or a batch system has set for this process.
 #[cfg(unix)]
 fn process_rest_bytes() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit};
     let rest = |resource, used: &str| {
-        let mut limit = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        // SAFETY: a query into a structure of ours.
-        let asked = unsafe { libc::getrlimit(resource, &raw mut limit) };
-        let is_set = asked == 0 && limit.rlim_cur != libc::RLIM_INFINITY;
-        is_set.then(|| {
-            limit
-                .rlim_cur
-                .saturating_sub(kibibytes("/proc/self/status", used).unwrap_or(0))
-        })
+        let limit = getrlimit(resource).current?;
+        Some(limit.saturating_sub(kibibytes("/proc/self/status", used).unwrap_or(0)))
     };
-    let limits = [rest(libc::RLIMIT_AS, "VmSize:"), rest(libc::RLIMIT_DATA, "VmData:")];
+    let limits = [rest(Resource::As, "VmSize:"), rest(Resource::Data, "VmData:")];
     limits.into_iter().flatten().min()
 }
 

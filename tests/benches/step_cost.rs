@@ -1,6 +1,8 @@
 //! What a training step costs as the user table grows, and what burn's dense path pays for the same step.
 //!
-//!     cargo bench --bench step_cost
+//!     cargo bench --bench step_cost --config profile.release.package.burn-flex.opt-level=3
+//!
+//! (Our own profile optimises burn's cpu backend but little, which would be unfair here.)
 //!
 //! Dim 64, batch 8,192, 20,000 items, users and items drawn evenly. From 5,000 to 2,000,000 users the rows that a batch
 //! touches double (4,030 to 8,175) and the user table outgrows every cache (4 MB to 1.6 GB): wanted is a ratio below

@@ -219,15 +219,12 @@ fn events_of_a_frame() -> Vec<Event> {
 /// Whether nobody holds the other end of the terminal any more: the window was closed, the connection broke.
 #[cfg(unix)]
 fn is_hung_up() -> bool {
-    use std::os::fd::AsRawFd;
-    let mut state = libc::pollfd {
-        fd: stderr().as_raw_fd(),
-        events: 0,
-        revents: 0,
-    };
-    // SAFETY: one valid entry, and no waiting.
-    let found = unsafe { libc::poll(&raw mut state, 1, 0) };
-    found > 0 && state.revents & (libc::POLLHUP | libc::POLLERR) != 0
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stderr = stderr();
+    let mut state = [PollFd::new(&stderr, PollFlags::empty())];
+    let no_waiting = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::HUP | PollFlags::ERR;
+    poll(&mut state, Some(&no_waiting)).is_ok() && state[0].revents().intersects(gone)
 }
 
 #[cfg(not(unix))]
