@@ -86,6 +86,41 @@ mod tests {
     }
 
     #[test]
+    fn epochs_are_chosen_by_rankings_where_they_are_learned() {
+        let metric = |text: &str| load(text, &[]).map(|config| config.train.early_stopping.metric);
+        assert_eq!(metric("").unwrap(), StoppingMetric::ValidNdcg);
+        assert_eq!(
+            metric("[train]\nranking = { weight = 0 }").unwrap(),
+            StoppingMetric::ValidLoss
+        );
+        let asked = "[train]\nearly_stopping = { metric = \"METRIC\" }\nranking = { weight = 0 }";
+        assert_eq!(
+            metric(&asked.replace("METRIC", "valid_auc")).unwrap(),
+            StoppingMetric::ValidAuc
+        );
+        let refused = metric(&asked.replace("METRIC", "valid_ndcg")).unwrap_err();
+        assert!(
+            refused.starts_with("`train.early_stopping.metric`: found `valid_ndcg`, wanted another")
+                && refused.contains("(x.toml:2)"),
+            "{refused}"
+        );
+        for (key, value) in [
+            ("weight", "1.5"),
+            ("dim", "6"),
+            ("negatives", "0"),
+            ("popularity", "2"),
+            ("l2", "-1"),
+            ("like_weight", "-1"),
+        ] {
+            let refused = load(&format!("[train]\nranking = {{ {key} = {value} }}"), &[]).unwrap_err();
+            assert!(
+                refused.starts_with(&format!("`train.ranking.{key}`: found `{value}`, wanted ")),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
     fn held_out_rows_are_shares_or_counts() {
         let split = |text: &str| load(&format!("[split]\n{text}"), &[]).unwrap().split;
         assert_eq!(
