@@ -23,8 +23,8 @@ pub enum RecommendError {
         run: String,
         nearest: Vec<String>,
         example: String,
-        /// The other side, if it is known there.
-        is_a: Option<&'static str>,
+        /// Whether it is known on the other side.
+        is_swapped: bool,
     },
     #[error("{error} ({}:{line})", path.display())]
     InList {
@@ -66,7 +66,10 @@ impl Hint for RecommendError {
             Self::Run(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Engine(error) => error.hint(),
-            Self::Unknown { is_a: Some(other), .. } => {
+            Self::Unknown {
+                what, is_swapped: true, ..
+            } => {
+                let other = if *what == "user" { "product" } else { "user" };
                 format!(
                     "this id is a {other} here: are the columns swapped? `data.columns` sets where user and product stand"
                 )

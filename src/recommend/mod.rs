@@ -191,28 +191,16 @@ impl Recommender {
     /// The index of a user. Errors with the nearest ids if there is none.
     pub fn user(&self, id: &str) -> Result<UserIndex, RecommendError> {
         let found = self.users.index(id)?;
-        found.map_or_else(
-            || Err(self.unknown("user", id, &self.users, ("product", &self.products))),
-            Ok,
-        )
+        found.map_or_else(|| Err(self.unknown("user", id, &self.users, &self.products)), Ok)
     }
 
     /// The index of a product. Errors with the nearest ids if there is none.
     pub fn product(&self, id: &str) -> Result<ItemIndex, RecommendError> {
         let found = self.products.index(id)?;
-        found.map_or_else(
-            || Err(self.unknown("product", id, &self.products, ("user", &self.users))),
-            Ok,
-        )
+        found.map_or_else(|| Err(self.unknown("product", id, &self.products, &self.users)), Ok)
     }
 
-    fn unknown(
-        &self,
-        what: &'static str,
-        id: &str,
-        known: &VocabularyFile,
-        (other, others): (&'static str, &VocabularyFile),
-    ) -> RecommendError {
+    fn unknown(&self, what: &'static str, id: &str, known: &VocabularyFile, others: &VocabularyFile) -> RecommendError {
         let nearest = match known.nearest(id, 3) {
             Ok(nearest) => nearest.into_iter().map(str::to_string).collect(),
             Err(error) => return error.into(),
@@ -227,7 +215,7 @@ impl Recommender {
             run: self.run.path().display().to_string(),
             nearest,
             example,
-            is_a: matches!(others.index(id), Ok(Some(_))).then_some(other),
+            is_swapped: matches!(others.index(id), Ok(Some(_))),
         }
     }
 
