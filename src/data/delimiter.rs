@@ -128,7 +128,7 @@ pub fn has_header(rows: &[Vec<String>], columns: &Columns) -> bool {
     if roles.len() >= 2 || counts_columns(first, data) {
         return true;
     }
-    if first.iter().any(|field| is_value(field)) {
+    if first.iter().any(|field| is_value(field.as_str())) {
         return false;
     }
     let value_below = |column: usize| {
@@ -170,7 +170,7 @@ fn counts_columns(first: &[String], data: &[Vec<String>]) -> bool {
 }
 
 /// A number or a moment.
-fn is_value(field: &String) -> bool {
+fn is_value(field: &str) -> bool {
     let text = field.trim();
     text.parse::<f64>().is_ok() || number_of_words(text, Decimal::Auto, 5.0).is_some() || moment_of(text).is_some()
 }

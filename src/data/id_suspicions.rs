@@ -58,7 +58,7 @@ pub fn look_alikes(side: &str, ids: &Vocabulary) -> Option<LookAlikes> {
             break;
         }
     }
-    if !odd && !(upper && lower) {
+    if !(odd || upper && lower) {
         return None;
     }
     let hash = |id: &str| xxh3_64(plain(id).to_ascii_lowercase().as_bytes());

@@ -81,9 +81,9 @@ impl TimeUnit {
     pub fn of(time: i64) -> Option<Self> {
         match time {
             ..0 => None,
-            ..100_000_000_000 => Some(Self::Seconds),
-            ..100_000_000_000_000 => Some(Self::Milliseconds),
-            ..100_000_000_000_000_000 => Some(Self::Microseconds),
+            0..100_000_000_000 => Some(Self::Seconds),
+            100_000_000_000..100_000_000_000_000 => Some(Self::Milliseconds),
+            100_000_000_000_000..100_000_000_000_000_000 => Some(Self::Microseconds),
             _ => Some(Self::Nanoseconds),
         }
     }

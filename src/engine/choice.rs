@@ -10,7 +10,7 @@
 //! choice loss = share * mean over the batch of choice[b] * ( loss[b] + l2 (|user|^2 + |item|^2) )
 //! ```
 //!
-//! m items are drawn with replacement for a whole step, j with probability q[j] in proportion to (its training ratings +
+//! m items are drawn with replacement for a whole step, j with probability `q[j]` in proportion to (its training ratings +
 //! 1)^popularity; drawn several times it stands once, with its count. The offset of softmax makes the sum over the drawn items
 //! an estimate of that over all. Where all items are asked for, each stands once with the offset 0 (softmax) or 1 / items.
 //!

@@ -1,6 +1,6 @@
 //! Explain: which of a user's rated products pull a recommendation up.
 //!
-//! The user is fitted to their ratings with the items held fixed ([`crate::recommend::fold_in`]); at that fit the logit of every product
+//! The user is fitted to their ratings with the items held fixed ([`mod@crate::recommend::fold_in`]); at that fit the logit of every product
 //! is a sum of one term for each rating and the product's own part, exactly:
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //! contribution[r](i) = scale * pull[r] * (v[r] . v[i] + 1)
 //! ```
 //!
-//! Where choices were learned the sum is that of the appeal, at the fit of [`crate::recommend::fold_in_choices`].
+//! Where choices were learned the sum is that of the appeal, at the fit of [`mod@crate::recommend::fold_in_choices`].
 //!
 //! A product rated higher than the fit expects pulls its likes up, one rated lower pulls them down. For a trained user the
 //! ranking is by their trained row, and the explanation is that of the fit to the same training ratings, whose logit is given

@@ -1,7 +1,7 @@
 //! Training on the device.
 //!
 //! A chunk of planned steps goes up in one transfer; the launches of all its steps are queued, and nothing waits: for each
-//! question that is asked those of [`super::ratings`] and [`super::choices`]. The losses of a chunk come back in one copy, which
+//! question that is asked those of `ratings` and `choices`. The losses of a chunk come back in one copy, which
 //! the host looks at when later chunks are under way.
 //!
 //! Sums run in the order of the plan, so two runs on one device give the same bytes.
