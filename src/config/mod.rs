@@ -148,6 +148,13 @@ mod tests {
         assert!(message("", &["train.epochs=0"]).contains("(--set train.epochs=0)"));
         assert!(message("[train]\nepochs = \"ten\"\n", &[]).starts_with("`train.epochs`: invalid type: string"));
         assert!(message("[train\n", &[]).contains("(x.toml:1)"));
+        assert!(message("[data]\nvalid_path = \"v.csv\"", &[]).contains("wanted `data.test_path` beside it"));
+        assert!(message("[data]\ntest_path = \"t.csv\"\nmin_ratings_per_user = 5", &[]).contains("(x.toml:3)"));
+        assert!(message("[data]\nquote = \",\"\ndelimiter = \",\"", &[]).starts_with("`data.quote`: found `,`"));
+        assert!(message("[data]\ncolumns.product = \"\"", &[]).contains("`data.columns.product`: found ``"));
+        assert!(message("[data]\ncolumns = { rating = 2, count = 3 }", &[]).contains("beside a rating column"));
+        assert!(message("[data]\ncolumns.stars = 2", &[]).ends_with("did you mean `data.columns.rating`?"));
+        assert!(message("[data]\ncolumns.timestmp = 2", &[]).ends_with("did you mean `data.columns.timestamp`?"));
         assert!(message("[oversample]\nfactors = { \"1\" = 0.5 }", &[]).contains("raise the others"));
         assert!(message("[oversample]\nfactors = { \"one\" = 2 }", &[]).contains("found class `one`"));
         assert!(message("[oversample]\nfactors = { \"1\" = 2, \"1.0\" = 2 }", &[]).contains("are the same class"));

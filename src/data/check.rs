@@ -284,6 +284,7 @@ impl MissingIds {
         }
     }
 
+    #[inline]
     fn contains(&self, text: &str) -> bool {
         // Most ids begin with a digit or are longer than any such word.
         text.len() <= self.longest && self.words.iter().any(|word| word == text)

@@ -1,6 +1,7 @@
 //! The source: a readable file, the user's own, a downloaded one or a generated stand-in, and never a silent one.
 
 use super::download::{DownloadError, download};
+use super::parts::{is_glob, parts};
 use super::progress::Progress;
 use super::synthetic;
 use crate::common::hint::Hint;
@@ -49,7 +50,8 @@ pub fn locate(
     seed: u64,
     progress: &dyn Progress,
 ) -> Result<Source, SourceError> {
-    if config.path.exists() {
+    let is_there = config.path.exists() || (is_glob(&config.path) && parts(&config.path).is_ok());
+    if is_there {
         return Ok(Source {
             path: config.path.clone(),
             generated: false,

@@ -84,6 +84,11 @@ impl Vocabulary {
         self.len() == 0
     }
 
+    /// The text of all ids, end to end.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// All ids in index order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         (0..self.len() as u32).map(|index| self.id(index))

@@ -166,7 +166,12 @@ fn eight_parts_are_one_file() {
     assert_eq!((parts.report.files, parts.report.rows_read), (8, 4_000));
     assert_eq!(rows(&parts), rows(&one));
     assert!(parts.users.ids().eq(one.users.ids()) && parts.items.ids().eq(one.items.ids()));
-    let models = ["parts", "one.parquet"].map(|name| crate::formats::model(&folder, name, name));
-    assert!(models[0] == models[1], "another model");
+    let paths = [
+        ("one.parquet", "one"),
+        ("parts", "folder"),
+        ("parts/part-*.parquet", "glob"),
+    ];
+    let models = paths.map(|(path, run)| crate::formats::model(&folder, path, run));
+    assert!(models.iter().all(|model| *model == models[0]), "another model");
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -41,12 +41,15 @@ impl<'a> Parts<'a> {
     }
 
     /// The same without padding.
+    #[inline]
     pub fn get_trimmed(&self, number: usize) -> Option<&'a [u8]> {
         let text = self.get(number)?;
-        match self.quoted.contains(&number) {
-            true => Some(text),
-            false => Some(text.trim_ascii()),
+        let is_tight = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_whitespace());
+        // Hardly any field has padding.
+        if is_tight(text.first()) && is_tight(text.last()) || self.quoted.contains(&number) {
+            return Some(text);
         }
+        Some(text.trim_ascii())
     }
 
     /// All fields.
