@@ -42,7 +42,7 @@ use serde::Serialize;
 pub enum Basis {
     /// The user's own row of the model.
     Trained,
-    /// A row fitted to the ratings that were given, see [`crate::recommend::fold_in`].
+    /// A row fitted to the ratings that were given, see [`mod@crate::recommend::fold_in`].
     FoldedIn,
     /// The user has no training rating: products by their own bias.
     ProductBias,
