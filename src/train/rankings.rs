@@ -61,14 +61,14 @@ impl ValidRankings {
             seen: Vec::new(),
         };
         let mut cases: Vec<Case> = users.iter().map(case).collect();
-        for row in 0..parts.len() {
+        for (row, &part) in parts.iter().enumerate() {
             let Ok(place) = users.binary_search(&interactions.users[row]) else {
                 continue;
             };
             let (case, item) = (&mut cases[place], interactions.items[row]);
-            if parts[row] == Part::Train as u8 {
+            if part == Part::Train as u8 {
                 case.seen.push(item);
-            } else if parts[row] == Part::Valid as u8 && is_relevant(row) {
+            } else if part == Part::Valid as u8 && is_relevant(row) {
                 case.relevant.push(item);
             }
         }
