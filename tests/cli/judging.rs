@@ -253,6 +253,7 @@ fn a_run_that_an_older_dotcart_judged_is_compared_all_the_same() {
     files.remove("evaluation.json");
     files.remove("calibration.json");
     manifest["files"] = serde_json::to_value(files).unwrap();
+    manifest.as_object_mut().unwrap().remove("completed_ms");
     std::fs::write(scene.folder.join("runs/small-1/manifest.json"), manifest.to_string()).unwrap();
     std::fs::remove_file(scene.folder.join("runs/small-1/calibration.json")).unwrap();
     let json: Value = serde_json::from_str(&scene.succeed(&["compare", "small-1", "--json"])).unwrap();
@@ -364,8 +365,10 @@ fn a_report_is_one_page_that_asks_the_network_for_nothing() {
         assert!(page.contains(words), "no `{words}`");
     }
     assert_eq!(page.matches("<svg").count(), 5);
+    // One of the words for a missing id is NaN; the config names it.
+    let said: String = page.lines().filter(|line| !line.starts_with("missing_ids")).collect();
     for loads in ["http", "<script", "<img", "url(", "@import", "<b>u", "NaN"] {
-        assert!(!page.contains(loads), "the page holds `{loads}`");
+        assert!(!said.contains(loads), "the page holds `{loads}`");
     }
     scene.succeed(&["report", "--run", "small-1", "--out", "again.html"]);
     assert!(
