@@ -397,9 +397,13 @@ impl RunDirectory {
     /// Reads every file once and compares it with the manifest.
     pub fn verify(&self) -> Result<Manifest, RunError> {
         let manifest = self.manifest()?;
-        for name in VOUCHED {
+        for (name, entry) in manifest
+            .files
+            .iter()
+            .filter(|(name, _)| VOUCHED.contains(&name.as_str()))
+        {
             let path = self.file(name);
-            if digest(&path)? != manifest.files[name] {
+            if digest(&path)? != *entry {
                 return Err(FileError::damaged(&path, "its content is not what its manifest says").into());
             }
         }
