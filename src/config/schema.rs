@@ -312,7 +312,7 @@ pub struct TrainConfig {
     pub checkpoint_steps: usize,
     /// Look at the validation split every so many steps, beside each epoch's end; 0 = epochs only. Never changes a result.
     pub evaluate_steps: usize,
-    /// Refit scale and bias of the head on the validation split at the end. Never changes a user's ranking.
+    /// Refit scale and bias of the head on the validation split at the end. Changes no ranking where `like_weight` is 0.
     pub calibrate: bool,
 }
 
