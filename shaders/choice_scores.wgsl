@@ -2,9 +2,10 @@
 //
 //     scores[u, j] = dot(user[u], item[draw_slots[j]]) + appeal[draw_slots[j]]
 //
-// Shapes: draw slots [draws] in `plan`; users [users, FACTOR4], items [item_rows, FACTOR4], scores [users, ceil(draws / 4)] vec4;
-// what fills up a user's last four is 0.
-// A workgroup takes PRODUCT users by PRODUCT drawn items, see tile_product.
+// Shapes: draw slots [draws] in `plan`; users [users, FACTOR4] vec4; items [item_rows, 4 FACTOR4]; scores
+// [users, ceil(draws / 4)] vec4, what fills up a user's last four is 0; and one vec4 that holds nothing.
+// A workgroup takes PRODUCT_ROWS users by PRODUCT_COLUMNS drawn items, a thread a user, see tile_product. A launch takes some
+// sections of PRODUCT_TERMS columns; the first begins with the appeals, those that follow add to what is there.
 // Partner src/engine/gpu/choice_scores.rs, twin src/engine/cpu/choice_scores.rs.
 
 #import dispatch
@@ -17,109 +18,126 @@ struct Params {
     draws: u32,
     draw_slots_at: u32,
     item_rows: u32,
+    // The launch's sections: the first and how many.
+    first_section: u32,
+    sections: u32,
 }
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> users: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> items: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> items: array<f32>;
 @group(0) @binding(3) var<storage, read_write> scores: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> status: atomic<u32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-fn user_four(user: u32, column: u32) -> vec4<f32> {
-    if (user < params.users && column < DIM4) {
-        return users[user * FACTOR4 + 1u + column];
-    }
-    return vec4<f32>(0.0);
+// Of each column, by fours.
+var<workgroup> appeals: array<vec4<f32>, PRODUCT_FOURS>;
+
+// A word of an item's compact row, 0 of an item that is not there.
+fn item_word(slot: u32, word: u32) -> f32 {
+    let last = params.item_rows - 1u;
+    return select(0.0, items[min(slot, last) * 4u * FACTOR4 + word], slot <= last);
 }
 
-fn item_four(row: u32, column: u32) -> vec4<f32> {
-    if (row != NO_ROW && column < DIM4) {
-        return items[row + 1u + column];
-    }
-    return vec4<f32>(0.0);
+fn item_words(slots: vec4<u32>, word: u32) -> vec4<f32> {
+    return vec4<f32>(
+        item_word(slots.x, word),
+        item_word(slots.y, word),
+        item_word(slots.z, word),
+        item_word(slots.w, word),
+    );
 }
 
-fn appeal(row: u32) -> f32 {
-    if (row != NO_ROW) {
-        return items[row].x;
-    }
-    return 0.0;
+// A column of four items, 0 past the last one.
+fn item_column(slots: vec4<u32>, column: u32) -> vec4<f32> {
+    let words = item_words(slots, 4u + min(column, 4u * DIM4 - 1u));
+    return select(vec4<f32>(0.0), words, column < 4u * DIM4);
 }
 
-// Writes the scores of a user for the thread's columns.
-fn store(user: u32, four: u32, first: vec4<f32>, second: vec4<f32>) {
+// Each thread brings four fours of the section: those of the same four items.
+fn share_items(slots: vec4<u32>, section: u32, thread: u32) {
+    let stride = PRODUCT_ROWS / PRODUCT_FOURS;
+    let column = section * PRODUCT_TERMS + thread / PRODUCT_FOURS;
+    right[thread] = item_column(slots, column);
+    right[thread + PRODUCT_ROWS] = item_column(slots, column + stride);
+    right[thread + 2u * PRODUCT_ROWS] = item_column(slots, column + 2u * stride);
+    right[thread + 3u * PRODUCT_ROWS] = item_column(slots, column + 3u * stride);
+}
+
+fn add_columns(sums: Sums, user: u32, section: u32, four: u32) -> Sums {
+    var more = sums;
+    if (four < DIM4) {
+        let column = section * (PRODUCT_TERMS / 4u) + four;
+        more = add_terms(sums, users[user * FACTOR4 + 1u + min(column, DIM4 - 1u)], four);
+    }
+    return more;
+}
+
+fn add_section(sums: Sums, user: u32, section: u32) -> Sums {
+    var more = add_columns(sums, user, section, 0u);
+    more = add_columns(more, user, section, 1u);
+    more = add_columns(more, user, section, 2u);
+    more = add_columns(more, user, section, 3u);
+    more = add_columns(more, user, section, 4u);
+    more = add_columns(more, user, section, 5u);
+    more = add_columns(more, user, section, 6u);
+    more = add_columns(more, user, section, 7u);
+    more = add_columns(more, user, section, 8u);
+    more = add_columns(more, user, section, 9u);
+    more = add_columns(more, user, section, 10u);
+    more = add_columns(more, user, section, 11u);
+    more = add_columns(more, user, section, 12u);
+    more = add_columns(more, user, section, 13u);
+    more = add_columns(more, user, section, 14u);
+    more = add_columns(more, user, section, 15u);
+    return more;
+}
+
+// Writes four scores, or adds them to what earlier launches have left. What is nobody's goes behind the last user's.
+fn store(user: u32, four: u32, sum: vec4<f32>, appeal: vec4<f32>) {
     let fours = (params.draws + 3u) / 4u;
-    if (user < params.users && four < fours) {
-        scores[user * fours + four] = first;
-    }
-    if (user < params.users && four + FOURS / 2u < fours) {
-        scores[user * fours + four + FOURS / 2u] = second;
-    }
+    let is_there = user < params.users && four < fours;
+    let at = select(params.users * fours, user * fours + four, is_there);
+    scores[at] = sum + select(scores[at], appeal, params.first_section == 0u);
 }
 
-fn drawn_rows(first: u32) -> vec4<u32> {
-    return vec4<u32>(drawn_row(first), drawn_row(first + 1u), drawn_row(first + 2u), drawn_row(first + 3u));
-}
-
-fn appeals(first: u32) -> vec4<f32> {
-    let rows = drawn_rows(first);
-    return vec4<f32>(appeal(rows.x), appeal(rows.y), appeal(rows.z), appeal(rows.w));
-}
-
-@compute @workgroup_size(PRODUCT_THREADS)
+@compute @workgroup_size(PRODUCT_ROWS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tiles = (params.draws + PRODUCT - 1u) / PRODUCT;
+    let groups = (params.draws + PRODUCT_COLUMNS - 1u) / PRODUCT_COLUMNS;
     let linear = linear_workgroup(workgroup, workgroups);
-    let first_user = linear / tiles * PRODUCT;
-    let first_draw = linear % tiles * PRODUCT;
-
-    // The rows that this thread hands to the others.
-    let user = first_user + thread % FOURS * 4u;
-    let rows = drawn_rows(first_draw + thread % FOURS * 4u);
-    let row_four = thread / (FOURS / 2u);
-    let column_four = thread % (FOURS / 2u);
-    var sums = Sums();
-    for (var section = 0u; section < DIM4; section += SECTION / 4u) {
-        let column = section + thread / FOURS;
-        share_left_rows(
-            mat4x4<f32>(
-                user_four(user, column),
-                user_four(user + 1u, column),
-                user_four(user + 2u, column),
-                user_four(user + 3u, column),
-            ),
-            thread,
-        );
-        share_right_rows(
-            mat4x4<f32>(
-                item_four(rows.x, column),
-                item_four(rows.y, column),
-                item_four(rows.z, column),
-                item_four(rows.w, column),
-            ),
-            thread,
-        );
-        workgroupBarrier();
-        multiply_section(&sums, row_four, column_four);
-        workgroupBarrier();
+    let first_draw = linear % groups * PRODUCT_COLUMNS;
+    let user = linear / groups * PRODUCT_ROWS + thread;
+    // A thread without a user works on the last one and writes nothing.
+    let reader = min(user, params.users - 1u);
+    let own = first_draw + thread % PRODUCT_FOURS * 4u;
+    let slots = vec4<u32>(drawn_slot(own), drawn_slot(own + 1u), drawn_slot(own + 2u), drawn_slot(own + 3u));
+    let own_appeals = item_words(slots, 0u);
+    share_items(slots, params.first_section, thread);
+    if (thread < PRODUCT_FOURS) {
+        appeals[thread] = own_appeals;
     }
-
-    let four = first_draw / 4u + column_four;
-    let first = appeals(4u * four);
-    let second = appeals(4u * (four + FOURS / 2u));
-    let top = first_user + 4u * row_four;
-    let below = top + PRODUCT / 2u;
-    store(top, four, sums.products[0] + first, sums.products[1] + second);
-    store(top + 1u, four, sums.products[2] + first, sums.products[3] + second);
-    store(top + 2u, four, sums.products[4] + first, sums.products[5] + second);
-    store(top + 3u, four, sums.products[6] + first, sums.products[7] + second);
-    store(below, four, sums.products[8] + first, sums.products[9] + second);
-    store(below + 1u, four, sums.products[10] + first, sums.products[11] + second);
-    store(below + 2u, four, sums.products[12] + first, sums.products[13] + second);
-    store(below + 3u, four, sums.products[14] + first, sums.products[15] + second);
+    workgroupBarrier();
+    var sums = Sums();
+    sums = add_section(sums, reader, params.first_section);
+    if (IN_ONE_LAUNCH != 0u) {
+        for (var section = 1u; section < params.sections; section++) {
+            workgroupBarrier();
+            share_items(slots, params.first_section + section, thread);
+            workgroupBarrier();
+            sums = add_section(sums, reader, params.first_section + section);
+        }
+    }
+    let four = first_draw / 4u;
+    store(user, four, sums.s0, appeals[0]);
+    store(user, four + 1u, sums.s1, appeals[1]);
+    store(user, four + 2u, sums.s2, appeals[2]);
+    store(user, four + 3u, sums.s3, appeals[3]);
+    store(user, four + 4u, sums.s4, appeals[4]);
+    store(user, four + 5u, sums.s5, appeals[5]);
+    store(user, four + 6u, sums.s6, appeals[6]);
+    store(user, four + 7u, sums.s7, appeals[7]);
 }

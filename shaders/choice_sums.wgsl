@@ -3,9 +3,11 @@
 //     extra[0, u] = sum over drawn j of gradient[u, j] * (0 | item[draw_slots[j]])              for users
 //     extra[p, j] = sum over the users u of piece p of gradient[u, j] * (1 | user[u])           for drawn items
 //
-// Shapes: draw slots [draws] in `plan`; gradient [users, ceil(draws / 4)], from `choice_gradient`; other [item_rows, FACTOR4] or
-// [users, FACTOR4]; extra [pieces, users or draws, FACTOR4]; vec4 each. Whoever reads it adds the pieces up.
-// A workgroup takes PRODUCT rows by PRODUCT columns of a piece, see tile_product.
+// Shapes: draw slots [draws] in `plan`; gradient [users, ceil(draws / 4), 4], from `choice_gradient`; other
+// [item_rows, FACTOR4] or [users, FACTOR4] vec4; extra [pieces, users or draws, FACTOR4] vec4, and one that holds nothing. Whoever
+// reads it adds up the pieces.
+// A workgroup takes PRODUCT_ROWS rows by PRODUCT_COLUMNS columns of a piece, a thread a row, see tile_product. A launch takes
+// some sections of PRODUCT_TERMS terms of each piece; those after the first add to what is there.
 // Partner src/engine/gpu/choice_sums.rs, twin src/engine/cpu/choice_sums.rs.
 
 #import dispatch
@@ -18,132 +20,182 @@ struct Params {
     draws: u32,
     draw_slots_at: u32,
     item_rows: u32,
-    // 1: rows are users and terms drawn items; 0: the other way round.
-    for_users: u32,
-    // Terms of a piece, a multiple of SECTION, and pieces.
+    // Terms of a piece, a multiple of PRODUCT_TERMS, and pieces.
     piece_terms: u32,
     pieces: u32,
+    // The launch's sections of each piece: the first and how many.
+    first_section: u32,
+    sections: u32,
 }
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> gradient: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> gradient: array<f32>;
 @group(0) @binding(2) var<storage, read> other: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> extra: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> status: atomic<u32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-fn gradient_four(user: u32, four: u32) -> vec4<f32> {
+// No row of the sums.
+const NO_ROW: u32 = 0xFFFFFFFFu;
+
+struct RowSums {
+    sums: Sums,
+    // Of the gradients alone.
+    bias: f32,
+}
+
+// Where a user's gradients begin.
+fn gradients_at(user: u32) -> u32 {
+    return min(user, params.users - 1u) * ((params.draws + 3u) / 4u * 4u);
+}
+
+// A four of the columns of a term, 0 past the end of the piece or of the columns.
+fn term_four(term: u32, end: u32, column: u32) -> vec4<f32> {
+    var row = min(term, params.users - 1u);
+    var is_there = term < end && column < DIM4;
+    if (FOR_USERS != 0u) {
+        let slot = drawn_slot(term);
+        row = min(slot, params.item_rows - 1u);
+        is_there = is_there && slot < params.item_rows;
+    }
+    return select(vec4<f32>(0.0), other[row * FACTOR4 + 1u + min(column, DIM4 - 1u)], is_there);
+}
+
+// Each thread brings four fours of the section: those of the same columns.
+fn share_other(first: u32, end: u32, first_column: u32, thread: u32) {
+    let stride = PRODUCT_ROWS / PRODUCT_FOURS;
+    let term = first + thread / PRODUCT_FOURS;
+    let column = first_column + thread % PRODUCT_FOURS;
+    right[thread] = term_four(term, end, column);
+    right[thread + PRODUCT_ROWS] = term_four(term + stride, end, column);
+    right[thread + 2u * PRODUCT_ROWS] = term_four(term + 2u * stride, end, column);
+    right[thread + 3u * PRODUCT_ROWS] = term_four(term + 3u * stride, end, column);
+}
+
+// A user's gradients of four drawn items from `first + 4 four` on; past the last one any, which stand against zeros.
+fn drawn_gradients(user: u32, first: u32, four: u32) -> vec4<f32> {
     let fours = (params.draws + 3u) / 4u;
-    if (user < params.users && four < fours) {
-        return gradient[user * fours + four];
-    }
-    return vec4<f32>(0.0);
+    let at = gradients_at(user) + 4u * min(first / 4u + four, fours - 1u);
+    return vec4<f32>(gradient[at], gradient[at + 1u], gradient[at + 2u], gradient[at + 3u]);
 }
 
-fn other_four(row: u32, column: u32) -> vec4<f32> {
-    if (row != NO_ROW && column < DIM4) {
-        return other[row + 1u + column];
-    }
-    return vec4<f32>(0.0);
+// A user's gradient of a drawn item, 0 past the end of the piece.
+fn user_gradient(user: u32, end: u32, draw: u32) -> f32 {
+    return select(0.0, gradient[gradients_at(user) + min(draw, params.draws - 1u)], user < end);
 }
 
-// Where the compact row of a term begins.
-fn term_row(term: u32) -> u32 {
-    if (params.for_users != 0u) {
-        return drawn_row(term);
-    }
-    return select(NO_ROW, term * FACTOR4, term < params.users);
+// Adds four users from `first + 4 four` on.
+fn add_users(sums: RowSums, first: u32, end: u32, draw: u32, four: u32) -> RowSums {
+    let user = first + 4u * four;
+    let left = vec4<f32>(
+        user_gradient(user, end, draw),
+        user_gradient(user + 1u, end, draw),
+        user_gradient(user + 2u, end, draw),
+        user_gradient(user + 3u, end, draw),
+    );
+    return RowSums(add_terms(sums.sums, left, four), sums.bias + ((left.x + left.y) + (left.z + left.w)));
 }
 
-// The gradients of a section of terms: users' rows are turned, drawn items' stand as they are wanted.
-fn share_gradient(first_row: u32, term: u32, thread: u32) {
-    if (params.for_users != 0u) {
-        let user = first_row + thread % FOURS * 4u;
-        let four = term / 4u + thread / FOURS;
-        share_left_rows(
-            mat4x4<f32>(
-                gradient_four(user, four),
-                gradient_four(user + 1u, four),
-                gradient_four(user + 2u, four),
-                gradient_four(user + 3u, four),
-            ),
-            thread,
-        );
+fn add_drawn(sums: RowSums, first: u32, user: u32) -> RowSums {
+    var more = sums;
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 0u), 0u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 1u), 1u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 2u), 2u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 3u), 3u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 4u), 4u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 5u), 5u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 6u), 6u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 7u), 7u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 8u), 8u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 9u), 9u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 10u), 10u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 11u), 11u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 12u), 12u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 13u), 13u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 14u), 14u);
+    more.sums = add_terms(more.sums, drawn_gradients(user, first, 15u), 15u);
+    return more;
+}
+
+fn add_all_users(sums: RowSums, first: u32, end: u32, draw: u32) -> RowSums {
+    var more = add_users(sums, first, end, draw, 0u);
+    more = add_users(more, first, end, draw, 1u);
+    more = add_users(more, first, end, draw, 2u);
+    more = add_users(more, first, end, draw, 3u);
+    more = add_users(more, first, end, draw, 4u);
+    more = add_users(more, first, end, draw, 5u);
+    more = add_users(more, first, end, draw, 6u);
+    more = add_users(more, first, end, draw, 7u);
+    more = add_users(more, first, end, draw, 8u);
+    more = add_users(more, first, end, draw, 9u);
+    more = add_users(more, first, end, draw, 10u);
+    more = add_users(more, first, end, draw, 11u);
+    more = add_users(more, first, end, draw, 12u);
+    more = add_users(more, first, end, draw, 13u);
+    more = add_users(more, first, end, draw, 14u);
+    more = add_users(more, first, end, draw, 15u);
+    return more;
+}
+
+fn add_section(sums: RowSums, first: u32, end: u32, row: u32) -> RowSums {
+    var more = sums;
+    if (FOR_USERS != 0u) {
+        more = add_drawn(sums, first, row);
     } else {
-        let user = term + thread / FOURS;
-        let four = first_row / 4u + thread % FOURS;
-        left[thread] = gradient_four(user, four);
-        left[thread + PRODUCT_THREADS] = gradient_four(user + SECTION / 4u, four);
-        left[thread + 2u * PRODUCT_THREADS] = gradient_four(user + SECTION / 2u, four);
-        left[thread + 3u * PRODUCT_THREADS] = gradient_four(user + SECTION * 3u / 4u, four);
+        more = add_all_users(sums, first, end, row);
     }
+    return more;
 }
 
-fn share_other(first_column: u32, term: u32, thread: u32) {
-    let row = term + thread / FOURS;
-    let column = first_column + thread % FOURS;
-    right[thread] = other_four(term_row(row), column);
-    right[thread + PRODUCT_THREADS] = other_four(term_row(row + SECTION / 4u), column);
-    right[thread + 2u * PRODUCT_THREADS] = other_four(term_row(row + SECTION / 2u), column);
-    right[thread + 3u * PRODUCT_THREADS] = other_four(term_row(row + SECTION * 3u / 4u), column);
+// Writes four numbers of a row, or adds them to what earlier launches have left. What is nobody's goes behind the last row.
+fn store(row: u32, column: u32, sum: vec4<f32>) {
+    let rows = select(params.draws, params.users, FOR_USERS != 0u);
+    let at = select(params.pieces * rows * FACTOR4, row * FACTOR4 + column, row != NO_ROW && column < FACTOR4);
+    extra[at] = sum + select(extra[at], vec4<f32>(0.0), params.first_section == 0u);
 }
 
-// Writes a row of a piece for the thread's columns; whoever has the first column writes the header.
-fn store(piece: u32, row: u32, column: u32, first: vec4<f32>, second: vec4<f32>, sum: f32) {
-    let rows = select(params.draws, params.users, params.for_users != 0u);
-    if (!(piece < params.pieces && row < rows)) {
-        return;
-    }
-    let at = (piece * rows + row) * FACTOR4;
-    if (column == 0u) {
-        extra[at] = vec4<f32>(select(sum, 0.0, params.for_users != 0u), 0.0, 0.0, 0.0);
-    }
-    if (column < DIM4) {
-        extra[at + 1u + column] = first;
-    }
-    if (column + FOURS / 2u < DIM4) {
-        extra[at + 1u + column + FOURS / 2u] = second;
-    }
-}
-
-@compute @workgroup_size(PRODUCT_THREADS)
+@compute @workgroup_size(PRODUCT_ROWS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let rows = select(params.draws, params.users, params.for_users != 0u);
-    let terms = select(params.users, params.draws, params.for_users != 0u);
-    let row_tiles = (rows + PRODUCT - 1u) / PRODUCT;
-    let column_tiles = (DIM4 + FOURS - 1u) / FOURS;
+    let rows = select(params.draws, params.users, FOR_USERS != 0u);
+    let terms = select(params.users, params.draws, FOR_USERS != 0u);
+    let tiles = (rows + PRODUCT_ROWS - 1u) / PRODUCT_ROWS;
+    let groups = (DIM4 + PRODUCT_FOURS - 1u) / PRODUCT_FOURS;
     let linear = linear_workgroup(workgroup, workgroups);
-    let piece = linear / (row_tiles * column_tiles);
-    let first_row = linear / column_tiles % row_tiles * PRODUCT;
-    let first_column = linear % column_tiles * FOURS;
-    let row_four = thread / (FOURS / 2u);
-    let column_four = thread % (FOURS / 2u);
-    let begin = piece * params.piece_terms;
-    // A spare workgroup has no terms.
-    let end = select(begin, min(begin + params.piece_terms, terms), piece < params.pieces);
+    let first_column = linear % groups * PRODUCT_FOURS;
+    let row = linear / groups % tiles * PRODUCT_ROWS + thread;
+    let piece = linear / (groups * tiles);
+    let end = min((piece + 1u) * params.piece_terms, terms);
+    var first = piece * params.piece_terms + params.first_section * PRODUCT_TERMS;
 
-    var sums = Sums();
-    for (var term = begin; term < end; term += SECTION) {
-        share_gradient(first_row, term, thread);
-        share_other(first_column, term, thread);
-        workgroupBarrier();
-        multiply_section(&sums, row_four, column_four);
-        workgroupBarrier();
+    share_other(first, end, first_column, thread);
+    workgroupBarrier();
+    var sums = RowSums();
+    sums = add_section(sums, first, end, row);
+    if (IN_ONE_LAUNCH != 0u) {
+        for (var section = 1u; section < params.sections; section++) {
+            first += PRODUCT_TERMS;
+            workgroupBarrier();
+            share_other(first, end, first_column, thread);
+            workgroupBarrier();
+            sums = add_section(sums, first, end, row);
+        }
     }
 
-    let column = first_column + column_four;
-    let top = first_row + 4u * row_four;
-    let below = top + PRODUCT / 2u;
-    store(piece, top, column, sums.products[0], sums.products[1], sums.rows[0].x);
-    store(piece, top + 1u, column, sums.products[2], sums.products[3], sums.rows[0].y);
-    store(piece, top + 2u, column, sums.products[4], sums.products[5], sums.rows[0].z);
-    store(piece, top + 3u, column, sums.products[6], sums.products[7], sums.rows[0].w);
-    store(piece, below, column, sums.products[8], sums.products[9], sums.rows[1].x);
-    store(piece, below + 1u, column, sums.products[10], sums.products[11], sums.rows[1].y);
-    store(piece, below + 2u, column, sums.products[12], sums.products[13], sums.rows[1].z);
-    store(piece, below + 3u, column, sums.products[14], sums.products[15], sums.rows[1].w);
+    let own = select(NO_ROW, piece * rows + row, row < rows && piece < params.pieces);
+    let column = 1u + first_column;
+    store(own, column, sums.sums.s0);
+    store(own, column + 1u, sums.sums.s1);
+    store(own, column + 2u, sums.sums.s2);
+    store(own, column + 3u, sums.sums.s3);
+    store(own, column + 4u, sums.sums.s4);
+    store(own, column + 5u, sums.sums.s5);
+    store(own, column + 6u, sums.sums.s6);
+    store(own, column + 7u, sums.sums.s7);
+    if (first_column == 0u) {
+        store(own, 0u, vec4<f32>(sums.bias, 0.0, 0.0, 0.0));
+    }
 }

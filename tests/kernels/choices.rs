@@ -2,8 +2,8 @@
 
 use crate::needs::gpu;
 use crate::support::{
-    DIMS, GARBAGE, SIZES, assert_close, assert_close_by, batch, both_teams, factor_rows, garbage, read, read_status,
-    rng, status, uniform, upload,
+    GARBAGE, SIZES, assert_close, assert_close_by, batch, both_teams, factor_rows, garbage, read, read_status, rng,
+    status, uniform, upload,
 };
 use dotcart::config::ChoiceLoss;
 use dotcart::engine::cpu;
@@ -12,7 +12,7 @@ use dotcart::engine::cpu::choice_scores::Drawn;
 use dotcart::engine::gpu::choice_gradient::{self, ChoiceGradient};
 use dotcart::engine::gpu::choice_scores::{self, ChoiceScores};
 use dotcart::engine::gpu::choice_sums::{self, ChoiceSums};
-use dotcart::engine::gpu::device::Gpu;
+use dotcart::engine::gpu::device::{AdapterKind, Gpu};
 use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::{STATUS_BAD_SAMPLE, STATUS_BAD_SLOT};
 use dotcart::engine::model::{Head, ROW_HEADER, Side};
@@ -125,56 +125,63 @@ impl Scene {
     }
 }
 
+/// Widths below, between and above those that kernels are cut to; a driver takes its time to compile each.
+const DIMS: [usize; 3] = [4, 36, 100];
+
 /// Sizes around which tiles and fours are cut, at every width, and steps of one row on either side.
 fn scenes() -> impl Iterator<Item = Scene> {
     let crossed = DIMS
         .into_iter()
         .flat_map(|dim| SIZES.map(|draws| Scene::new(dim, 300, 130, draws)));
-    let single = [(4, 1, 1, 1), (64, 500, 1, 70), (64, 1000, 900, 2), (512, 80, 66, 66)];
+    let single = [(4, 1, 1, 1), (36, 500, 1, 70), (36, 1000, 900, 2), (100, 80, 66, 66)];
     crossed.chain(single.map(|(dim, samples, users, draws)| Scene::new(dim, samples, users, draws)))
 }
 
 /// The device's scores as they lie, and the status.
-fn scores(scene: &Scene, gpu: Gpu) -> (Vec<f32>, u32) {
+fn scores(scene: &Scene, gpu: Gpu, kind: AdapterKind) -> (Vec<f32>, u32) {
     let words = choice_scores::words(scene.users(), scene.draws());
     let (scores, status) = (garbage(gpu, words + 4), status(gpu));
-    ChoiceScores::new(scene.dim).launch(
+    ChoiceScores::new(kind, scene.dim).launch(
         gpu,
         &upload(gpu, &scene.chunk.words),
         &upload(gpu, &scene.rows[0]),
         &upload(gpu, &scene.rows[1]),
         &scores,
         &status,
-        &choice_scores::Params::of(scene.choice()),
+        &choice_scores::Params::of(scene.choice(), scene.dim),
     );
     let mut scores = read(gpu, &scores);
     assert_eq!(scores.split_off(words), [GARBAGE; 4], "written past the end");
+    scores.truncate(words - 4);
     (scores, read_status(gpu, &status))
 }
 
-#[track_caller]
-fn check_scores(scene: &Scene, gpu: Gpu) {
-    let (received, status) = scores(scene, gpu);
-    assert_close(&scene.what(), &received, &scene.fill_up(&scene.twin_scores(), 0.0));
-    assert_eq!(status, 0);
-}
+/// Launches as suit a card and as suit a software driver; both run on any adapter.
+const KINDS: [AdapterKind; 2] = [AdapterKind::Discrete, AdapterKind::Software];
 
 #[test]
 fn choice_scores_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    scenes().for_each(|scene| check_scores(&scene, gpu));
+    for scene in scenes() {
+        let expected = scene.fill_up(&scene.twin_scores(), 0.0);
+        for kind in KINDS {
+            let (received, status) = scores(&scene, gpu, kind);
+            assert_close(&format!("{kind:?}, {}", scene.what()), &received, &expected);
+            assert_eq!(status, 0);
+        }
+    }
 }
 
 #[test]
 fn products_go_past_65535_workgroups() {
     let Some(gpu) = gpu() else { return };
     // More tiles of users than one dimension of a dispatch takes; at dim 4 their rows are just what every adapter binds.
-    let users = 65_536 * 64;
+    let users = 4_194_304;
     let mut rng = rng(5);
     let (rows, item) = (factor_rows(&mut rng, users, 4), factor_rows(&mut rng, 1, 4));
     let (plan, item_buffer, status) = (upload(gpu, &[0u32]), upload(gpu, &item), status(gpu));
-    let scores = garbage(gpu, 4 * users);
-    ChoiceScores::new(4).launch(
+    let scores = garbage(gpu, 4 * users + 4);
+    ChoiceScores::new(AdapterKind::Discrete, 4).launch(
         gpu,
         &plan,
         &upload(gpu, &rows),
@@ -186,9 +193,12 @@ fn products_go_past_65535_workgroups() {
             draws: 1,
             draw_slots_at: 0,
             item_rows: 1,
+            first_section: 0,
+            sections: 1,
         },
     );
-    let scores_found = read(gpu, &scores);
+    let mut scores_found = read(gpu, &scores);
+    scores_found.truncate(4 * users);
     let dot = |row: &[f32]| -> f32 { row[4..].iter().zip(&item[4..]).map(|(a, b)| a * b).sum() };
     let expected: Vec<f32> = rows.chunks_exact(8).map(|row| dot(row) + item[0]).collect();
     let (first, rest): (Vec<f32>, Vec<&[f32]>) = scores_found.chunks_exact(4).map(|four| (four[0], &four[1..])).unzip();
@@ -196,8 +206,10 @@ fn products_go_past_65535_workgroups() {
     assert!(rest.iter().all(|rest| *rest == [0.0; 3]));
     drop(rows);
 
-    let extra = garbage(gpu, 8 * users);
-    ChoiceSums::new(4).launch(
+    // What these take beside their last four would not fit one buffer any more.
+    let users = users - 128;
+    let extra = garbage(gpu, 8 * users + 4);
+    ChoiceSums::new(AdapterKind::Discrete, Side::User, 4).launch(
         gpu,
         &plan,
         &scores,
@@ -209,12 +221,13 @@ fn products_go_past_65535_workgroups() {
             draws: 1,
             draw_slots_at: 0,
             item_rows: 1,
-            for_users: 1,
             piece_terms: 64,
             pieces: 1,
+            first_section: 0,
+            sections: 1,
         },
     );
-    for (user, (row, score)) in read(gpu, &extra).chunks_exact(8).zip(first).enumerate() {
+    for (user, (row, score)) in read(gpu, &extra)[..8 * users].chunks_exact(8).zip(first).enumerate() {
         assert_eq!(row[..4], [0.0; 4], "user {user}");
         let expected = item[4..].iter().map(|weight| weight * score);
         assert!(row[4..].iter().copied().eq(expected), "user {user}: {row:?}");
@@ -341,11 +354,11 @@ fn choice_gradient_goes_past_65535_workgroups() {
 #[test]
 fn scores_that_are_far_apart_stay_finite() {
     let Some(gpu) = gpu() else { return };
-    let mut scene = Scene::new(8, 40, 6, 9);
+    let mut scene = Scene::new(4, 40, 6, 9);
     for rows in &mut scene.rows {
         rows.iter_mut().for_each(|weight| *weight *= 12.0);
     }
-    for teams in both_teams(8) {
+    for teams in both_teams(4) {
         for loss in LOSSES {
             let (scores, gradient, partials, _) = gradients(&scene, gpu, teams, loss, 1.0);
             for numbers in [scores, gradient, partials] {
@@ -356,15 +369,16 @@ fn scores_that_are_far_apart_stay_finite() {
 }
 
 /// The device's extra gradients of one side, pieces added up, and the status.
-fn sums(scene: &Scene, gpu: Gpu, side: Side, gradient: &[f32]) -> (Vec<f32>, u32) {
+fn sums(scene: &Scene, gpu: Gpu, kind: AdapterKind, side: Side, gradient: &[f32]) -> (Vec<f32>, u32) {
     let params = choice_sums::Params::of(scene.choice(), side, scene.dim);
     let rows = match side {
         Side::User => scene.users(),
         Side::Item => scene.draws(),
     };
     let words = rows * scene.factor_len();
-    let (extra, status) = (garbage(gpu, params.pieces as usize * words), status(gpu));
-    ChoiceSums::new(scene.dim).launch(
+    let length = params.words(side, scene.dim);
+    let (extra, status) = (garbage(gpu, length + 4), status(gpu));
+    ChoiceSums::new(kind, side, scene.dim).launch(
         gpu,
         &upload(gpu, &scene.chunk.words),
         &upload(gpu, gradient),
@@ -374,7 +388,10 @@ fn sums(scene: &Scene, gpu: Gpu, side: Side, gradient: &[f32]) -> (Vec<f32>, u32
         &params,
     );
     let mut sums = vec![0.0; words];
-    for piece in read(gpu, &extra).chunks_exact(words) {
+    let mut extra = read(gpu, &extra);
+    assert_eq!(extra.split_off(length), [GARBAGE; 4], "written past the end");
+    extra.truncate(params.pieces as usize * words);
+    for piece in extra.chunks_exact(words) {
         sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
     }
     (sums, read_status(gpu, &status))
@@ -383,7 +400,7 @@ fn sums(scene: &Scene, gpu: Gpu, side: Side, gradient: &[f32]) -> (Vec<f32>, u32
 #[test]
 fn choice_sums_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    let long = [(16, 3000, 5000, 30), (64, 2000, 1500, 300)];
+    let long = [(4, 3000, 5000, 30), (36, 2000, 1500, 300)];
     let long = long.map(|(dim, samples, users, draws)| Scene::new(dim, samples, users, draws));
     for scene in scenes().chain(long) {
         let (users, draws) = (scene.users(), scene.draws());
@@ -400,10 +417,12 @@ fn choice_sums_equals_its_twin() {
             &mut expected[1],
         );
         for side in Side::BOTH {
-            let (received, status) = sums(&scene, gpu, side, &scene.fill_up(&gradient, 0.0));
-            let what = format!("{}, {}", side.name(), scene.what());
-            assert_close(&what, &received, &expected[side as usize]);
-            assert_eq!(status, 0);
+            for kind in KINDS {
+                let (received, status) = sums(&scene, gpu, kind, side, &scene.fill_up(&gradient, 0.0));
+                let what = format!("{kind:?}, {}, {}", side.name(), scene.what());
+                assert_close(&what, &received, &expected[side as usize]);
+                assert_eq!(status, 0);
+            }
         }
     }
 }
@@ -411,18 +430,20 @@ fn choice_sums_equals_its_twin() {
 #[test]
 fn a_drawn_slot_or_a_sample_that_cannot_be_is_reported() {
     let Some(gpu) = gpu() else { return };
-    let mut scene = Scene::new(16, 200, 70, 70);
+    let mut scene = Scene::new(36, 200, 70, 70);
     let slot = scene.choice().draw_slots.start + 65;
-    let gradient = vec![0.1; choice_scores::words(scene.users(), 70)];
+    let gradient = vec![0.1; choice_scores::words(scene.users(), 70) - 4];
     let good = std::mem::replace(&mut scene.chunk.words[slot], u32::MAX);
-    assert_eq!(scores(&scene, gpu).1, STATUS_BAD_SLOT);
-    assert_eq!(sums(&scene, gpu, Side::User, &gradient).1, STATUS_BAD_SLOT);
+    for kind in KINDS {
+        assert_eq!(scores(&scene, gpu, kind).1, STATUS_BAD_SLOT);
+        assert_eq!(sums(&scene, gpu, kind, Side::User, &gradient).1, STATUS_BAD_SLOT);
+    }
     scene.chunk.words[slot] = good;
-    assert_eq!(scores(&scene, gpu).1, 0);
+    assert_eq!(scores(&scene, gpu, KINDS[0]).1, 0);
     let start = scene.choice().side(Side::User).starts.start + 5;
     for bad in [201, u32::MAX] {
         let good = std::mem::replace(&mut scene.chunk.words[start], bad);
-        for teams in both_teams(16) {
+        for teams in both_teams(36) {
             for loss in LOSSES {
                 assert_eq!(spoiled_status(&scene, gpu, teams, loss), STATUS_BAD_SAMPLE);
             }

@@ -2,10 +2,12 @@
 
 use crate::support::{OPTIMIZERS, both_teams};
 use dotcart::config::{ChoiceLoss, OptimizerChoice};
+use dotcart::engine::gpu::device::AdapterKind;
 use dotcart::engine::gpu::launch::{Binding, KernelSpec};
 use dotcart::engine::gpu::shader::{COMMON, Constant, SHADERS, compose, validate};
 use dotcart::engine::gpu::teams::Teams;
-use dotcart::engine::gpu::{SPECS, choice_constants, training_constants};
+use dotcart::engine::gpu::{SPECS, choice_constants, product_constants, sum_constants, training_constants};
+use dotcart::engine::model::Side;
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner, back, valid::ModuleInfo};
 use std::path::Path;
 
@@ -31,15 +33,19 @@ fn for_each_prelude(check: impl Fn(&KernelSpec, &[Constant], &Module, &ModuleInf
 
 /// What the launcher of a kernel puts before it.
 fn prelude(spec: &KernelSpec, teams: Teams, optimizer: OptimizerChoice) -> Vec<Constant> {
-    if spec.name != "choice_gradient" {
-        return training_constants(teams, optimizer);
-    }
-    let loss = match optimizer {
-        OptimizerChoice::Adam | OptimizerChoice::LazyAdam => ChoiceLoss::Softmax,
-        OptimizerChoice::Adagrad => ChoiceLoss::Bpr,
-        OptimizerChoice::Sgd => ChoiceLoss::Bce,
+    // Each form of a kernel that knows no optimiser stands in for some.
+    let (loss, side, kind) = match optimizer {
+        OptimizerChoice::Adam => (ChoiceLoss::Softmax, Side::User, AdapterKind::Discrete),
+        OptimizerChoice::LazyAdam => (ChoiceLoss::Softmax, Side::Item, AdapterKind::Software),
+        OptimizerChoice::Adagrad => (ChoiceLoss::Bpr, Side::User, AdapterKind::Software),
+        OptimizerChoice::Sgd => (ChoiceLoss::Bce, Side::Item, AdapterKind::Discrete),
     };
-    choice_constants(teams, loss)
+    match spec.name {
+        "choice_gradient" => choice_constants(teams, loss),
+        "choice_scores" => product_constants(kind, teams.dim()),
+        "choice_sums" => sum_constants(kind, side, teams.dim()),
+        _ => training_constants(teams, optimizer),
+    }
 }
 
 fn for_each_module(check: impl Fn(&KernelSpec, &Module, &ModuleInfo)) {

@@ -250,7 +250,7 @@ fn a_validation_split_of_the_widest_rows_fits_any_device() {
 fn stages_are_measured_when_asked_for_and_change_no_bit() {
     let Some(gpu) = gpu() else { return };
     check_stages(gpu, &setup(200, 50, 32), 5);
-    check_stages(gpu, &with_choices(setup(200, 50, 32), ChoiceLoss::Softmax, 8), 11);
+    check_stages(gpu, &with_choices(setup(200, 50, 32), ChoiceLoss::Softmax, 4), 11);
 }
 
 #[track_caller]
@@ -315,7 +315,7 @@ fn state_goes_from_the_cpu_to_the_gpu_and_back() {
     let Some(gpu) = gpu() else { return };
     for setup in [
         setup(150, 60, 24),
-        with_choices(setup(150, 60, 24), ChoiceLoss::Softmax, 12),
+        with_choices(setup(150, 60, 24), ChoiceLoss::Softmax, 36),
     ] {
         let mut straight = CpuTrainer::new(&setup, 1);
         let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(40));
@@ -343,7 +343,7 @@ fn with_choices(mut setup: TrainerSetup, loss: ChoiceLoss, dim: usize) -> Traine
 fn choices_are_learned_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
     for loss in [ChoiceLoss::Softmax, ChoiceLoss::Bpr, ChoiceLoss::Bce] {
-        for (dim, choice_dim, page_rows) in [(16, 8, None), (0, 100, Some(50)), (36, 64, Some(7))] {
+        for (dim, choice_dim, page_rows) in [(16, 4, None), (0, 100, Some(50)), (36, 36, Some(7))] {
             let setup = with_choices(setup(300, 90, dim), loss, choice_dim);
             let (mut on_gpu, mut on_cpu) = both(gpu, &setup, page_rows);
             let chunks = chunks(21, &setup, 0, 20);
@@ -364,7 +364,7 @@ fn every_optimizer_learns_choices_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
     for optimizer in OPTIMIZERS {
         for clip in [0.0, 1e-4] {
-            let mut setup = with_choices(setup_for(120, 40, 8, optimizer), ChoiceLoss::Softmax, 20);
+            let mut setup = with_choices(setup_for(120, 40, 8, optimizer), ChoiceLoss::Softmax, 36);
             setup.clip = clip;
             let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(50));
             let chunks = chunks(22, &setup, 0, 12);
@@ -379,7 +379,7 @@ fn every_optimizer_learns_choices_as_on_the_cpu() {
 fn two_runs_with_choices_give_the_same_bytes() {
     let Some(gpu) = gpu() else { return };
     for loss in [ChoiceLoss::Softmax, ChoiceLoss::Bpr, ChoiceLoss::Bce] {
-        let setup = with_choices(setup(200, 90, 32), loss, 64);
+        let setup = with_choices(setup(200, 90, 32), loss, 36);
         let run = |page_rows| {
             let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
             let statistics = train(&mut trainer, &chunks(23, &setup, 0, 12));
@@ -399,7 +399,7 @@ fn two_runs_with_choices_give_the_same_bytes() {
 fn choices_beside_ratings_leave_those_as_they_are() {
     let Some(gpu) = gpu() else { return };
     let alone = setup(200, 90, 20);
-    let mut beside = with_choices(setup(200, 90, 20), ChoiceLoss::Softmax, 12);
+    let mut beside = with_choices(setup(200, 90, 20), ChoiceLoss::Softmax, 36);
     // Nearly all of the loss is that of ratings: their share is 1 exactly.
     beside.choice.as_mut().unwrap().share = 1e-12;
     let [mut alone_trainer, mut beside_trainer] =
@@ -468,7 +468,7 @@ fn choices_that_a_device_cannot_take_are_an_error_before_the_first_step() {
 #[test]
 fn a_drawn_product_beyond_the_table_is_an_error() {
     let Some(gpu) = gpu() else { return };
-    let setup = with_choices(setup(30, 30, 0), ChoiceLoss::Softmax, 8);
+    let setup = with_choices(setup(30, 30, 0), ChoiceLoss::Softmax, 4);
     let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
     let draws = Draws {
         items: vec![2, 30],

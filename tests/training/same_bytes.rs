@@ -39,7 +39,7 @@ const SETUP: TrainerSetup = TrainerSetup {
 fn with_choices() -> TrainerSetup {
     TrainerSetup {
         choice: Some(ChoiceSetup {
-            dim: 12,
+            dim: 20,
             loss: ChoiceLoss::Softmax,
             share: 0.4,
         }),

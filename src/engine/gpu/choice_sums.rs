@@ -1,15 +1,16 @@
 //! Launches `shaders/choice_sums.wgsl`: what the drawn items add to the gradients of both sides.
 //!
-//! Bytes for each gradient of a score: reads 4 for each [`PRODUCT`] columns, and 4 dim / [`PRODUCT`] of the compact rows of the
-//! other side, mostly from a cache; writes 16 + 4 dim for each user, and for each drawn item as often as there are pieces.
+//! Bytes for each gradient of a score: reads 4 for each 32 columns, and 4 dim / 128 of the compact rows of the other side, mostly
+//! from a cache; writes 16 + 4 dim for each user, and for each drawn item as often as there are pieces.
 //!
 //! There are many users and few drawn items: the sum over users is cut into pieces that are summed at the same time, as many
 //! as give a card enough workgroups, and no longer than a software driver's loops. `update_rows` adds the pieces up, in order.
 
-use super::{MAX_TRIPS, PRODUCT, PRODUCT_THREADS, constants};
-use crate::engine::gpu::device::{Buffer, Gpu};
+use super::choice_scores::launches;
+use super::{MAX_TRIPS, PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, sum_constants};
+use crate::engine::gpu::device::{AdapterKind, Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
-use crate::engine::model::Side;
+use crate::engine::model::{ROW_HEADER, Side};
 use crate::engine::plan::ChoiceLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
@@ -22,15 +23,15 @@ pub const SPEC: KernelSpec = KernelSpec {
         output("status"),
     ],
     params: Params::LAYOUT,
-    workgroup: Some(PRODUCT_THREADS),
+    workgroup: Some(PRODUCT_ROWS as u32),
 };
 
 /// Workgroups that keep a card busy.
-const WORKGROUPS: usize = 512;
+const WORKGROUPS: usize = 256;
 /// Terms below which a piece is not worth its own sum.
-const LEAST_TERMS: usize = 128;
-/// Terms of a piece at the most: a thread takes a turn of a loop for each four, and one for each section.
-const MOST_TERMS: usize = MAX_TRIPS / 2 / PRODUCT * PRODUCT;
+const LEAST_TERMS: usize = 256;
+/// Terms of a piece at the most: a thread takes a turn of a loop for each section.
+const MOST_TERMS: usize = MAX_TRIPS * PRODUCT_TERMS;
 
 params! {
     pub struct Params {
@@ -39,11 +40,12 @@ params! {
         /// Where the slots of the drawn items begin in the plan, and the compact rows that they are in.
         pub draw_slots_at: u32,
         pub item_rows: u32,
-        /// 1: rows are users and terms drawn items; 0: the other way round.
-        pub for_users: u32,
         /// Terms of a piece, and pieces.
         pub piece_terms: u32,
         pub pieces: u32,
+        /// The launch's sections of each piece: the first and how many.
+        pub first_section: u32,
+        pub sections: u32,
     }
 }
 
@@ -55,35 +57,57 @@ impl Params {
             Side::User => (draws, 1),
             Side::Item => (users, pieces(users, draws, dim)),
         };
+        let piece_terms = terms.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS);
         Self {
             users: users as u32,
             draws: draws as u32,
             draw_slots_at: choice.draw_slots.start as u32,
             item_rows: choice.side(Side::Item).row_count() as u32,
-            for_users: u32::from(side == Side::User),
-            piece_terms: terms.div_ceil(pieces).next_multiple_of(PRODUCT) as u32,
+            piece_terms: piece_terms as u32,
             pieces: pieces as u32,
+            first_section: 0,
+            sections: (piece_terms / PRODUCT_TERMS) as u32,
         }
+    }
+}
+
+impl Params {
+    /// Words of the extra gradients of rows of `dim` weights, and behind the last four more, as of the scores.
+    pub fn words(&self, side: Side, dim: usize) -> usize {
+        let rows = match side {
+            Side::User => self.users,
+            Side::Item => self.draws,
+        };
+        self.pieces as usize * rows as usize * (ROW_HEADER + dim) + 4
     }
 }
 
 /// Pieces of the sum over the users.
 pub fn pieces(users: usize, draws: usize, dim: usize) -> usize {
-    let tiles = draws.div_ceil(PRODUCT) * dim.div_ceil(PRODUCT);
+    let tiles = draws.div_ceil(PRODUCT_ROWS) * dim.div_ceil(PRODUCT_COLUMNS);
     let useful = users.div_ceil(LEAST_TERMS).min(WORKGROUPS.div_ceil(tiles.max(1)));
     useful.max(users.div_ceil(MOST_TERMS)).max(1)
 }
 
+/// The product for one side.
 #[derive(Clone, Debug)]
 pub struct ChoiceSums {
     kernel: Kernel,
+    kind: AdapterKind,
+    side: Side,
     dim: usize,
 }
 
 impl ChoiceSums {
-    pub fn new(dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &constants(dim));
-        Self { kernel, dim }
+    /// In launches as suit an adapter of that kind, see [`super::choice_scores`]; they run on any.
+    pub fn new(kind: AdapterKind, side: Side, dim: usize) -> Self {
+        let kernel = Kernel::new(&SPEC, &sum_constants(kind, side, dim));
+        Self {
+            kernel,
+            kind,
+            side,
+            dim,
+        }
     }
 
     /// Queues all tiles of all pieces. Panics if a piece has more terms than a software driver's loops take.
@@ -102,14 +126,20 @@ impl ChoiceSums {
             "choice_sums: a piece of {} terms, at most {MOST_TERMS}",
             params.piece_terms
         );
-        let rows = if params.for_users == 1 {
-            params.users
-        } else {
-            params.draws
+        let rows = match self.side {
+            Side::User => params.users,
+            Side::Item => params.draws,
         };
-        let tiles = (rows as usize).div_ceil(PRODUCT) * self.dim.div_ceil(PRODUCT);
+        let tiles = (rows as usize).div_ceil(PRODUCT_ROWS) * self.dim.div_ceil(PRODUCT_COLUMNS);
         let buffers = [plan, gradient, other, extra, status];
-        gpu.launch(&self.kernel, &buffers, params, tiles * params.pieces as usize);
+        for (first_section, sections) in launches(self.kind, params.sections) {
+            let params = Params {
+                first_section,
+                sections,
+                ..*params
+            };
+            gpu.launch(&self.kernel, &buffers, &params, tiles * params.pieces as usize);
+        }
     }
 }
 
@@ -119,11 +149,11 @@ mod tests {
 
     #[test]
     fn pieces_are_enough_for_a_card_and_short_enough_for_a_software_driver() {
-        assert_eq!(pieces(8192, 256, 64), 64);
-        assert_eq!([pieces(1, 1, 4), pieces(0, 0, 4), pieces(129, 1, 512)], [1, 1, 2]);
+        assert_eq!(pieces(8192, 256, 64), 32);
+        assert_eq!([pieces(1, 1, 4), pieces(0, 0, 4), pieces(257, 1, 512)], [1, 1, 2]);
         for (users, draws, dim) in [(100_000, 16_384, 512), (500_000, 16_384, 64), (500_000, 1, 4)] {
             let pieces = pieces(users, draws, dim);
-            assert!(users.div_ceil(pieces).next_multiple_of(PRODUCT) <= MOST_TERMS);
+            assert!(users.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS) <= MOST_TERMS);
             // What they take beside the drawn items' rows themselves.
             let words = pieces * draws * (4 + dim);
             assert!(

@@ -24,7 +24,7 @@ pub struct Choices {
     setup: ChoiceSetup,
     choice_scores: ChoiceScores,
     choice_gradient: ChoiceGradient,
-    choice_sums: ChoiceSums,
+    choice_sums: [ChoiceSums; 2],
     update_head: UpdateHead,
     /// Leaves an affinity as it is: an appeal is one.
     plain_head: Buffer,
@@ -46,11 +46,12 @@ impl Choices {
     ) -> Result<Self, EngineError> {
         let factors = Factors::new(gpu, setup, Question::Choice, shape, page_rows)?;
         let empty = || gpu.empty("scratch", 0);
+        let kind = gpu.adapter().kind;
         Ok(Self {
             setup: choice,
-            choice_scores: ChoiceScores::new(shape.dim),
+            choice_scores: ChoiceScores::new(kind, shape.dim),
             choice_gradient: ChoiceGradient::new(factors.teams, choice.loss),
-            choice_sums: ChoiceSums::new(shape.dim),
+            choice_sums: Side::BOTH.map(|side| ChoiceSums::new(kind, side, shape.dim)),
             update_head: UpdateHead::new(factors.teams, setup.optimizer),
             plain_head: gpu.upload("plain head", START_HEAD.to_vec())?,
             appeals: empty()?,
@@ -75,7 +76,9 @@ impl Choices {
         let sides = Side::BOTH.map(|side| choice.side(side));
         self.factors.check_batch(gpu, sides, optimizer, pieces)?;
         gpu.check_fits(SCORES, choice_scores::words(users, draws))?;
-        gpu.check_fits(DRAWN_EXTRA, pieces * draws * self.factors.shape.factor_len())?;
+        for (side, what) in [(Side::User, USER_EXTRA), (Side::Item, DRAWN_EXTRA)] {
+            gpu.check_fits(what, choice_sums::Params::of(choice, side, dim).words(side, dim))?;
+        }
         if gpu.adapter().kind == AdapterKind::Software {
             // As in `Factors::check_batch`.
             let starts = chunk.slices(choice.side(Side::User)).starts;
@@ -148,7 +151,7 @@ impl Choices {
             &factors.compact[1],
             &self.scores,
             queue.status,
-            &choice_scores::Params::of(choice),
+            &choice_scores::Params::of(choice, factors.shape.dim),
         );
         Ok(())
     }
@@ -194,17 +197,15 @@ impl Choices {
     /// Queues `choice_sums` for both sides.
     fn queue_sums(&mut self, queue: Queue, choice: &ChoiceLayout) -> Result<(), EngineError> {
         let factors = &self.factors;
-        let [users, draws] = [choice.side(Side::User).row_count(), choice.draws()];
-        for (side, rows) in [(Side::User, users), (Side::Item, draws)] {
+        for side in Side::BOTH {
             let params = choice_sums::Params::of(choice, side, factors.shape.dim);
             let extra = &mut self.extra[side as usize];
             let what = match side {
                 Side::User => USER_EXTRA,
                 Side::Item => DRAWN_EXTRA,
             };
-            let words = params.pieces as usize * rows * factors.shape.factor_len();
-            grow(queue.gpu, extra, what, words)?;
-            self.choice_sums.launch(
+            grow(queue.gpu, extra, what, params.words(side, factors.shape.dim))?;
+            self.choice_sums[side as usize].launch(
                 queue.gpu,
                 queue.plan,
                 &self.scores,

@@ -37,20 +37,22 @@ pub mod update_head;
 pub mod update_rows;
 
 use crate::config::{ChoiceLoss, MAX_DIM, OptimizerChoice};
+use crate::engine::gpu::device::AdapterKind;
 use crate::engine::gpu::launch::KernelSpec;
 use crate::engine::gpu::shader::Constant;
 use crate::engine::key::NO_KEY;
-use crate::engine::model::{ROW_HEADER, record_len};
+use crate::engine::model::{ROW_HEADER, Side, record_len};
 use crate::engine::optimizer::adam::{BETA1, BETA2, EPSILON, HALF_LN_BETA2};
 use crate::engine::plan::{NO_EXTRA, NO_EXTRAS, NO_PIECE, NO_PULLS, PIECE};
 use teams::Teams;
 
 /// Threads of a workgroup, except where [`Teams`] or a kernel says otherwise.
 pub const WORKGROUP: usize = 128;
-/// Rows and columns of a tile of a product of matrices, see `shaders/common/tile_product.wgsl`.
-pub const PRODUCT: usize = 64;
-/// Threads of a workgroup that makes a tile: each takes eight rows by eight columns.
-pub const PRODUCT_THREADS: u32 = (PRODUCT / 8 * PRODUCT / 8) as u32;
+/// Rows and columns of a product of matrices that a workgroup takes, and terms that it takes at a time: see
+/// `shaders/common/tile_product.wgsl`.
+pub const PRODUCT_ROWS: usize = 128;
+pub const PRODUCT_COLUMNS: usize = 32;
+pub const PRODUCT_TERMS: usize = 64;
 /// Loop iterations that a thread may take: Mesa's software driver ends a shader there, without a word
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS`).
 pub const MAX_TRIPS: usize = 65_535;
@@ -93,7 +95,9 @@ pub fn constants(dim: usize) -> Vec<Constant> {
         ("FACTOR4", (ROW_HEADER + dim) / 4),
         ("WORKGROUP", WORKGROUP),
         ("PIECE", PIECE),
-        ("PRODUCT", PRODUCT),
+        ("PRODUCT_ROWS", PRODUCT_ROWS),
+        ("PRODUCT_COLUMNS", PRODUCT_COLUMNS),
+        ("PRODUCT_TERMS", PRODUCT_TERMS),
         ("TILE", tile_best::TILE),
         ("BLOCK", tile_best::BLOCK),
         ("QUERIES", tile_best::QUERIES),
@@ -151,4 +155,19 @@ pub fn choice_constants(teams: Teams, loss: ChoiceLoss) -> Vec<Constant> {
     ];
     let words = words.map(|(name, value)| Constant::U32(name, value));
     teams.constants().into_iter().chain(words).collect()
+}
+
+/// What the preludes of the products of matrices say: whether a launch takes several sections of terms, see [`choice_scores`].
+pub fn product_constants(kind: AdapterKind, dim: usize) -> Vec<Constant> {
+    let mut constants = constants(dim);
+    let in_one_launch = u32::from(kind != AdapterKind::Software);
+    constants.push(Constant::U32("IN_ONE_LAUNCH", in_one_launch));
+    constants
+}
+
+/// What the prelude of `choice_sums` says besides: whose gradients are summed.
+pub fn sum_constants(kind: AdapterKind, side: Side, dim: usize) -> Vec<Constant> {
+    let mut constants = product_constants(kind, dim);
+    constants.push(Constant::U32("FOR_USERS", u32::from(side == Side::User)));
+    constants
 }
