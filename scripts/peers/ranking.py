@@ -48,7 +48,8 @@ DOTCART_GRID = {
 EASE_GRID = [{"ridge": ridge, "liked": liked} for ridge in [50, 100, 200, 300, 500, 1000] for liked in [False, True]]
 ALS_GRID = [
     {"factors": factors, "regularization": regularization, "alpha": alpha, "liked": liked}
-    for factors, regularization, alpha in [(64, 1, 5), (64, 5, 5), (64, 10, 10), (64, 0.1, 1), (32, 1, 5), (128, 5, 5)]
+    # Regularisation and weight only count together.
+    for factors, regularization, alpha in [(64, 10, 1), (64, 20, 3), (64, 30, 3), (64, 60, 10), (64, 100, 30), (64, 200, 30)]
     for liked in [False, True]
 ]
 BPR_GRID = [
