@@ -378,9 +378,10 @@ impl RunDirectory {
                 found: manifest.format_version,
             });
         }
-        // An older dotcart, which noted no time, did not calibrate.
+        // An older dotcart, which noted no time, did not calibrate, and judged otherwise.
         let is_older = manifest.completed_ms.is_none();
-        for name in VOUCHED.into_iter().filter(|&name| !(is_older && name == CALIBRATION)) {
+        let is_demanded = |name: &&str| !(is_older && [CALIBRATION, EVALUATION].contains(name));
+        for name in VOUCHED.into_iter().filter(is_demanded) {
             let path = self.file(name);
             let Some(entry) = manifest.files.get(name) else {
                 return Err(FileError::damaged(&self.file(MANIFEST), format!("it does not vouch for `{name}`")).into());
