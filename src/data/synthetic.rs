@@ -38,7 +38,7 @@ const KEEN: f64 = 0.85;
 const TASTE: f32 = 0.55;
 const QUALITY: f32 = 0.5;
 const LENIENCY: f32 = 0.35;
-const NOISE: f32 = 0.8;
+const NOISE: f32 = 0.86;
 
 /// Days since 1970 of the first and the last rating: 1998-12-04 and 2014-07-22.
 const DAYS: std::ops::Range<i64> = 10_564..16_273;
