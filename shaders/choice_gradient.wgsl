@@ -35,6 +35,9 @@ struct Params {
 // Below any score; its exponential beside another is 0.
 const LOWEST: f32 = -1e30;
 
+// Its exponential is the least normal number, nearly.
+const LEAST_EXPONENT: f32 = -87.0;
+
 var<workgroup> lane_values: array<f32, TEAM_THREADS>;
 
 // A user's samples, and where its fours of scores begin; none where there is no user.
@@ -118,13 +121,18 @@ fn add_up(four: vec4<f32>) -> f32 {
 }
 
 fn sigmoids(x: vec4<f32>) -> vec4<f32> {
-    let small = exp(-abs(x));
+    let small = bounded_exp(-abs(x));
     return select(small, vec4<f32>(1.0), x >= vec4<f32>(0.0)) / (vec4<f32>(1.0) + small);
 }
 
 // ln(1 + exp(x))
 fn softplus(x: vec4<f32>) -> vec4<f32> {
-    return max(x, vec4<f32>(0.0)) + log(vec4<f32>(1.0) + exp(-abs(x)));
+    return max(x, vec4<f32>(0.0)) + log(vec4<f32>(1.0) + bounded_exp(-abs(x)));
+}
+
+// exp, bounded below as in the twin: drivers differ in what they make of numbers that are too small for it.
+fn bounded_exp(x: vec4<f32>) -> vec4<f32> {
+    return exp(max(x, vec4<f32>(LEAST_EXPONENT)));
 }
 
 // The samples of a user have in common all but the term of what they chose.
@@ -143,7 +151,7 @@ fn softmax(user: User, lane: u32, thread: u32) -> f32 {
 
     var sums = vec4<f32>(0.0);
     for (var four = lane; four < user.fours; four += LANES) {
-        sums += exp(scores[user.first + four] - most);
+        sums += bounded_exp(scores[user.first + four] - most);
     }
     let sum = team_sum(add_up(sums), thread);
 
@@ -151,7 +159,7 @@ fn softmax(user: User, lane: u32, thread: u32) -> f32 {
     var pulled = 0.0;
     for (var sample = user.begin + lane; sample < user.end; sample += LANES) {
         let weight = choice(sample);
-        let own = exp(appeals[sample] - most);
+        let own = exp(max(appeals[sample] - most, LEAST_EXPONENT));
         let all = sum + own;
         loss += weight * (log(all) + (most - appeals[sample]));
         pulled += weight / all;
@@ -159,7 +167,7 @@ fn softmax(user: User, lane: u32, thread: u32) -> f32 {
     }
     let factor = params.scale * team_sum(pulled, thread);
     for (var four = lane; four < user.fours; four += LANES) {
-        scores[user.first + four] = factor * exp(scores[user.first + four] - most);
+        scores[user.first + four] = factor * bounded_exp(scores[user.first + four] - most);
     }
     return loss;
 }
