@@ -2,8 +2,8 @@
 
 use super::scene::{CONFIG, Scene};
 use std::fs::File;
-use std::path::Path;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 
 const QUICK: [&str; 6] = ["train", "config.toml", "--device", "cpu", "--set", "train.epochs=1"];
@@ -161,20 +161,23 @@ fn what_never_began_is_named_and_cleared_away_and_nothing_else_is() {
     assert_newest(&scene, "small-5");
 }
 
-#[test]
-fn a_resume_clears_away_the_beginnings_of_files() {
-    let scene = Scene::new("partials", CONFIG);
-    let stopped = [
-        &QUICK[..4],
-        &["--set", "train.epochs=10000", "--set", "train.batch_size=64"],
-    ]
-    .concat();
-    let mut training = scene.command(&stopped).stderr(Stdio::null()).spawn().unwrap();
+/// A training of so many epochs that has written its first checkpoint, and its run.
+fn trains_until_a_checkpoint(scene: &Scene, epochs: u32) -> (Child, PathBuf) {
+    let epochs = format!("train.epochs={epochs}");
+    let long = [&QUICK[..4], &["--set", &epochs, "--set", "train.batch_size=64"]].concat();
+    let mut training = scene.command(&long).stderr(Stdio::piped()).spawn().unwrap();
     let run = scene.folder.join("runs/small-1");
     while !run.join("checkpoint/last.safetensors").exists() {
         assert!(training.try_wait().unwrap().is_none(), "no checkpoint");
         std::thread::sleep(Duration::from_millis(1));
     }
+    (training, run)
+}
+
+#[test]
+fn a_resume_clears_away_the_beginnings_of_files() {
+    let scene = Scene::new("partials", CONFIG);
+    let (mut training, run) = trains_until_a_checkpoint(&scene, 10000);
     training.kill().unwrap();
     training.wait().unwrap();
     let config = run.join("config.toml");
@@ -195,17 +198,7 @@ fn a_resume_clears_away_the_beginnings_of_files() {
 #[test]
 fn a_folder_that_is_gone_is_no_full_disk() {
     let scene = Scene::new("gone", CONFIG);
-    let long = [
-        &QUICK[..4],
-        &["--set", "train.epochs=10000", "--set", "train.batch_size=64"],
-    ]
-    .concat();
-    let mut training = scene.command(&long).stderr(Stdio::piped()).spawn().unwrap();
-    let run = scene.folder.join("runs/small-1");
-    while !run.join("checkpoint/last.safetensors").exists() {
-        assert!(training.try_wait().unwrap().is_none(), "no checkpoint");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let (training, run) = trains_until_a_checkpoint(&scene, 10000);
     std::fs::rename(&run, scene.folder.join("elsewhere")).unwrap();
     let ran = training.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&ran.stderr);
@@ -220,17 +213,7 @@ fn a_folder_that_is_gone_is_no_full_disk() {
 #[test]
 fn events_that_are_lost_are_told_of_and_cost_no_training() {
     let scene = Scene::new("lost-events", CONFIG);
-    let long = [
-        &QUICK[..4],
-        &["--set", "train.epochs=60", "--set", "train.batch_size=64"],
-    ]
-    .concat();
-    let mut training = scene.command(&long).stderr(Stdio::null()).spawn().unwrap();
-    let run = scene.folder.join("runs/small-1");
-    while !run.join("checkpoint/last.safetensors").exists() {
-        assert!(training.try_wait().unwrap().is_none(), "no checkpoint");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let (mut training, run) = trains_until_a_checkpoint(&scene, 60);
     training.kill().unwrap();
     training.wait().unwrap();
     let log = run.join("metrics.jsonl");
