@@ -11,20 +11,30 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "dotcart"
 
 
-def python(name, pinned):
-    """The interpreter of environment `name`, made if it is not there; None if its packages cannot be installed."""
+def python(name, pinned, optional=()):
+    """The interpreter of environment `name`, made if it is not there; None if its packages cannot be installed. Of `optional`,
+    lists of packages, those that cannot be installed are named and left out."""
     folder = CACHE / f"venv-peers-{name}"
     binary = folder / "bin" / "python"
     complete = folder / "complete"
-    if complete.exists() and complete.read_text().split() == pinned:
+    wanted = [*pinned, *(package for packages in optional for package in packages)]
+    if complete.exists() and complete.read_text().split() == wanted:
         return binary
-    print(f"making {folder} with {', '.join(pinned)}", file=sys.stderr)
+    print(f"making {folder} with {', '.join(wanted)}", file=sys.stderr)
     venv.create(folder, with_pip=True, clear=True)
-    pip = [binary, "-m", "pip", "install", "--quiet", "--no-cache-dir", *pinned]
-    if subprocess.run(pip).returncode != 0:
-        print(f"left out: {', '.join(pinned)} cannot be installed here", file=sys.stderr)
+
+    def installs(packages):
+        pip = [binary, "-m", "pip", "install", "--quiet", "--no-cache-dir", *packages]
+        done = subprocess.run(pip).returncode == 0
+        if not done:
+            print(f"left out: {', '.join(packages)} cannot be installed here", file=sys.stderr)
+        return done
+
+    if not installs(pinned):
         return None
-    complete.write_text("\n".join(pinned))
+    for packages in optional:
+        installs(packages)
+    complete.write_text("\n".join(wanted))
     return binary
 
 

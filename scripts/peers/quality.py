@@ -26,65 +26,25 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import venv
+
+import environment
+from dotcart import Dotcart
 
 PINNED = ["numpy==2.4.6", "scipy==1.17.1", "scikit-learn==1.9.1", "pandas==3.1.1", "safetensors==0.8.0"]
 # Apart, since each may fail to build on its own.
-OPTIONAL = {
-    "surprise": ["scikit-surprise==1.1.5"],
-    "tensorflow": ["tensorflow-cpu==2.21.0", "keras==3.15.0"],
-    "myfm": ["setuptools<80", "myfm==0.4.0"],
-}
-HERE = pathlib.Path(__file__).resolve().parents[2]
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "dotcart" / "venv-peers-quality-1"
+OPTIONAL = [
+    ["scikit-surprise==1.1.5"],
+    ["tensorflow-cpu==2.21.0", "keras==3.15.0"],
+    ["setuptools<80", "myfm==0.4.0"],
+]
 RELEVANT_FROM = 4
 RECALL = 0.825
 
 
-def inside():
-    """Restarts in the virtual environment."""
-    python = CACHE / "bin" / "python"
-    if not (CACHE / "ready").exists():
-        venv.create(CACHE, with_pip=True)
-        install = [CACHE / "bin" / "pip", "install", "--quiet"]
-        subprocess.run([*install, *PINNED], check=True)
-        for name, packages in OPTIONAL.items():
-            if subprocess.run([*install, *packages]).returncode != 0:
-                print(f"{name} does not install here and is left out", file=sys.stderr)
-        (CACHE / "ready").touch()
-    if pathlib.Path(sys.prefix).resolve() != CACHE.resolve():
-        os.execv(python, [python, *sys.argv])
-
-
-class Dotcart:
-    """The binary in a folder of its own."""
-
-    def __init__(self, binary, config, folder, sets):
-        self.binary, self.config, self.folder = binary, config, folder
-        self.sets = ["oversample.strategy=none", "evaluate.ranked_users=1", "data.titles=", *sets]
-
-    def call(self, *words):
-        done = subprocess.run([self.binary, *map(str, words)], cwd=self.folder, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(map(str, words))}\n{done.stderr[-2000:]}")
-        return done.stdout
-
-    def words(self, command, name, data, options):
-        sets = {"name": name, "data.path": data, "split.strategy": "random", "train.early_stopping.patience": 0, **options}
-        words = [command, self.config, "--device", "cpu"]
-        for assignment in [*self.sets, *(f"{key}={value}" for key, value in sets.items())]:
-            words += ["--set", assignment]
-        return words
-
-    def train(self, name, data, **options):
-        """Trains a run to its last epoch."""
-        self.call(*self.words("train", name, data, options), "--plain")
-        return self.folder / f"runs/{name}-1"
-
+class TunedDotcart(Dotcart):
     def tune(self, train_csv):
         """The settings of least loss on a fifth of the training rows, after the last epoch: a refit on all of them has no rows to
         choose another by."""
@@ -276,17 +236,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", help="ratings, `user,product,rating[,timestamp]`")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--binary", default=str(HERE / "target/release/dotcart"))
+    parser.add_argument("--binary", help="dotcart; default: built by cargo")
     parser.add_argument("--config", help="dotcart's config; default: the one that is named like the file")
     parser.add_argument("--dotcart", action="append", default=[], help="key=value for dotcart, repeatable")
     parser.add_argument("--leave-out", nargs="*", default=[], help="peers by their names in the table")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    inside()
+    if not arguments.inside:
+        python = environment.python("quality-2", PINNED, OPTIONAL) or sys.exit("the peers cannot be installed here")
+        binary = environment.dotcart(arguments.binary)
+        os.execv(python, [str(python), __file__, *sys.argv[1:], "--binary", str(binary), "--inside"])
     import importlib.util
 
     has = lambda name: importlib.util.find_spec(name) is not None
     for path in map(pathlib.Path, arguments.files):
-        config = pathlib.Path(arguments.config).resolve() if arguments.config else HERE / "configs" / f"{path.stem.replace('ml_', 'movielens_')}.toml"
+        config = pathlib.Path(arguments.config).resolve() if arguments.config else environment.REPOSITORY / "configs" / f"{path.stem.replace('ml_', 'movielens_')}.toml"
         peers = {"bias": (bias, {}), "bias, tuned": (bias, BIAS_GRID)}
         if has("surprise"):
             peers |= {"Surprise SVD": (surprise_svd, {}), "Surprise SVD, tuned": (surprise_svd, SVD_GRID)}
@@ -301,7 +265,8 @@ def main():
         for seed in arguments.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
-                dotcart = Dotcart(arguments.binary, config, folder, [f"seed={seed}", *arguments.dotcart])
+                sets = ["evaluate.ranked_users=1", f"seed={seed}", *arguments.dotcart]
+                dotcart = TunedDotcart(arguments.binary, config, folder, sets)
                 dotcart.train("split", path.resolve(), **SPLIT_TO_JUDGE, **{"train.epochs": 1})
                 dotcart.call("export", "splits", "split-1", "--out", "splits")
                 if "dotcart" not in options:

@@ -30,12 +30,12 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
 import environment
+from dotcart import Dotcart
 
 PINNED = ["numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1", "safetensors==0.8.0", "implicit==0.7.3", "threadpoolctl==3.8.0"]
 RELEVANT_FROM = 4
@@ -145,31 +145,7 @@ def bpr(rows, factors, learning_rate, regularization):
     return lambda users: model.user_factors[users] @ model.item_factors.T
 
 
-class Dotcart:
-    """The binary in a folder of its own."""
-
-    def __init__(self, binary, config, folder, sets):
-        self.binary, self.config, self.folder = binary, config, folder
-        self.sets = ["oversample.strategy=none", "data.titles=", "evaluate.ranked_users=0", "evaluate.k=[10,20]", *sets]
-
-    def call(self, *words):
-        done = subprocess.run([self.binary, *map(str, words)], cwd=self.folder, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(map(str, words))}\n{done.stderr[-2000:]}")
-        return done.stdout
-
-    def words(self, command, name, data, options):
-        sets = {"name": name, "data.path": data, "split.strategy": "random", "train.early_stopping.patience": 0, **options}
-        words = [command, self.config, "--device", "cpu"]
-        for assignment in [*self.sets, *(f"{key}={value}" for key, value in sets.items())]:
-            words += ["--set", assignment]
-        return words
-
-    def train(self, name, data, **options):
-        """Trains a run to its last epoch."""
-        self.call(*self.words("train", name, data, options), "--plain")
-        return self.folder / f"runs/{name}-1"
-
+class TunedDotcart(Dotcart):
     def tune(self, train_csv):
         """The settings of the greatest mean NDCG after the last epoch."""
         found = {}
@@ -186,7 +162,6 @@ class Dotcart:
 
     def judge(self, run, rows, users, items):
         """Ranks from the run's files, as any other program could, and compares with what the run says itself."""
-        import numpy as np
         from safetensors.numpy import load_file
 
         model = load_file(run / "model.safetensors")
@@ -240,8 +215,7 @@ def main():
         if python is None:
             sys.exit(1)
         binary = environment.dotcart(arguments.binary)
-        words = [w for w in sys.argv[1:]]
-        os.execv(python, [str(python), __file__, *words, "--binary", str(binary), "--inside"])
+        os.execv(python, [str(python), __file__, *sys.argv[1:], "--binary", str(binary), "--inside"])
     import pandas as pd
 
     peers = {"EASE": (ease, EASE_GRID), "ALS (implicit)": (als, ALS_GRID), "BPR (implicit)": (bpr, BPR_GRID)}
@@ -257,7 +231,8 @@ def main():
         for seed in arguments.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
-                dotcart = Dotcart(arguments.binary, config, folder, [f"seed={seed}", *arguments.dotcart])
+                sets = ["evaluate.ranked_users=0", "evaluate.k=[10,20]", f"seed={seed}", *arguments.dotcart]
+                dotcart = TunedDotcart(arguments.binary, config, folder, sets)
                 to_judge = {"split.valid": 0, "split.test": 0.2}
                 dotcart.train("split", path.resolve(), **to_judge, **{"train.epochs": 1})
                 dotcart.call("export", "splits", "split-1", "--out", "splits")
