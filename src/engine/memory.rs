@@ -8,7 +8,9 @@
 //!             + 60 * 4 b + 16 * 2 planned                     planned steps on their way; two tables of step sizes
 //!             + 30 * 4 b + 8 (users + items)                  with a prior: its pulls on the rows; each row's samples, its centre
 //!             + 18 * 4 b + (b + draws) choice_factor_bytes    with choices: their plan and their compact rows
-//!             + (b / 256 + 2) draws choice_factor_bytes       what each task adds to the gradients of drawn items
+//!             + (b / 256 + 2) draws choice_factor_bytes       on the cpu: what each task adds to the gradients of drawn items
+//!             + 4 b draws + (b + pieces draws) choice_factor_bytes
+//!                                                             on a device: the scores, the sums for users and for drawn items
 //! centres     (users + items) (4 r + 48) + 512 r^2 + 32 train
 //!                                                             with a prior of centre rank r, before the tables are made: directions
 //!                                                             and their sums, effects; the ratings of each side
@@ -28,6 +30,7 @@ use crate::common::hint::Hint;
 use crate::common::system_memory::{Room, room};
 use crate::config::{Config, OptimizerChoice};
 use crate::engine::gpu::device::{Adapter, AdapterKind};
+use crate::engine::gpu::{choice_scores, choice_sums};
 use crate::engine::model::ModelShape;
 use crate::engine::plan::{PAIRS_PER_PLAN, SAMPLES_PER_CHUNK};
 use serde::Serialize;
@@ -112,13 +115,19 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     };
     let compact = |rows: usize| widest.min(rows) * factor_bytes;
     let batch_users = batch.min(size.users);
-    let of_choices = (batch_users + batch.min(size.items) + draws) * choice_factor_bytes
-        + (batch_users.div_ceil(256) + 2) * draws * choice_factor_bytes;
-    let scores = if choices.is_some() {
-        batch_users * draws * WORD
-    } else {
-        0
+    let compact_choices = (batch_users + batch.min(size.items) + draws) * choice_factor_bytes;
+    let pieces = choice_sums::pieces(batch_users, draws, ranking.dim);
+    let (scores, drawn_sums, user_sums) = match (choices, adapter) {
+        (None, _) => (0, 0, 0),
+        // A task has the scores of its block alone.
+        (Some(_), None) => (0, (batch_users.div_ceil(256) + 2) * draws * choice_factor_bytes, 0),
+        (Some(_), Some(_)) => (
+            choice_scores::words(batch_users, draws) * WORD,
+            pieces * draws * choice_factor_bytes,
+            batch_users * choice_factor_bytes,
+        ),
     };
+    let of_choices = compact_choices + scores + drawn_sums + user_sums;
     let planned = size.samples.div_ceil(batch) * config.train.epochs;
     let row = 3 * WORD + 1 + if size.has_timestamps { size_of::<i64>() } else { 0 };
     let is_software = adapter.is_some_and(|adapter| adapter.kind == AdapterKind::Software);
@@ -135,7 +144,10 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
         evaluation: (2 * rows * (factor_bytes + choice_factor_bytes) + size.rows * row + 40 * size.test) as u64,
         process: if is_software { 256 << 20 } else { 64 << 20 },
         tables_on_card: adapter.is_some() && !is_software,
-        largest_buffer: compact(size.users.max(size.items)).max(chunk).max(scores) as u64,
+        largest_buffer: compact(size.users.max(size.items))
+            .max(chunk)
+            .max(scores)
+            .max(drawn_sums) as u64,
     }
 }
 
@@ -341,6 +353,20 @@ mod tests {
         let (card, software) = (need(AdapterKind::Discrete), need(AdapterKind::Software));
         assert!(card.total() < card.tables, "{card:?}");
         assert!(software.total() > software.tables, "{software:?}");
+    }
+
+    #[test]
+    fn a_device_holds_the_scores_of_a_whole_step() {
+        let mut config = Config::default();
+        config.train.batch_size = 8192;
+        let software = adapter(AdapterKind::Software);
+        let steps = |negatives: usize| {
+            let mut config = config.clone();
+            config.train.ranking.negatives = negatives;
+            predict(&electronics(), &config, Some(&software)).steps
+        };
+        // 8,192 users, 1,744 items more.
+        assert!(steps(2_000) - steps(256) > 8_192 * 1_744 * 4, "{}", steps(2_000));
     }
 
     #[test]
