@@ -249,6 +249,9 @@ pub struct RecommendArguments {
     /// File with the only products to choose from, an id to a line
     #[arg(long, value_name = "FILE")]
     pub only: Option<PathBuf>,
+    /// Succeed though the file names users whom the run does not know; the others are answered either way
+    #[arg(long, requires = "users")]
+    pub skip_unknown: bool,
     /// Rank what the user has rated, too
     #[arg(long)]
     pub include_seen: bool,

@@ -9,6 +9,7 @@ use crate::config::DeviceChoice;
 use crate::flow::error::PipelineError;
 use crate::recommend::bulk::{BulkEnd, Users};
 use crate::recommend::filter::{Candidates, Filter};
+use crate::recommend::lists::Unlisted;
 use crate::recommend::{Ask, Ranking, RecommendError, Recommender};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +29,13 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     };
     let who = &arguments.who;
     // What is asked is checked before anything is scored.
-    let users = users(&recommender, arguments)?;
+    let (users, unlisted_users) = users(&recommender, arguments)?;
+    if let (Some(unlisted), Some(Users::List(known))) = (&unlisted_users, &users)
+        && known.is_empty()
+    {
+        // A list of nobody whom the run knows is a wrong list, whatever may be skipped.
+        return finish(&recommender, Some(unlisted), false, End::Done, output);
+    }
     let ratings = recommender.given_ratings(&who.rated, who.rated_file.as_deref())?;
     let (candidates, unlisted) = recommender.candidates(&filter)?;
     for unlisted in &unlisted {
@@ -48,7 +55,14 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     let device = recommender.device(users.len(), arguments.device);
     output.device(device);
     if let Some(folder) = &arguments.out {
-        return write_parts(&recommender, &candidates, &users, ask, device, folder, output);
+        let end = write_parts(&recommender, &candidates, &users, ask, device, folder, output)?;
+        return finish(
+            &recommender,
+            unlisted_users.as_ref(),
+            arguments.skip_unknown,
+            end,
+            output,
+        );
     }
     let mut is_first = true;
     recommender.rank_all(&candidates, &users, ask, device, |rankings| {
@@ -60,7 +74,29 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
         }
         Ok::<(), PipelineError>(())
     })?;
-    Ok(End::Done)
+    finish(
+        &recommender,
+        unlisted_users.as_ref(),
+        arguments.skip_unknown,
+        End::Done,
+        output,
+    )
+}
+
+/// Lists the users who could not be answered; that is an error, unless they may be skipped.
+fn finish(
+    recommender: &Recommender,
+    unlisted: Option<&Unlisted>,
+    skip_unknown: bool,
+    end: End,
+    output: &mut Output,
+) -> CommandResult {
+    let Some(unlisted) = unlisted else { return Ok(end) };
+    output.unlisted_users(unlisted);
+    match recommender.unknown_users(unlisted) {
+        Some(error) if !skip_unknown && end == End::Done => Err(error.into()),
+        _ => Ok(end),
+    }
 }
 
 fn show(arguments: &RecommendArguments, ranking: &Ranking, output: &mut Output) {
@@ -71,21 +107,25 @@ fn show(arguments: &RecommendArguments, ranking: &Ranking, output: &mut Output) 
     }
 }
 
-/// The known users who are asked for, if any are.
-fn users(recommender: &Recommender, arguments: &RecommendArguments) -> Result<Option<Users>, RecommendError> {
+/// The known users who are asked for, if any are, and those of a list whom the run does not know.
+fn users(
+    recommender: &Recommender,
+    arguments: &RecommendArguments,
+) -> Result<(Option<Users>, Option<Unlisted>), RecommendError> {
     let who = &arguments.who;
     // A folder is of known users: all of them, unless some are named.
     if who.all || (arguments.out.is_some() && who.user.is_empty() && who.users.is_none()) {
-        return Ok(Some(Users::All(recommender.users())));
+        return Ok((Some(Users::All(recommender.users())), None));
     }
     if let Some(path) = &who.users {
-        return Ok(Some(Users::List(recommender.listed_users(path)?)));
+        let (users, unlisted) = recommender.listed_users(path)?;
+        return Ok((Some(Users::List(users)), Some(unlisted)));
     }
     if who.user.is_empty() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let users: Result<Vec<_>, _> = who.user.iter().map(|id| recommender.user(id)).collect();
-    Ok(Some(Users::List(users?)))
+    Ok((Some(Users::List(users?)), None))
 }
 
 fn write_parts(

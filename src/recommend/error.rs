@@ -26,6 +26,16 @@ pub enum RecommendError {
         /// Whether it is known on the other side.
         is_swapped: bool,
     },
+    #[error("{unknown} of {ids} users in `{}` are not in run `{run}`", path.display())]
+    UnknownUsers {
+        path: PathBuf,
+        unknown: usize,
+        ids: usize,
+        run: String,
+        /// Where the first of them stands, and what is wrong with it.
+        line: usize,
+        first: Box<RecommendError>,
+    },
     #[error("{error} ({}:{line})", path.display())]
     InList {
         path: PathBuf,
@@ -78,6 +88,19 @@ impl Hint for RecommendError {
                 format!("ids are compared as text, leading zeros count; one that is there: `{example}`")
             }
             Self::Unknown { nearest, .. } => format!("did you mean `{}`?", nearest.join("` or `")),
+            Self::UnknownUsers {
+                unknown,
+                ids,
+                line,
+                first,
+                ..
+            } => {
+                let hint = format!("line {line}: {}", first.hint());
+                match unknown < ids {
+                    true => format!("{hint}; the others are answered, and `--skip-unknown` takes that for success"),
+                    false => hint,
+                }
+            }
             Self::InList { error, .. } => error.hint(),
             Self::MalformedRating(_) => "for example `--rated B00004ZCJE=5`; in a file one to a line".to_string(),
             Self::OffScale { .. } => "ratings are on the scale that the run was trained on".to_string(),

@@ -10,19 +10,45 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlisted {
     pub path: PathBuf,
-    pub unknown: usize,
+    /// Number of the line, and the id, in the list's order.
+    pub unknown: Vec<(usize, String)>,
+    /// How many the list names, known or not.
     pub ids: usize,
 }
 
 impl Recommender {
-    /// The users of a list, in its order. Errors if there is nobody, or one is unknown.
-    pub fn listed_users(&self, path: &Path) -> Result<Vec<UserIndex>, RecommendError> {
-        let ids = lines(path)?;
-        if ids.is_empty() {
+    /// The users of a list that the run knows, in its order, and those that it does not. Errors if the list names nobody.
+    pub fn listed_users(&self, path: &Path) -> Result<(Vec<UserIndex>, Unlisted), RecommendError> {
+        let lines = lines(path)?;
+        if lines.is_empty() {
             return Err(RecommendError::EmptyList(path.to_path_buf()));
         }
-        let of_line = |(line, id): (usize, String)| in_list(path, line, self.user(&id));
-        ids.into_iter().map(of_line).collect()
+        let mut users = Vec::with_capacity(lines.len());
+        let mut unlisted = Unlisted {
+            path: path.to_path_buf(),
+            unknown: Vec::new(),
+            ids: lines.len(),
+        };
+        for (line, id) in lines {
+            match self.users.index(&id)? {
+                Some(user) => users.push(user),
+                None => unlisted.unknown.push((line, id)),
+            }
+        }
+        Ok((users, unlisted))
+    }
+
+    /// What is wrong with a list of users, if the run does not know all of them; the hint is that of the first.
+    pub fn unknown_users(&self, unlisted: &Unlisted) -> Option<RecommendError> {
+        let (line, id) = unlisted.unknown.first()?;
+        Some(RecommendError::UnknownUsers {
+            path: unlisted.path.clone(),
+            unknown: unlisted.unknown.len(),
+            ids: unlisted.ids,
+            run: self.run.path().display().to_string(),
+            line: *line,
+            first: Box::new(self.unknown("user", id, &self.users, &self.products)),
+        })
     }
 
     /// The ratings of somebody new, `product=rating` each, those of a file behind the others; `None` if none are given.
@@ -70,14 +96,19 @@ impl Recommender {
     ) -> Result<Vec<ItemIndex>, RecommendError> {
         let ids = lines(path)?;
         let mut items = Vec::with_capacity(ids.len());
-        for (_, id) in &ids {
-            items.extend(self.products.index(id)?);
+        let mut unknown = Vec::new();
+        let named = ids.len();
+        for (line, id) in ids {
+            match self.products.index(&id)? {
+                Some(item) => items.push(item),
+                None => unknown.push((line, id)),
+            }
         }
-        if items.len() < ids.len() {
+        if !unknown.is_empty() {
             unlisted.push(Unlisted {
                 path: path.to_path_buf(),
-                unknown: ids.len() - items.len(),
-                ids: ids.len(),
+                unknown,
+                ids: named,
             });
         }
         items.sort_unstable();

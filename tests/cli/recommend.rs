@@ -83,6 +83,44 @@ fn many_users_are_ranked_as_one_by_one_in_every_output_form() {
 }
 
 #[test]
+fn users_who_are_not_known_keep_nobody_from_an_answer() {
+    let (scene, rows) = trained("strangers");
+    let users = users(&rows);
+    let list = format!("nobody\n{}\n\nno one\n{}\n", users[7], users[3]);
+    std::fs::write(scene.folder.join("some.txt"), list).unwrap();
+    std::fs::write(scene.folder.join("known.txt"), format!("{}\n{}\n", users[7], users[3])).unwrap();
+    std::fs::write(scene.folder.join("none.txt"), "nobody\n").unwrap();
+    let listed = "some.txt:1: user `nobody` is not in the run\nsome.txt:4: user `no one` is not in the run\n";
+    let wrong = "error: 2 of 4 users in `some.txt` are not in run `runs/small-1`\n\nhint: line 1: ";
+    for form in [&["--json"][..], &["--csv"], &[]] {
+        let ask = |more: &[&str]| scene.run(&[&["recommend", "--users"], more, form].concat());
+        let known = ask(&["known.txt"]);
+        let ran = ask(&["some.txt"]);
+        assert_eq!((ran.code, &ran.stdout), (Some(1), &known.stdout), "{form:?}");
+        assert!(ran.stderr.contains(&format!("{listed}{wrong}")), "{}", ran.stderr);
+        let ran = ask(&["some.txt", "--skip-unknown"]);
+        assert_eq!((ran.code, &ran.stdout), (Some(0), &known.stdout), "{form:?}");
+        assert!(ran.stderr.ends_with(listed), "{}", ran.stderr);
+        // A list of strangers alone is a wrong list.
+        let ran = ask(&["none.txt", "--skip-unknown"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{form:?}");
+        assert!(
+            ran.stderr.contains("1 of 1 users in `none.txt` are not in run"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let write = |more: &[&str], folder: &str| {
+        let ran = scene.run(&[&["recommend", "--out", folder, "--users"], more].concat());
+        (ran.code, parts(&scene, folder))
+    };
+    let (_, known) = write(&["known.txt"], "known");
+    assert!(write(&["some.txt"], "some") == (Some(1), known.clone()));
+    assert!(write(&["some.txt", "--skip-unknown"], "skipped") == (Some(0), known));
+    assert_eq!(scene.run(&["recommend", "--all", "--skip-unknown"]).code, Some(2));
+}
+
+#[test]
 fn filters_leave_out_what_they_say_and_nothing_else() {
     let (scene, rows) = trained("filters");
     let user = &users(&rows)[0];
@@ -371,11 +409,6 @@ fn every_wrong_argument_has_its_message_its_hint_and_its_exit_code() {
     let (error, hint) = fails(&scene, &["similar", "--product", "?"]);
     assert_eq!(error, "product `?` is not in run `runs/small-1`");
     assert!(hint.starts_with("ids are compared as text"), "{hint}");
-    std::fs::write(scene.folder.join("users.txt"), format!("{user}\n{typo}\n")).unwrap();
-    assert_eq!(
-        fails(&scene, &["recommend", "--users", "users.txt"]).0,
-        format!("user `{typo}` is not in run `runs/small-1` (users.txt:2)")
-    );
     std::fs::write(scene.folder.join("empty.txt"), "\n").unwrap();
     assert_eq!(
         fails(&scene, &["recommend", "--users", "empty.txt"]),

@@ -161,11 +161,21 @@ impl Output {
         }
     }
 
+    /// Users of a list whom the run does not know, each with its line.
+    pub fn unlisted_users(&mut self, unlisted: &Unlisted) {
+        for (line, id) in &unlisted.unknown {
+            self.talk(&format!(
+                "{}:{line}: user `{id}` is not in the run",
+                unlisted.path.display()
+            ));
+        }
+    }
+
     /// Ids of a candidate list that the run does not know.
     pub fn unlisted(&mut self, unlisted: &Unlisted) {
         self.talk(&format!(
             "{} of {} products in {} are not in the run",
-            count(unlisted.unknown),
+            count(unlisted.unknown.len()),
             count(unlisted.ids),
             unlisted.path.display(),
         ));
