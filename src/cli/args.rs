@@ -292,6 +292,9 @@ pub struct SimilarArguments {
     /// How many
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub top: u32,
+    /// Leave out those with fewer ratings in the training split
+    #[arg(long, value_name = "M", default_value_t = 0)]
+    pub min_ratings: u32,
     /// Run to ask, by name or path [default: the newest complete one]
     #[arg(long)]
     pub run: Option<String>,

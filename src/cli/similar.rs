@@ -10,8 +10,8 @@ pub fn run(arguments: &SimilarArguments, output: &mut Output) -> CommandResult {
     let recommender = Recommender::open(RunDirectory::find(arguments.run.as_deref())?)?;
     let top = arguments.top as usize;
     let similar = match (&arguments.product, &arguments.user) {
-        (Some(product), _) => recommender.similar_products(product, top)?,
-        (None, user) => recommender.similar_users(user.as_deref().unwrap_or_default(), top)?,
+        (Some(product), _) => recommender.similar_products(product, top, arguments.min_ratings)?,
+        (None, user) => recommender.similar_users(user.as_deref().unwrap_or_default(), top, arguments.min_ratings)?,
     };
     if arguments.json {
         output.json(&similar);

@@ -68,6 +68,8 @@ pub enum RecommendError {
     DamagedPart { path: PathBuf, fault: String },
     #[error("{what} `{id}` has no training rating, so nothing is like it")]
     NoEmbedding { what: &'static str, id: String },
+    #[error("no other {what} has {} or more training ratings", min_ratings.max(&1))]
+    NoNeighbour { what: &'static str, min_ratings: u32 },
 }
 
 impl Hint for RecommendError {
@@ -117,6 +119,7 @@ impl Hint for RecommendError {
             }
             Self::DamagedPart { .. } => "remove the file, and the same command writes it again".to_string(),
             Self::NoEmbedding { .. } => "name one that was trained on".to_string(),
+            Self::NoNeighbour { .. } => "lower `--min-ratings`, or train on more ratings".to_string(),
         }
     }
 

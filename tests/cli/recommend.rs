@@ -334,18 +334,45 @@ fn somebody_new_is_folded_in_and_nobody_gets_the_best_known() {
 }
 
 #[test]
-fn similar_names_neighbours_by_cosine() {
+fn similar_names_neighbours_by_a_cosine_that_ratings_bear_out() {
     let (scene, rows) = trained("similar");
     let product = &rows[0][1];
     let found = json_lines(&scene.succeed(&["similar", "--product", product, "--top", "400", "--json"])).remove(0);
-    let cosines: Vec<f64> = found["similar"]
-        .as_array()
-        .unwrap()
+    let neighbours = found["similar"].as_array().unwrap();
+    assert_eq!(neighbours.len(), 299);
+    let figure = |other: &Value, key: &str| other[key].as_f64().unwrap();
+    assert!(neighbours.is_sorted_by(|a, b| figure(a, "likeness") >= figure(b, "likeness")));
+    for other in neighbours {
+        let (cosine, ratings) = (figure(other, "cosine"), figure(other, "train_ratings"));
+        assert!(cosine.abs() <= 1.0 + 1e-6, "{other}");
+        let wanted = cosine * ratings / (ratings + 20.0);
+        assert!((figure(other, "likeness") - wanted).abs() < 1e-6, "{other}");
+    }
+    // A bound on ratings leaves out those below it, and changes nothing else.
+    let bound = figure(&neighbours[0], "train_ratings");
+    let ask = [
+        "similar",
+        "--product",
+        product,
+        "--top",
+        "400",
+        "--json",
+        "--min-ratings",
+    ];
+    let bounded = json_lines(&scene.succeed(&[&ask[..], &[&bound.to_string()]].concat())).remove(0);
+    let ids = |found: &mut dyn Iterator<Item = &Value>| found.map(|other| other["id"].clone()).collect::<Vec<_>>();
+    let wanted = ids(&mut neighbours
         .iter()
-        .map(|other| other["cosine"].as_f64().unwrap())
-        .collect();
-    assert_eq!(cosines.len(), 299);
-    assert!(cosines.is_sorted_by(|a, b| a >= b) && cosines.iter().all(|cosine| cosine.abs() <= 1.0 + 1e-6));
+        .filter(|other| figure(other, "train_ratings") >= bound));
+    assert!(wanted.len() < neighbours.len());
+    assert_eq!(ids(&mut bounded["similar"].as_array().unwrap().iter()), wanted);
+    assert_eq!(
+        fails(&scene, &[&ask[..], &["100000"]].concat()),
+        (
+            "no other product has 100000 or more training ratings".to_string(),
+            "lower `--min-ratings`, or train on more ratings".to_string()
+        )
+    );
     assert!(
         found["similar"]
             .as_array()

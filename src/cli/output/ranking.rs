@@ -209,12 +209,13 @@ impl Output {
         } else {
             "ratings of it"
         };
-        self.data(&format!("  rank  {:<width$}  cosine  {whose}", similar.of));
+        self.data(&format!("  rank  {:<width$}  likeness  cosine  {whose}", similar.of));
         for other in &similar.similar {
             self.data(&format!(
-                "  {:>4}  {:<width$}  {:+.3}  {:>w$}{}",
+                "  {:>4}  {:<width$}  {:>+8.3}  {:+.3}  {:>w$}{}",
                 other.rank,
                 other.id,
+                other.likeness,
                 other.cosine,
                 count(other.train_ratings as usize),
                 title(other.title.as_deref()),
