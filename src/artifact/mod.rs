@@ -17,6 +17,7 @@
 pub mod export;
 pub mod interactions_file;
 pub mod model_file;
+pub mod origin;
 pub mod run_directory;
 pub mod run_files;
 pub mod tensor_file;

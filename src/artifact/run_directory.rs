@@ -234,7 +234,7 @@ impl RunDirectory {
     }
 
     /// When the run was completed; where its manifest does not tell or is damaged, when that was written.
-    fn completed_ms(&self) -> u64 {
+    pub(super) fn completed_ms(&self) -> u64 {
         let manifest: Option<Manifest> = self.read_json(MANIFEST).ok();
         let modified = || {
             std::fs::metadata(self.file(MANIFEST))

@@ -16,9 +16,11 @@ pub fn run(arguments: &EvaluateArguments, output: &mut Output) -> CommandResult 
     let config = Config::load(&run.file(CONFIG), &[])?;
     let report: DataReport = run.read_json(DATA_REPORT)?;
     let evaluation = evaluate(&run, &config, Part::Test, report.generated, &Bar::new())?;
+    let origin = run.origin()?;
     if arguments.json {
-        output.json(&evaluation);
+        output.json_answer(&origin, &evaluation);
     } else {
+        output.origin(&origin);
         output.evaluation(&evaluation);
     }
     Ok(End::Done)

@@ -4,6 +4,7 @@ use super::args::RecommendArguments;
 use super::output::Output;
 use super::progress::UserBar;
 use super::{CommandResult, End};
+use crate::artifact::origin::Origin;
 use crate::artifact::run_directory::RunDirectory;
 use crate::config::DeviceChoice;
 use crate::flow::error::PipelineError;
@@ -44,12 +45,13 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     if arguments.csv.is_some() {
         output.csv_header();
     }
+    let origin = recommender.run().origin().map_err(RecommendError::from)?;
     let Some(users) = users else {
         let ranking = match ratings {
             Some(ratings) => recommender.rank_rated(&candidates, &ratings, ask)?,
             None => recommender.rank_unknown(&candidates, ask)?,
         };
-        show(arguments, &ranking, output);
+        show(arguments, &origin, &ranking, true, output);
         return Ok(End::Done);
     };
     let device = recommender.device(users.len(), arguments.device);
@@ -67,10 +69,8 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     let mut is_first = true;
     recommender.rank_all(&candidates, &users, ask, device, |rankings| {
         for ranking in &rankings {
-            if !std::mem::take(&mut is_first) && !arguments.json && arguments.csv.is_none() {
-                output.data("");
-            }
-            show(arguments, ranking, output);
+            let is_first = std::mem::take(&mut is_first);
+            show(arguments, &origin, ranking, is_first, output);
         }
         Ok::<(), PipelineError>(())
     })?;
@@ -99,11 +99,17 @@ fn finish(
     }
 }
 
-fn show(arguments: &RecommendArguments, ranking: &Ranking, output: &mut Output) {
+fn show(arguments: &RecommendArguments, origin: &Origin, ranking: &Ranking, is_first: bool, output: &mut Output) {
     match (arguments.json, arguments.csv) {
-        (true, _) => output.json(ranking),
+        (true, _) => output.json_answer(origin, ranking),
         (_, Some(style)) => output.csv_ranking(ranking, style),
-        _ => output.ranking(ranking),
+        _ => {
+            match is_first {
+                true => output.origin(origin),
+                false => output.data(""),
+            }
+            output.ranking(ranking);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::args::SimilarArguments;
 use super::output::Output;
 use super::{CommandResult, End};
 use crate::artifact::run_directory::RunDirectory;
-use crate::recommend::Recommender;
+use crate::recommend::{RecommendError, Recommender};
 
 pub fn run(arguments: &SimilarArguments, output: &mut Output) -> CommandResult {
     let recommender = Recommender::open(RunDirectory::find(arguments.run.as_deref())?)?;
@@ -13,9 +13,11 @@ pub fn run(arguments: &SimilarArguments, output: &mut Output) -> CommandResult {
         (Some(product), _) => recommender.similar_products(product, top, arguments.min_ratings)?,
         (None, user) => recommender.similar_users(user.as_deref().unwrap_or_default(), top, arguments.min_ratings)?,
     };
+    let origin = recommender.run().origin().map_err(RecommendError::from)?;
     if arguments.json {
-        output.json(&similar);
+        output.json_answer(&origin, &similar);
     } else {
+        output.origin(&origin);
         output.similar(&similar);
     }
     Ok(End::Done)

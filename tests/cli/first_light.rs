@@ -33,11 +33,39 @@ fn training_without_data_says_so_and_ends_with_a_line_that_works() {
     assert_eq!((words.next(), words.next()), (Some("recommend"), Some("--user")));
     let user = words.next().unwrap();
     let table = scene.succeed(&["recommend", "--user", user]);
-    assert_eq!(table.lines().count(), 8, "{table}");
+    assert_eq!(table.lines().count(), 9, "{table}");
+    // Every answer says which run of what data gives it.
+    let first = |arguments: &[&str]| scene.succeed(arguments).lines().next().unwrap().to_string();
+    let heading = table.lines().next().unwrap();
+    let day = heading
+        .strip_prefix("run runs/small-1, of data/generated-12000x1500x300-seed42.csv, completed 20")
+        .unwrap_or_else(|| panic!("{heading}"));
+    assert_eq!(day.len(), "26-11-25".len(), "{heading}");
+    assert_eq!(first(&["recommend"]), heading);
+    assert_eq!(first(&["evaluate"]), heading);
+    assert_eq!(first(&["similar", "--user", user]), heading);
+    for asked in [
+        &["recommend", "--user", user][..],
+        &["recommend"],
+        &["similar", "--user", user],
+    ] {
+        let answer = scene.succeed(&[asked, &["--json"]].concat());
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["run"], "runs/small-1", "{asked:?}");
+        assert_eq!(answer["data"], "data/generated-12000x1500x300-seed42.csv", "{asked:?}");
+        assert_eq!(answer["completed"], format!("20{day}"), "{asked:?}");
+    }
 
     // The evaluation is reproduced, and the file says what the screen said.
     let again = scene.succeed(&["evaluate", "--json"]);
-    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    let mut again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    for (field, wanted) in [
+        ("run", "runs/small-1"),
+        ("data", "data/generated-12000x1500x300-seed42.csv"),
+        ("completed", &format!("20{day}")),
+    ] {
+        assert_eq!(again.as_object_mut().unwrap().remove(field).unwrap(), *wanted);
+    }
     assert_eq!(again, scene.json("runs/small-1/evaluation.json"));
     assert_eq!(again["ratings"][0]["predictor"], "model");
     let auc = again["ratings"][0]["auc"].as_f64().unwrap();

@@ -397,7 +397,7 @@ fn similar_names_neighbours_by_a_cosine_that_ratings_bear_out() {
             .succeed(&["similar", "--user", user, "--top", "4"])
             .lines()
             .count(),
-        7
+        8
     );
 }
 

@@ -9,6 +9,7 @@ mod evaluation;
 mod ranking;
 pub mod sweep;
 
+use crate::artifact::origin::Origin;
 use crate::common::calendar::date_of;
 use crate::common::format::{count, mebibytes, percent};
 use crate::common::hint::writing;
@@ -27,6 +28,15 @@ use std::io::Write;
 #[derive(Debug, Default)]
 pub struct Output {
     quiet: bool,
+}
+
+/// An answer and where it comes from, as fields of one object.
+#[derive(Serialize)]
+struct Answer<'a, T> {
+    #[serde(flatten)]
+    origin: &'a Origin,
+    #[serde(flatten)]
+    answer: &'a T,
 }
 
 impl Output {
@@ -102,6 +112,19 @@ impl Output {
     /// One JSON object on one line.
     pub fn json(&mut self, value: &impl Serialize) {
         self.data_as_it_is(&serde_json::to_string(value).expect("reports are JSON"));
+    }
+
+    /// An answer as one JSON object, with where it comes from as its first fields.
+    pub fn json_answer(&mut self, origin: &Origin, answer: &impl Serialize) {
+        self.json(&Answer { origin, answer });
+    }
+
+    /// Where an answer comes from, as its heading.
+    pub fn origin(&mut self, origin: &Origin) {
+        self.data(&format!(
+            "run {}, of {}, completed {}",
+            origin.run, origin.data, origin.completed
+        ));
     }
 
     /// What was read, in short, and a block that cannot be overlooked if it was generated.
