@@ -250,7 +250,7 @@ pub struct RecommendArguments {
     #[arg(long, value_name = "FILE")]
     pub only: Option<PathBuf>,
     /// Succeed though the file names users whom the run does not know; the others are answered either way
-    #[arg(long, requires = "users")]
+    #[arg(long, requires = "users", conflicts_with_all = ["user", "all", "rated", "rated_file"])]
     pub skip_unknown: bool,
     /// Rank what the user has rated, too
     #[arg(long)]
