@@ -8,7 +8,10 @@ pub fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
         .iter()
         .find(|(magic, ..)| head.starts_with(magic))
         .map(|(_, found, hint)| (*found, *hint));
-    binary.or_else(|| tar(head)).or_else(|| text(head))
+    binary
+        .or_else(|| tar(head))
+        .or_else(|| text(head))
+        .or_else(|| no_text(head))
 }
 
 const PANDAS_CSV: &str = "with pandas: `df.to_csv(\"ratings.csv\", index=False)`";
@@ -65,6 +68,21 @@ pub fn zip(head: &[u8]) -> (&'static str, &'static str) {
 
 fn tar(head: &[u8]) -> Option<(&'static str, &'static str)> {
     (head.get(257..262) == Some(b"ustar")).then_some(("a tar archive", "unpack it first: `tar xf FILE`"))
+}
+
+/// Control characters are rare in text, and of the one that may stand between its columns there are no others. A few are left to
+/// the rows that they stand in.
+fn no_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    let mut counts = [0usize; 32];
+    for &byte in head.iter().filter(|byte| **byte < 32 && !byte.is_ascii_whitespace()) {
+        counts[usize::from(byte)] += 1;
+    }
+    let delimiter = counts[1..].iter().max().copied().unwrap_or(0);
+    let strange = counts.iter().sum::<usize>() - delimiter;
+    (strange >= 16 && strange * 20 > head.len()).then_some((
+        "no table: its bytes are not text",
+        "check `data.path`; text in UTF-16 without a mark has to be saved as UTF-8",
+    ))
 }
 
 fn text(head: &[u8]) -> Option<(&'static str, &'static str)> {
@@ -172,6 +190,8 @@ mod tests {
             "1 2 5\n",
             "{\"user\":\"a\",\"item\":{\"0\":1}}\n",
             "12:30,b,5\n",
+            "a\u{1}b\u{1}5\nc\u{1}d\u{1}4\n",
+            "a\0,b,5\nc,d,4\nthe rest of it,is a table,3\n",
         ] {
             assert_eq!(foreign(table.as_bytes()), None, "{table}");
         }

@@ -76,7 +76,17 @@ fn a_file_without_rows() {
 fn a_file_of_another_kind_is_named_with_what_to_do() {
     let tar = [vec![b'a'; 257], b"ustar\0".to_vec(), vec![0; 300]].concat();
     let xlsx = b"PK\x03\x04\x14\0\x06\0\x08\0....[Content_Types].xml";
-    let kinds: [(&[u8], &str, &str); 20] = [
+    let noise: Vec<u8> = (0u32..2_000)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let kinds: [(&[u8], &str, &str); 23] = [
+        (&noise, "no table: its bytes are not text", "check `data.path`"),
+        (&gzip(&noise), "no table: its bytes are not text", "check `data.path`"),
+        (
+            &b"u\0,\0p\0,\x005\0\n\0".repeat(5),
+            "no table",
+            "check `data.path`; text in UTF-16",
+        ),
         (b"PK\x03\x04....", "a zip archive", "unpack it first: `unzip FILE`"),
         (xlsx, "an Excel workbook (xlsx)", "save the sheet as CSV (UTF-8)"),
         (
