@@ -185,12 +185,9 @@ impl Session<'_> {
             duration(judged),
         ));
         let user = shell_word(&busiest_user(&run)?);
-        // Without a name a command takes the newest run of this folder; one that lies elsewhere has to be named.
-        let elsewhere = match run.argument() {
-            argument if argument == run.name() => String::new(),
-            argument => format!(" --run {}", shell_word(&argument)),
-        };
-        output.data(&format!("next: {dotcart} recommend --user {user}{elsewhere}"));
+        // Named, because the newest run may be of another table by the time that the line is pasted.
+        let named = shell_word(&run.argument());
+        output.data(&format!("next: {dotcart} recommend --run {named} --user {user}"));
         page?;
         Ok(Ended { run, end: End::Done })
     }

@@ -29,10 +29,9 @@ fn training_without_data_says_so_and_ends_with_a_line_that_works() {
         .lines()
         .find_map(|line| line.strip_prefix("next: "))
         .expect("a line to paste");
-    let mut words = next.split(' ').skip(1);
-    assert_eq!((words.next(), words.next()), (Some("recommend"), Some("--user")));
-    let user = words.next().unwrap();
-    let table = scene.succeed(&["recommend", "--user", user]);
+    let words: Vec<&str> = next.split(' ').skip(1).collect();
+    assert_eq!(words[..4], ["recommend", "--run", "small-1", "--user"]);
+    let (table, user) = (scene.succeed(&words), words[4]);
     assert_eq!(table.lines().count(), 9, "{table}");
     // Every answer says which run of what data gives it.
     let first = |arguments: &[&str]| scene.succeed(arguments).lines().next().unwrap().to_string();
