@@ -55,7 +55,8 @@ pub enum BenchCommand {
 
 #[derive(Debug, Args)]
 pub struct TrainArguments {
-    /// Experiment file, for example configs/electronics.toml; `-` trains on the ratings that come through the standard input
+    /// Experiment file, for example configs/electronics.toml, or a table of ratings or purchases, for which the settings are
+    /// chosen: a file, a folder, a quoted glob, or `-` for what comes through the standard input
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub config: Option<PathBuf>,
     /// Override a key of the file, for example --set train.epochs=3
@@ -148,7 +149,7 @@ pub struct DoctorArguments {
 
 #[derive(Debug, Args)]
 pub struct InspectArguments {
-    /// Experiment file, for example configs/electronics.toml
+    /// Experiment file, for example configs/electronics.toml, or a table of ratings or purchases
     pub config: PathBuf,
     /// Override a key of the file, for example --set data.path=ratings.csv.gz
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -7,15 +7,25 @@ use super::{CommandResult, End};
 use crate::config::{Assignment, Config};
 use crate::flow::inspect::inspect;
 use crate::flow::pipeline;
+use crate::flow::table::{self, is_table};
 
 pub fn run(arguments: &InspectArguments, output: &mut Output) -> CommandResult {
     let mut assignments = Vec::new();
     for text in &arguments.set {
         assignments.push(Assignment::parse(text)?);
     }
-    let config = Config::load(&arguments.config, &assignments)?;
-    let path_is_explicit = assignments.iter().any(Assignment::names_path);
-    let loaded = pipeline::load(&config, path_is_explicit, &Bar::new())?;
+    let (config, loaded) = match is_table(&arguments.config) {
+        true => {
+            let table = table::open(&arguments.config, &assignments, &Bar::new())?;
+            (table.config, table.loaded)
+        }
+        false => {
+            let config = Config::load(&arguments.config, &assignments)?;
+            let path_is_explicit = assignments.iter().any(Assignment::names_path);
+            let loaded = pipeline::load(&config, path_is_explicit, &Bar::new())?;
+            (config, loaded)
+        }
+    };
     let inspection = inspect(&config, &loaded.prepared);
     if arguments.json {
         output.json(&inspection);

@@ -9,14 +9,15 @@ use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, LATEST, REPORT, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
 use crate::common::format::duration;
+use crate::config::defaults_for::Setting;
 use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
-use crate::data::format::STDIN;
 use crate::evaluate::Evaluation;
 use crate::flow::compare::compare;
 use crate::flow::error::{FlowError, PipelineError};
 use crate::flow::inspect::inspect;
-use crate::flow::pipeline;
+use crate::flow::pipeline::{self, Loaded};
 use crate::flow::prepare::Prepared;
+use crate::flow::table::{self, is_table};
 use crate::flow::training::find_centres;
 use crate::train::event::FinishReason;
 use crate::train::wishes::Wishes;
@@ -51,7 +52,7 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
             Ok(session.train(start, output)?.end)
         }
         (None, None) => {
-            let start = begin(&load(arguments)?, arguments)?;
+            let start = begin(load(arguments)?)?;
             Ok(session.train(start, output)?.end)
         }
         (None, Some(Ablation::Oversampling)) => ablate_oversampling(arguments, &mut session, output),
@@ -60,11 +61,11 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
 
 /// Trains with and without oversampling on one split, and shows what it bought and what it cost.
 fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session<'_>, output: &mut Output) -> CommandResult {
-    let config = load(arguments)?;
-    let mut without = config.clone();
-    without.name = format!("{}-natural", config.name);
+    let plan = load(arguments)?;
+    let mut without = plan.config.clone();
+    without.name = format!("{}-natural", plan.config.name);
     without.oversample.strategy = OversampleStrategy::None;
-    let start = begin(&config, arguments)?;
+    let start = begin(plan)?;
     if start
         .prepared
         .classes
@@ -82,7 +83,12 @@ fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session<'_>, ou
     }
     output.talk("");
     output.talk("the same without oversampling");
-    let natural = session.train(begin(&without, arguments)?, output)?;
+    let natural = Plan {
+        loaded: read(&without, arguments)?,
+        config: without,
+        settings: Vec::new(),
+    };
+    let natural = session.train(begin(natural)?, output)?;
     if natural.end != End::Done || !natural.run.is_complete() {
         let [natural_name, with_name] = [&natural.run, &with.run].map(|run| shell_word(&run.argument()));
         let dotcart = command_name();
@@ -118,9 +124,13 @@ impl Session<'_> {
             config,
             prepared,
             lock,
+            settings,
         } = start;
         let inspection = inspect(&config, &prepared);
         output.data_report(&inspection, &config.data.path);
+        if !settings.is_empty() {
+            output.chosen(&config, &settings, &run.file(CONFIG));
+        }
         if config.split.strategy == SplitStrategy::LeaveLastOut {
             let never = prepared.split.users_never_held_out(&prepared.interactions);
             output.never_held_out(never, prepared.report.users);
@@ -208,22 +218,48 @@ struct Start {
     prepared: Prepared,
     /// Held until the run is complete.
     lock: File,
+    /// What was chosen for a table without a config.
+    settings: Vec<Setting>,
 }
 
-/// The config that the arguments describe.
-fn load(arguments: &TrainArguments) -> Result<Config, PipelineError> {
+/// What is trained, and how.
+struct Plan {
+    config: Config,
+    loaded: Loaded,
+    settings: Vec<Setting>,
+}
+
+/// The config that the arguments describe, or that is made for the table that they name, and its rows.
+fn load(arguments: &TrainArguments) -> Result<Plan, PipelineError> {
     let path = arguments
         .config
         .as_deref()
         .expect("clap asks for a config or a run to resume");
-    let mut config = match path == Path::new("-") {
-        true => Config::from_text(&format!("data.path = \"{STDIN}\""), "-", &assignments(arguments)?)?,
-        false => Config::load(path, &assignments(arguments)?)?,
+    let (mut config, table) = match is_table(path) {
+        true => {
+            let table = table::open(path, &assignments(arguments)?, &Bar::unless(arguments.quiet))?;
+            (table.config, Some((table.loaded, table.settings)))
+        }
+        false => (Config::load(path, &assignments(arguments)?)?, None),
     };
     if let Some(device) = arguments.device {
         config.device = device;
     }
-    Ok(config)
+    let (loaded, settings) = match table {
+        Some(table) => table,
+        None => (read(&config, arguments)?, Vec::new()),
+    };
+    Ok(Plan {
+        config,
+        loaded,
+        settings,
+    })
+}
+
+/// The rows of a config.
+fn read(config: &Config, arguments: &TrainArguments) -> Result<Loaded, PipelineError> {
+    let path_is_explicit = assignments(arguments)?.iter().any(Assignment::names_path);
+    pipeline::load(config, path_is_explicit, &Bar::unless(arguments.quiet))
 }
 
 fn assignments(arguments: &TrainArguments) -> Result<Vec<Assignment>, PipelineError> {
@@ -232,14 +268,14 @@ fn assignments(arguments: &TrainArguments) -> Result<Vec<Assignment>, PipelineEr
 }
 
 /// Everything up to the first step.
-fn begin(config: &Config, arguments: &TrainArguments) -> Result<Start, PipelineError> {
-    let path_is_explicit = assignments(arguments)?.iter().any(Assignment::names_path);
-    let (run, lock, config, prepared) = pipeline::begin(config, path_is_explicit, &Bar::unless(arguments.quiet))?;
+fn begin(plan: Plan) -> Result<Start, PipelineError> {
+    let (run, lock, config, prepared) = pipeline::begin(&plan.config, plan.loaded)?;
     Ok(Start {
         run,
         config,
         prepared,
         lock,
+        settings: plan.settings,
     })
 }
 
@@ -254,6 +290,7 @@ fn resume(run: RunDirectory, lock: File, arguments: &TrainArguments) -> Result<S
         config,
         prepared,
         lock,
+        settings: Vec::new(),
     })
 }
 

@@ -8,6 +8,7 @@
 
 mod check;
 pub mod column_names;
+pub mod defaults_for;
 mod error;
 mod layers;
 mod schema;

@@ -1,6 +1,7 @@
 //! What can be wrong with a ratings file: with a row, which is counted, and with the whole, which is an error.
 
 use crate::common::hint::Hint;
+use crate::common::interaction::RatingScale;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -147,7 +148,9 @@ pub enum IngestError {
         bad: usize,
         rows: usize,
         allowed: usize,
-        hint: String,
+        hint: Box<str>,
+        /// A usual scale that all ratings seen are on, if they are off the one that was asked for and nothing else is odd.
+        scale: Option<Box<RatingScale>>,
     },
     #[error("`data.{key}` needs timestamps, and `{path}` has none")]
     NoTimestamps { path: PathBuf, key: &'static str },
@@ -204,7 +207,7 @@ impl Hint for IngestError {
                 }
                 error => error.hint(),
             },
-            Self::TooManyBadRows { hint, .. } => hint.clone(),
+            Self::TooManyBadRows { hint, .. } => hint.to_string(),
             Self::Column {
                 nearest: Some(nearest), ..
             } => format!("did you mean `{nearest}`?"),

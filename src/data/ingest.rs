@@ -498,7 +498,11 @@ fn refuse_too_many(read: &ReadRows, rows: usize, config: &DataConfig) -> Result<
             bad,
             rows,
             allowed,
-            hint: hint(first, read, config),
+            hint: hint(first, read, config).into(),
+            scale: match (first.fault, &read.chosen.suspicion) {
+                (Fault::OffTheScale, None) => other_scale(&read.check, config.rating_scale).map(Box::new),
+                _ => None,
+            },
         }),
         _ => Ok(()),
     }
@@ -530,6 +534,44 @@ fn hint(first: &BadRows, read: &ReadRows, config: &DataConfig) -> String {
     }
 }
 
+/// Scales that ratings are usually on, the first that holds them being meant.
+const USUAL: [[f32; 2]; 7] = [
+    [0.0, 1.0],
+    [1.0, 5.0],
+    [0.5, 5.0],
+    [0.0, 5.0],
+    [1.0, 10.0],
+    [0.0, 10.0],
+    [0.0, 100.0],
+];
+
+/// The usual scale of ratings that are off `scale`, if there is one and no other reading.
+fn other_scale(check: &Check, scale: RatingScale) -> Option<RatingScale> {
+    let (low, high) = check.rating_range()?;
+    let [min, max] = *USUAL.iter().find(|usual| usual[0] <= low && high <= usual[1])?;
+    let is_plain = lone_value(check, scale).is_none() && !may_be_counts(check, high, max);
+    is_plain.then_some(RatingScale { min, max })
+}
+
+/// A value of its own below all others, with a gap to them: no rating, it seems.
+fn lone_value(check: &Check, scale: RatingScale) -> Option<f32> {
+    let below: Vec<f32> = check
+        .off_scale()
+        .iter()
+        .copied()
+        .filter(|value| *value < scale.min)
+        .collect();
+    match below.as_slice() {
+        [lone] if *lone <= 0.0 && scale.min - lone >= 1.0 => Some(*lone),
+        _ => None,
+    }
+}
+
+/// A hundred is usual where it is reached.
+fn may_be_counts(check: &Check, high: f32, max: f32) -> bool {
+    max == 100.0 && high < 50.0 && check.off_scale().iter().all(|value| value.fract() == 0.0)
+}
+
 /// What scale the table seems to have, if it is another one.
 fn scale_hint(check: &Check, scale: RatingScale) -> String {
     let Some((low, high)) = check
@@ -539,25 +581,11 @@ fn scale_hint(check: &Check, scale: RatingScale) -> String {
         // What is off is no finite number.
         return Fault::OffTheScale.hint(0).to_string();
     };
-    const USUAL: [[f32; 2]; 7] = [
-        [0.0, 1.0],
-        [1.0, 5.0],
-        [0.5, 5.0],
-        [0.0, 5.0],
-        [1.0, 10.0],
-        [0.0, 10.0],
-        [0.0, 100.0],
-    ];
-    let off = check.off_scale();
-    let below: Vec<f32> = off.iter().copied().filter(|value| *value < scale.min).collect();
-    // A value of its own below all others, with a gap to them, is no rating.
-    if let [lone] = below.as_slice()
-        && (*lone <= 0.0 && scale.min - lone >= 1.0)
-    {
+    if let Some(lone) = lone_value(check, scale) {
         let rest = [scale.min, high.max(scale.max)];
         let usual = USUAL
             .iter()
-            .find(|usual| usual[0] <= rest[0] && rest[1] <= usual[1] && usual[0] > *lone);
+            .find(|usual| usual[0] <= rest[0] && rest[1] <= usual[1] && usual[0] > lone);
         let [min, max] = usual.copied().unwrap_or(rest);
         let scale_too = match high > scale.max {
             true => format!(" and `data.rating_scale = [{min}, {max}]`"),
@@ -569,10 +597,8 @@ fn scale_hint(check: &Check, scale: RatingScale) -> String {
         );
     }
     let usual = USUAL.iter().find(|usual| usual[0] <= low && high <= usual[1]);
-    let is_whole = off.iter().all(|value| value.fract() == 0.0);
     match usual {
-        // A hundred is usual where it is reached.
-        Some([_, 100.0]) if high < 50.0 && is_whole => format!(
+        Some([_, max]) if may_be_counts(check, high, *max) => format!(
             "the values run from {low} to {high}: if they are counts, learn from what was chosen and how often, with \
              `data.columns.rating = \"\"` and `data.columns.count` set to this column; if they are ratings, set \
              `data.rating_scale = [{low}, {high}]`"

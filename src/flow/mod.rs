@@ -1,7 +1,7 @@
 //! The flow: everything that strings stages together.
 //!
 //! [`pipeline`] is the list of arrows of one training ([`prepare`], `begin`, [`training`] and `complete` are those that need
-//! more than a line), [`trials`] many trainings of a [`sweep`], [`inspect`] the data stage alone, [`compare`] finished runs side by
+//! more than a line; [`table`] where no config comes with it), [`trials`] many trainings of a [`sweep`], [`inspect`] the data stage alone, [`compare`] finished runs side by
 //! side; [`error`] is what can go wrong on the way.
 
 mod begin;
@@ -12,5 +12,6 @@ pub mod inspect;
 pub mod pipeline;
 pub mod prepare;
 pub mod sweep;
+pub mod table;
 pub mod training;
 pub mod trials;

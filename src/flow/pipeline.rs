@@ -58,12 +58,7 @@ pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) ->
 /// The config is the one that the run is trained with: of a table without ratings choices are all there is to learn.
 ///
 /// Errors if that is what the config leaves out.
-pub fn begin(
-    config: &Config,
-    path_is_explicit: bool,
-    progress: &dyn Progress,
-) -> Result<(RunDirectory, File, Config, Prepared), PipelineError> {
-    let loaded = load(config, path_is_explicit, progress)?;
+pub fn begin(config: &Config, loaded: Loaded) -> Result<(RunDirectory, File, Config, Prepared), PipelineError> {
     let config = match loaded.prepared.has_ratings() {
         true => config.clone(),
         false if config.train.ranking.weight > 0.0 => config.of_choices_alone(),

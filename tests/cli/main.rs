@@ -19,4 +19,5 @@ mod recommend;
 mod same_bytes;
 mod scene;
 mod sweep;
+mod table;
 mod terminal;

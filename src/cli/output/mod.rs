@@ -15,7 +15,8 @@ use crate::common::format::{count, mebibytes, percent};
 use crate::common::hint::writing;
 use crate::common::interaction::Part;
 use crate::common::visible::visible;
-use crate::config::{DeviceChoice, Duplicates};
+use crate::config::defaults_for::Setting;
+use crate::config::{Config, DeviceChoice, Duplicates, Positives};
 use crate::data::report::{DataReport, TimeUnit};
 use crate::engine::memory::MemoryNeed;
 use crate::engine::open::{self, Opened};
@@ -161,6 +162,22 @@ impl Output {
             ));
         }
         self.talk(&format!("       memory   {}", memory_line(&inspection.memory)));
+    }
+
+    /// What was chosen for a table that came without a config, and why.
+    pub fn chosen(&mut self, config: &Config, settings: &[Setting], written: &std::path::Path) {
+        let scale = config.data.rating_scale;
+        if config.train.ranking.positives != Positives::Counted {
+            self.talk(&format!("       scale    {} to {}", scale.min, scale.max));
+        }
+        self.talk(&format!(
+            "chosen for this table (`--set KEY=VALUE` chooses otherwise; all of it is in {})",
+            written.display()
+        ));
+        for Setting { assignment, why } in settings {
+            let set = format!("{} = {}", assignment.key, assignment.value);
+            self.talk(&format!("       {set:<42}  {why}"));
+        }
     }
 
     /// All that `inspect` finds, as a page.
