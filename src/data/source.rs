@@ -20,6 +20,8 @@ pub struct Source {
 pub enum SourceError {
     #[error("no ratings at `{path}` ({place})")]
     Missing { path: PathBuf, place: &'static str },
+    #[error("neither a config nor a table is at `{}`", .0.display())]
+    NoTable(PathBuf),
     #[error("cannot write generated ratings to `{path}`: {source}")]
     Generate { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -31,6 +33,10 @@ impl Hint for SourceError {
         match self {
             Self::Missing { .. } => {
                 "set `data.path` to a ratings file; README says where the Electronics file comes from".to_string()
+            }
+            Self::NoTable(_) => {
+                "a path that ends in .toml is a config, any other a table: a file, a folder or a quoted glob"
+                    .to_string()
             }
             Self::Generate { .. } => {
                 "generated ratings go beside `data.path`; that folder must be writable and have room".to_string()

@@ -7,6 +7,7 @@ use crate::config::{Assignment, Config};
 use crate::data::fault::IngestError;
 use crate::data::format::STDIN;
 use crate::data::progress::Progress;
+use crate::data::source::SourceError;
 use std::path::Path;
 use toml::Value;
 
@@ -63,6 +64,10 @@ pub fn open(path: &Path, set: &[Assignment], progress: &dyn Progress) -> Result<
                 Value::Array(ends.to_vec()),
             ));
             load(&config_with(&scale)?, path_is_explicit, progress)?
+        }
+        // Nobody wrote a `data.path` here that could be set right.
+        Err(PipelineError::Source(SourceError::Missing { path, .. })) if !path_is_explicit => {
+            return Err(SourceError::NoTable(path).into());
         }
         loaded => loaded?,
     };

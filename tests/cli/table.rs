@@ -152,3 +152,19 @@ fn a_handful_of_equal_ratings_trains_on_what_was_chosen_and_says_so() {
     assert!(ran.stderr.contains("all ratings are the same"), "{}", ran.stderr);
     assert!(next(&scene, &ran).contains("rank"));
 }
+
+#[test]
+fn a_table_that_is_not_there_is_named_as_it_was_written() {
+    let scene = Scene::new("table-missing", "");
+    for command in ["train", "inspect"] {
+        let ran = scene.run(&[command, "ratigns.csv"]);
+        assert_eq!(ran.code, Some(1));
+        assert!(
+            ran.stderr
+                .starts_with("error: neither a config nor a table is at `ratigns.csv`\n"),
+            "{}",
+            ran.stderr
+        );
+        assert!(!ran.stderr.contains("data.path"), "{}", ran.stderr);
+    }
+}
