@@ -1,6 +1,7 @@
 //! Arguments, as typed.
 
 use crate::config::{DeviceChoice, MAX_DIM, MAX_NEGATIVES, OptimizerChoice};
+use crate::recommend::bulk::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -274,6 +275,9 @@ pub struct RecommendArguments {
     /// Parquet files in a folder instead of a table; continues what is there
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["rated", "rated_file"])]
     pub out: Option<PathBuf>,
+    /// Write shard I of N alone, I from 0; the same command without it checks the shards and ends what they began
+    #[arg(long, value_name = "I/N", requires = "out", conflicts_with_all = ["rated", "rated_file", "why", "json", "csv"], value_parser = parse_shard)]
+    pub shard: Option<Shard>,
 }
 
 #[derive(Debug, Args)]
@@ -408,6 +412,14 @@ pub struct BenchTrainArguments {
     /// little-endian
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sweep", "json"])]
     pub write: Option<PathBuf>,
+}
+
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    let shard = text.split_once('/').and_then(|(index, of)| {
+        let (index, of) = (index.parse().ok()?, of.parse().ok()?);
+        (index < of).then_some(Shard { index, of })
+    });
+    shard.ok_or_else(|| "wanted `I/N`, I from 0 and below N, as `0/4`".to_string())
 }
 
 fn parse_dim(text: &str) -> Result<usize, String> {

@@ -8,7 +8,7 @@ use crate::artifact::origin::Origin;
 use crate::artifact::run_directory::RunDirectory;
 use crate::config::DeviceChoice;
 use crate::flow::error::PipelineError;
-use crate::recommend::bulk::{BulkEnd, Users};
+use crate::recommend::bulk::{BulkEnd, Shard, Users};
 use crate::recommend::filter::{Candidates, Filter};
 use crate::recommend::lists::Unlisted;
 use crate::recommend::{Ask, Ranking, RecommendError, Recommender};
@@ -57,7 +57,8 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     let device = recommender.device(users.len(), arguments.device);
     output.device(device);
     if let Some(folder) = &arguments.out {
-        let end = write_parts(&recommender, &candidates, &users, ask, device, folder, output)?;
+        let shard = arguments.shard.unwrap_or(Shard::WHOLE);
+        let end = write_parts(&recommender, &candidates, &users, ask, device, folder, shard, output)?;
         return finish(
             &recommender,
             unlisted_users.as_ref(),
@@ -141,6 +142,7 @@ fn write_parts(
     ask: Ask,
     device: DeviceChoice,
     folder: &Path,
+    shard: Shard,
     output: &mut Output,
 ) -> CommandResult {
     let stop = Arc::new(AtomicBool::new(false));
@@ -154,7 +156,7 @@ fn write_parts(
     // Without a handler a signal ends the process, which loses no part either.
     let _ = ctrlc::set_handler(handler);
     let mut bar = UserBar::new(output);
-    let end = recommender.write_parts(candidates, users, ask, device, folder, &mut bar, &stop)?;
+    let end = recommender.write_parts(candidates, users, ask, device, folder, shard, &mut bar, &stop)?;
     drop(bar);
     match end {
         BulkEnd::Complete(summary) => {

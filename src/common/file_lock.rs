@@ -1,4 +1,4 @@
-//! A file that one process holds at a time.
+//! A file that one process holds at a time, or that many share meanwhile.
 //!
 //! The system lets go of it when the process ends, in whatever way. Where locks are mandatory nobody else can read the file
 //! meanwhile.
@@ -31,6 +31,18 @@ pub fn hold(path: &Path) -> io::Result<Option<File>> {
             return Ok(None);
         }
         file.unlock()?;
+        std::thread::sleep(PATIENCE);
+    }
+    Ok(None)
+}
+
+/// Shares the file, which is there, until what is returned is dropped; `None` if a process holds it, and goes on to.
+pub fn share(path: &Path) -> io::Result<Option<File>> {
+    let file = regular_file::open(path)?;
+    for _ in 0..ATTEMPTS {
+        if locked(file.try_lock_shared())? {
+            return Ok(Some(file));
+        }
         std::thread::sleep(PATIENCE);
     }
     Ok(None)
@@ -71,7 +83,13 @@ mod tests {
             holder.join().unwrap()
         });
         assert!(got.is_some() && is_held(&path));
+        assert!(share(&path).unwrap().is_none());
         drop(got);
+        let shared = [share(&path).unwrap(), share(&path).unwrap()];
+        assert!(shared.iter().all(Option::is_some) && !is_held(&path));
+        assert!(hold(&path).unwrap().is_none());
+        drop(shared);
+        assert!(hold(&path).unwrap().is_some());
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -64,6 +64,8 @@ pub enum RecommendError {
     Busy(PathBuf),
     #[error("folder `{}` holds the recommendations of another request", .0.display())]
     OtherRequest(PathBuf),
+    #[error("`{}` holds the recommendations of another {what}", path.display())]
+    OtherPart { path: PathBuf, what: &'static str },
     #[error("`{}` is damaged: {fault}", path.display())]
     DamagedPart { path: PathBuf, fault: String },
     #[error("{what} `{id}` has no training rating, so nothing is like it")]
@@ -117,7 +119,9 @@ impl Hint for RecommendError {
             Self::OtherRequest(_) => {
                 "name another folder, or ask with the run, users and options that it was begun with".to_string()
             }
-            Self::DamagedPart { .. } => "remove the file, and the same command writes it again".to_string(),
+            Self::DamagedPart { .. } | Self::OtherPart { .. } => {
+                "remove the file, and the same command writes it again".to_string()
+            }
             Self::NoEmbedding { .. } => "name one that was trained on".to_string(),
             Self::NoNeighbour { .. } => "lower `--min-ratings`, or train on more ratings".to_string(),
         }

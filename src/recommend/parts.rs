@@ -1,8 +1,8 @@
 //! Parts: rankings as Parquet files, a row for each recommended product.
 //!
 //! Columns: `user` text, `rank` from 1, `product` text, `title` text or null, `score` f32, `predicted_rating` f32 or null,
-//! `train_ratings` (of the product) i32, `basis` text ([`super::Basis`]). One row group a file; the same rankings give the same
-//! bytes.
+//! `train_ratings` (of the product) i32, `basis` text ([`super::Basis`]). One row group a file; what was asked of which model
+//! stands in its metadata, under `dotcart.request`. The same rankings give the same bytes.
 
 use super::{Ranking, RecommendError};
 use crate::common::whole_file::WholeFile;
@@ -10,6 +10,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
@@ -29,10 +30,13 @@ const SCHEMA: &str = "message recommendations {
     required binary basis (UTF8);
 }";
 
-/// Writes the rankings to `path`.
-pub fn write_part(path: &Path, rankings: &[Ranking]) -> Result<(), RecommendError> {
+/// Key of what a part is about.
+const ABOUT: &str = "dotcart.request";
+
+/// Writes the rankings to `path`, and what they are about.
+pub fn write_part(path: &Path, rankings: &[Ranking], about: String) -> Result<(), RecommendError> {
     let write = || -> Result<(), ParquetError> {
-        let file = encode(WholeFile::create(path)?, rankings)?.into_inner()?;
+        let file = encode(WholeFile::create(path)?, rankings, about)?.into_inner()?;
         Ok(file.finish()?)
     };
     write().map_err(|error| {
@@ -50,8 +54,8 @@ pub fn write_part(path: &Path, rankings: &[Ranking]) -> Result<(), RecommendErro
     })
 }
 
-/// Rows of a part that was written before. Errors if it is no Parquet file.
-pub fn rows_of(path: &Path) -> Result<usize, RecommendError> {
+/// What a part is about that was written before, if it says so, and its rows. Errors if it is no Parquet file.
+pub fn read_part(path: &Path) -> Result<(Option<String>, usize), RecommendError> {
     let file = File::open(path).map_err(|source| RecommendError::Read {
         path: path.to_path_buf(),
         source,
@@ -60,14 +64,22 @@ pub fn rows_of(path: &Path) -> Result<usize, RecommendError> {
         path: path.to_path_buf(),
         fault: error.to_string(),
     })?;
-    Ok(reader.metadata().file_metadata().num_rows() as usize)
+    let metadata = reader.metadata().file_metadata();
+    let mut pairs = metadata.key_value_metadata().into_iter().flatten();
+    let about = pairs.find(|pair| pair.key == ABOUT).and_then(|pair| pair.value.clone());
+    Ok((about, metadata.num_rows() as usize))
 }
 
-fn encode<W: std::io::Write + Send>(out: W, rankings: &[Ranking]) -> Result<SerializedFileWriter<W>, ParquetError> {
+fn encode<W: std::io::Write + Send>(
+    out: W,
+    rankings: &[Ranking],
+    about: String,
+) -> Result<SerializedFileWriter<W>, ParquetError> {
     let level = ZstdLevel::try_new(1)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("dotcart ", env!("CARGO_PKG_VERSION")).to_string())
+        .set_key_value_metadata(Some(vec![KeyValue::new(ABOUT.to_string(), about)]))
         .build();
     let mut file = SerializedFileWriter::new(out, Arc::new(parse_message_type(SCHEMA)?), Arc::new(properties))?;
     let mut group = file.next_row_group()?;

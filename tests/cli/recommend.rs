@@ -641,6 +641,104 @@ fn a_folder_of_parts_is_continued_to_the_same_bytes() {
 }
 
 #[test]
+fn shards_of_one_folder_leave_the_bytes_of_one_process() {
+    let (scene, _) = trained("shards");
+    let ask = |folder: &str, more: &[&str]| {
+        let request = ["recommend", "--all", "--top", "300", "--device", "cpu", "--out", folder];
+        scene.run(&[&request, more].concat())
+    };
+    assert_eq!(ask("whole", &[]).code, Some(0));
+    let whole = parts(&scene, "whole");
+
+    // All at once, and more of them than there are parts.
+    let shards = ["0/3", "1/3", "2/3"];
+    std::thread::scope(|scope| {
+        for shard in shards {
+            let ask = &ask;
+            scope.spawn(move || {
+                let ran = ask("shards", &["--shard", shard]);
+                assert_eq!(ran.code, Some(0), "{shard}: {}", ran.stderr);
+            });
+        }
+    });
+    let part = |folder: &str, name: &str| scene.folder.join(folder).join(name);
+    for name in ["part-00000.parquet", "part-00001.parquet", "request.json"] {
+        assert!(std::fs::read(part("shards", name)).unwrap() == std::fs::read(part("whole", name)).unwrap());
+    }
+    assert!(
+        !part("shards", "summary.json").exists(),
+        "no shard knows that all parts are there"
+    );
+    // One is lost, another was killed: its shard alone writes it again, and the whole request ends what is left.
+    std::fs::remove_file(part("shards", "part-00001.parquet")).unwrap();
+    std::fs::write(part("shards", "part-00001.parquet.7.partial"), "half").unwrap();
+    assert_eq!(ask("shards", &["--shard", "0/3"]).code, Some(0));
+    assert!(!part("shards", "part-00001.parquet").exists());
+    assert_eq!(ask("shards", &["--shard", "1/3"]).code, Some(0));
+    std::fs::remove_file(part("shards", "part-00000.parquet")).unwrap();
+    assert_eq!(ask("shards", &[]).code, Some(0));
+    assert!(parts(&scene, "shards") == whole, "other bytes than one process writes");
+
+    // A shard is in the way of itself and of the whole, and of no other.
+    let held = dotcart::common::file_lock::share(&part("shards", "request.json"))
+        .unwrap()
+        .unwrap();
+    let own = dotcart::common::file_lock::hold(&part("shards", "shard-0-of-3.partial"))
+        .unwrap()
+        .unwrap();
+    let busy = "another process writes recommendations into folder `shards`";
+    for more in [&["--shard", "0/3"][..], &[]] {
+        let ran = ask("shards", more);
+        assert!(
+            ran.code == Some(1) && ran.stderr.contains(busy),
+            "{more:?}: {}",
+            ran.stderr
+        );
+    }
+    assert_eq!(ask("shards", &["--shard", "1/3"]).code, Some(0));
+    drop((held, own));
+
+    // A part that strayed in is refused, be it of another request or of another model.
+    let config = CONFIG.replace("dim = 16", "dim = 8");
+    std::fs::write(scene.folder.join("config.toml"), config).unwrap();
+    let other = |folder: &str, more: &[&str]| {
+        let ran = scene.run(&[&["recommend", "--all", "--device", "cpu", "--out", folder], more].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    };
+    other("request", &["--top", "299", "--shard", "0/2"]);
+    let run = scene.json("whole/request.json")["run"].as_str().unwrap().to_string();
+    scene.succeed(&["train", "config.toml", "--device", "cpu"]);
+    other("model", &["--top", "300", "--shard", "0/2"]);
+    for from in ["request", "model"] {
+        std::fs::copy(part(from, "part-00000.parquet"), part("shards", "part-00000.parquet")).unwrap();
+        for more in [&["--run", &run, "--shard", "0/2"][..], &["--run", &run]] {
+            let ran = ask("shards", more);
+            let error = format!("part-00000.parquet` holds the recommendations of another {from}");
+            assert!(
+                ran.code == Some(1) && ran.stderr.contains(&error),
+                "{from}: {}",
+                ran.stderr
+            );
+        }
+    }
+    for shard in ["2/2", "1", "a/b", "1/0", "-1/2", ""] {
+        let ran = ask("none", &[&format!("--shard={shard}")]);
+        assert!(
+            ran.code == Some(2) && ran.stderr.contains("wanted `I/N`"),
+            "{shard}: {}",
+            ran.stderr
+        );
+    }
+    for other in ["--all", "--json", "--csv", "--why", "--rated=x=1"] {
+        assert_eq!(
+            scene.run(&["recommend", other, "--shard", "0/2"]).code,
+            Some(2),
+            "{other}"
+        );
+    }
+}
+
+#[test]
 fn a_device_ranks_everybody_as_the_cpu_does() {
     if gpu().is_none() {
         return;
