@@ -451,8 +451,9 @@ fn choices_that_a_device_cannot_take_are_an_error_before_the_first_step() {
         assert_eq!(trainer.step(), 0);
         error
     };
-    // 160 MB of scores, and a user whose samples walk all scores again and again.
-    let error = refused(ChoiceLoss::Softmax, 40_000, 40_000, 1000);
+    // More scores than this device binds at once, and a user whose samples walk all scores again and again.
+    let users = (gpu.adapter().max_buffer_bytes / (4 * 1000)) as u32 + 1;
+    let error = refused(ChoiceLoss::Softmax, users, users, 1000);
     assert!(
         matches!(error, EngineError::Device(DeviceError::TooLarge { .. })),
         "{error}"
