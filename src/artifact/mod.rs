@@ -14,6 +14,7 @@
 //!
 //! Every file is written to a temporary name, synced and renamed, so that a kill at any moment leaves the last good state.
 
+pub mod embeddings;
 pub mod export;
 pub mod interactions_file;
 pub mod model_file;

@@ -221,6 +221,36 @@ pub struct ExportArguments {
 pub enum ExportWhat {
     /// The run's split as train.csv, valid.csv and test.csv, so that other programs train and are judged on the same rows
     Splits(SplitsArguments),
+    /// Vectors of users and products for an index by inner product, which gives the run's own lists
+    Embeddings(EmbeddingsArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct EmbeddingsArguments {
+    /// Complete run, by name or path
+    pub run: String,
+    /// Who reads them: faiss, hnswlib and npy are the same files
+    #[arg(long = "for", value_name = "READER")]
+    pub reader: EmbeddingsReader,
+    /// Folder to write to, made if need be
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Who reads vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EmbeddingsReader {
+    /// As npy: for `IndexFlatIP`, or any index by METRIC_INNER_PRODUCT
+    Faiss,
+    /// As npy: for an index of the space `ip`
+    Hnswlib,
+    /// Tables with the columns `id` and `embedding`
+    Parquet,
+    /// Matrices of f32, and the ids of their rows as JSON strings, one a line
+    Npy,
 }
 
 #[derive(Debug, Args)]

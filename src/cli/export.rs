@@ -1,18 +1,33 @@
 //! `dotcart export`: what a run holds, as files that other programs read.
 
-use super::args::{ExportArguments, ExportWhat};
+use super::args::{EmbeddingsReader, ExportArguments, ExportWhat};
 use super::output::Output;
 use super::{CommandResult, End};
+use crate::artifact::embeddings::{Form, export_embeddings};
 use crate::artifact::export::export_splits;
 use crate::artifact::run_directory::RunDirectory;
 use crate::common::format::count;
 
 pub fn run(arguments: &ExportArguments, output: &mut Output) -> CommandResult {
-    let ExportWhat::Splits(splits) = &arguments.what;
-    let run = RunDirectory::find(Some(&splits.run))?;
+    let run = match &arguments.what {
+        ExportWhat::Splits(splits) => &splits.run,
+        ExportWhat::Embeddings(embeddings) => &embeddings.run,
+    };
+    let run = RunDirectory::find(Some(run))?;
     run.verify()?;
-    for (path, rows) in export_splits(&run, &splits.out, splits.force)? {
-        output.talk(&format!("{}: {} ratings", path.display(), count(rows)));
+    let (written, of) = match &arguments.what {
+        ExportWhat::Splits(splits) => (export_splits(&run, &splits.out, splits.force)?, "ratings"),
+        ExportWhat::Embeddings(embeddings) => {
+            let form = match embeddings.reader {
+                EmbeddingsReader::Faiss | EmbeddingsReader::Hnswlib | EmbeddingsReader::Npy => Form::Npy,
+                EmbeddingsReader::Parquet => Form::Parquet,
+            };
+            let written = export_embeddings(&run, form, &embeddings.out, embeddings.force)?;
+            (written, "vectors")
+        }
+    };
+    for (path, rows) in written {
+        output.talk(&format!("{}: {} {of}", path.display(), count(rows)));
     }
     Ok(End::Done)
 }

@@ -1,5 +1,6 @@
 //! Anything that can go wrong on the way, each with its hint.
 
+use crate::artifact::embeddings::ExportEmbeddingsError;
 use crate::artifact::export::ExportSplitsError;
 use crate::artifact::run_directory::RunError;
 use crate::artifact::tensor_file::FileError;
@@ -53,6 +54,7 @@ stages! {
     Recommend(RecommendError),
     Sweep(SweepError),
     ExportSplits(ExportSplitsError),
+    ExportEmbeddings(ExportEmbeddingsError),
     Flow(FlowError),
 }
 

@@ -6,6 +6,9 @@ pub mod tuning {}
 #[doc = include_str!("ranking.md")]
 pub mod ranking {}
 
+#[doc = include_str!("embeddings.md")]
+pub mod embeddings {}
+
 #[doc = include_str!("figures.md")]
 pub mod figures {}
 

@@ -100,6 +100,11 @@ fn files_that_contradict_themselves_or_one_another_are_named() {
             splits.code == Some(1) && splits.stderr.contains("is damaged: "),
             "{splits:?}"
         );
+        let vectors = scene.run(&["export", "embeddings", "small-1", "--for", "npy", "--out", "vectors"]);
+        assert!(
+            vectors.code == Some(1) && vectors.stderr.contains("is damaged: "),
+            "{vectors:?}"
+        );
         restore();
     }
     fill(&run, "products.safetensors", "train_ratings", [1, 0, 0, 0]);
@@ -129,6 +134,16 @@ fn files_that_contradict_themselves_or_one_another_are_named() {
     );
     assert_damaged(&asked(&["similar", &product]), "model.safetensors");
     assert_damaged(&asked(&["similar", &user]), "model.safetensors");
+    let vectors = [
+        "export",
+        "embeddings",
+        "small-1",
+        "--for",
+        "parquet",
+        "--out",
+        "vectors",
+    ];
+    assert_damaged(&scene.run(&vectors), "model.safetensors");
     restore();
 
     let evaluation = scene.json("runs/small-1/evaluation.json");

@@ -170,4 +170,13 @@ fn programs_get_the_very_text() {
     let excel: Vec<[String; 3]> = expected.iter().map(|row| row.each_ref().map(guarded)).collect();
     assert_eq!(rows("--csv=excel"), excel);
     assert!(excel.iter().any(|row| row[0] == "'=1+1") && excel.iter().any(|row| row[2].starts_with("'=")));
+    scene.succeed(&["export", "embeddings", "small-1", "--for", "npy", "--out", "vectors"]);
+    for (side, known) in [("users", USERS), ("products", PRODUCTS)] {
+        let lines = String::from_utf8(scene.read(&format!("vectors/{side}.ids.jsonl"))).unwrap();
+        let mut ids: Vec<String> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        ids.sort_unstable();
+        let mut known = known.map(str::to_string);
+        known.sort_unstable();
+        assert_eq!(ids, known);
+    }
 }

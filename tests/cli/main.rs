@@ -7,6 +7,7 @@ mod bad_input;
 mod bench;
 mod choices;
 mod damage;
+mod embeddings;
 mod events;
 mod first_light;
 mod fold_in;
