@@ -3,6 +3,7 @@
 use crate::config::{DeviceChoice, MAX_DIM, MAX_NEGATIVES, OptimizerChoice};
 use crate::recommend::bulk::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// Learns what people will like from the ratings they gave, on any GPU, and recommends what they have not bought yet.
@@ -39,6 +40,17 @@ pub enum Command {
     Inspect(InspectArguments),
     /// Show graphics adapters, their limits, and which engine `auto` takes
     Doctor(DoctorArguments),
+    /// Print what a shell needs to complete commands and options
+    Completions {
+        /// Shell that is to complete them
+        shell: Shell,
+    },
+    /// Write the manual, a page a command
+    #[command(hide = true)]
+    Man {
+        /// Folder to write to, made if need be
+        folder: PathBuf,
+    },
     /// Measure how fast this machine trains and scores, on data generated in memory
     Bench {
         #[command(subcommand)]

@@ -4,11 +4,13 @@ mod args;
 mod bench;
 mod bench_score;
 mod compare;
+mod completions;
 mod doctor;
 mod evaluate;
 mod export;
 mod generate;
 mod inspect;
+mod man;
 mod output;
 mod progress;
 mod recommend;
@@ -67,6 +69,8 @@ pub fn run() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
+        Command::Completions { shell } => completions::run(shell, &mut output),
+        Command::Man { folder } => man::run(&folder),
         Command::Bench { command } => match command {
             BenchCommand::Train(arguments) => bench::train(&arguments, &mut output),
             BenchCommand::Score(arguments) => bench_score::run(&arguments, &mut output),

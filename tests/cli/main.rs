@@ -6,6 +6,7 @@ mod needs;
 mod bad_input;
 mod bench;
 mod choices;
+mod completions;
 mod damage;
 mod embeddings;
 mod events;

@@ -56,6 +56,11 @@ impl Output {
         self.data_as_it_is(&visible(line));
     }
 
+    /// Lines of our own making, for a program.
+    pub fn script(&mut self, text: &str) {
+        self.data_as_it_is(text.trim_end());
+    }
+
     fn data_as_it_is(&mut self, line: &str) {
         match writeln!(std::io::stdout().lock(), "{line}") {
             Ok(()) => {}

@@ -1,0 +1,16 @@
+//! `dotcart man`: the manual, a page a command, for `scripts/dist`.
+
+use super::args::Arguments;
+use super::{CommandResult, End};
+use crate::artifact::tensor_file::FileError;
+use clap::CommandFactory;
+use std::path::Path;
+
+pub fn run(folder: &Path) -> CommandResult {
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        clap_mangen::generate_to(Arguments::command(), folder)
+    };
+    write().map_err(FileError::write(folder))?;
+    Ok(End::Done)
+}
