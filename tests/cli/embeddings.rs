@@ -90,7 +90,11 @@ fn assert_same_lists(scene: &Scene, folder: &str) {
             .collect();
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
         let pairs = || listed.iter().zip(&found[..TOP]);
-        assert!(pairs().all(|(a, b)| (a.0 - b.0).abs() < TIE), "{ranking}\n{found:?}");
+        assert!(
+            pairs().all(|(a, b)| (a.0 - b.0).abs() < TIE),
+            "{ranking}\n{:?}",
+            &found[..TOP]
+        );
         same += usize::from(pairs().all(|(a, b)| a.1 == b.1));
     }
     // A tie in the first twenty is rare, so nearly all lists are the very same.
