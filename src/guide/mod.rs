@@ -18,6 +18,9 @@ pub mod optimisers {}
 #[doc = include_str!("formats.md")]
 pub mod formats {}
 
+#[doc = include_str!("python.md")]
+pub mod python {}
+
 #[doc = include_str!("run_directory.md")]
 pub mod run_directory {}
 
