@@ -4,7 +4,7 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -74,23 +74,23 @@ class Run:
         if rated is not None:
             if users is not None:
                 raise ValueError("either `users` or `rated`: somebody new is no user of the run")
-            asked += [f"--rated={product}={rating!r}" for product, rating in _plain(rated).items()]
-            return _table(self._rankings(asked), RECOMMENDED)
+            # A number of numpy prints its type, too.
+            asked += [f"--rated={product}={float(rating)!r}" for product, rating in rated.items()]
         if users is None:
-            return _table(self._rankings(asked), RECOMMENDED)
+            return self._rank(asked)
         several = not isinstance(users, (str, int)) and isinstance(users, Iterable)
         ids = [str(user) for user in users] if several else [str(users)]  # type: ignore[attr-defined]
         if not ids:
-            return _table([], RECOMMENDED)
+            return _table({column: [] for column in RECOMMENDED})
         if len(ids) <= NAMED:
-            return _table(self._rankings([*asked, *(f"--user={id}" for id in ids)]), RECOMMENDED)
+            return self._rank([*asked, *(f"--user={id}" for id in ids)])
         odd = next((id for id in ids if id != id.strip() or len(id.splitlines()) != 1), None)
         if odd is not None:
             raise ValueError(f"{odd!r} can't stand in a list of more than {NAMED} users")
         with tempfile.TemporaryDirectory(prefix="dotcart-") as folder:
             path = pathlib.Path(folder) / "users.txt"
             path.write_text("\n".join(ids) + "\n", encoding="utf-8")
-            return _table(self._rankings([*asked, "--users", str(path)]), RECOMMENDED)
+            return self._rank([*asked, "--users", str(path)])
 
     def similar(
         self, product: object | None = None, *, user: object | None = None, top: int = 5, min_ratings: int = 0
@@ -99,8 +99,10 @@ class Run:
         if (product is None) == (user is None):
             raise ValueError("name a product or a user")
         whom = f"--product={product}" if user is None else f"--user={user}"
-        (answer,) = self._ask(["similar", whom, "--top", str(top), "--min-ratings", str(min_ratings)])
-        return _table(answer["similar"], ALIKE)
+        similar: list[dict[str, Any]] = []
+        words = ["similar", whom, "--top", str(top), "--min-ratings", str(min_ratings)]
+        self._ask(words, lambda answer: similar.extend(answer["similar"]))
+        return _table({column: [other.get(column) for other in similar] for column in ALIKE})
 
     def user_embedding(self, id: object) -> "numpy.ndarray[Any, Any]":
         """The embedding of a user, of choices where those were learned, else of ratings; f32, read where it lies."""
@@ -129,27 +131,29 @@ class Run:
         read: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
         return read
 
-    def _rankings(self, words: list[str]) -> list[dict[str, Any]]:
-        rows = []
-        for ranking in self._ask(["recommend", *words]):
+    def _rank(self, words: list[str]) -> "pandas.DataFrame | list[dict[str, Any]]":
+        """Columns are filled as rankings come: a dict a row would take several times the memory."""
+        columns: dict[str, list[Any]] = {column: [] for column in RECOMMENDED}
+
+        def on_ranking(ranking: dict[str, Any]) -> None:
             about = {"user": ranking.get("user"), "basis": ranking["basis"]}
-            rows += [{**about, **product} for product in ranking["products"]]
-        return rows
+            for column, values in columns.items():
+                if column in about:
+                    values += [about[column]] * len(ranking["products"])
+                else:
+                    values += [product.get(column) for product in ranking["products"]]
 
-    def _ask(self, words: list[str]) -> list[dict[str, Any]]:
-        answers: list[dict[str, Any]] = []
-        call([*words, "--run", str(self.path), "--json"], None, lambda line: answers.append(json.loads(line)))
-        return answers
+        self._ask(["recommend", *words], on_ranking)
+        return _table(columns)
+
+    def _ask(self, words: list[str], on_answer: Callable[[dict[str, Any]], None]) -> None:
+        call([*words, "--run", str(self.path), "--json"], None, lambda line: on_answer(json.loads(line)))
 
 
-def _plain(rated: Mapping[object, float]) -> dict[object, float]:
-    return {product: float(rating) for product, rating in rated.items()}
-
-
-def _table(rows: list[dict[str, Any]], columns: list[str]) -> "pandas.DataFrame | list[dict[str, Any]]":
-    """Rows with all columns, each in its place."""
+def _table(columns: dict[str, list[Any]]) -> "pandas.DataFrame | list[dict[str, Any]]":
+    """Columns as what tables are here."""
     try:
         import pandas
     except ImportError:
-        return [{column: row.get(column) for column in columns} for row in rows]
-    return pandas.DataFrame({column: [row.get(column) for row in rows] for column in columns})
+        return [dict(zip(columns, row)) for row in zip(*columns.values())]
+    return pandas.DataFrame(columns)

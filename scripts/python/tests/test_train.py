@@ -107,6 +107,15 @@ def test_progress_is_told_or_shown_or_silent(table, tmp_path, capsys):
     assert "NDCG@" in shown
 
 
+def test_a_line_moves_in_a_notebook(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel", json)
+    dotcart.train(table, QUICK, folder=tmp_path)
+    shown = capsys.readouterr().err
+    first, *moved = shown.split("\repoch ")
+    assert "chosen for this table" in first and len(moved) >= 4
+    assert moved[-1].startswith("4/4  loss 0.") and shown.count("\n", shown.rindex("\r")) == 1 and shown.endswith(" s\n")
+
+
 STOPPED = """
 import dotcart, pathlib, sys
 def told(event):
