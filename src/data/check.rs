@@ -47,6 +47,9 @@ pub enum Checked<'a> {
 /// Distinct values off the scale that are remembered for the hint.
 const OFF_SCALE_KEPT: usize = 64;
 
+/// Where scales usually end, ascending, the highest left out: nothing is above it.
+const TOPS: [f32; 3] = [1.0, 5.0, 10.0];
+
 /// Tells good rows from bad ones.
 pub struct Check {
     values: Values,
@@ -62,6 +65,8 @@ pub struct Check {
     /// Lowest and highest finite rating so far; the lowest is above the highest as long as there is none.
     range: (f32, f32),
     off_scale: Vec<f32>,
+    /// Rows whose rating is off the scale and above each of [`TOPS`].
+    above: [usize; TOPS.len()],
 }
 
 /// What is wrong with a row, with the offending text.
@@ -103,6 +108,7 @@ impl Check {
                 unit: None,
                 range: (f32::INFINITY, f32::NEG_INFINITY),
                 off_scale: Vec::new(),
+                above: [0; TOPS.len()],
             }),
         }
     }
@@ -120,6 +126,11 @@ impl Check {
     /// Distinct finite ratings off the scale, in order of appearance; the first of many.
     pub fn off_scale(&self) -> &[f32] {
         &self.off_scale
+    }
+
+    /// Ends of usual scales, ascending, and the rows that are off the scale and above each.
+    pub fn above(&self) -> impl Iterator<Item = (f32, usize)> {
+        TOPS.into_iter().zip(self.above)
     }
 
     /// What a row says. Errors with what is wrong with it.
@@ -175,6 +186,9 @@ impl Check {
             let is_known = self.off_scale.contains(&value);
             if !is_known && self.off_scale.len() < OFF_SCALE_KEPT {
                 self.off_scale.push(value);
+            }
+            for (top, rows) in TOPS.iter().zip(&mut self.above) {
+                *rows += usize::from(value > *top);
             }
         }
         Err((

@@ -6,6 +6,7 @@ use super::check::{Moment, number_of_words, read_time};
 use super::fault::{IngestError, shorten};
 use super::readers::Field;
 use super::report::TimeUnit;
+use super::usual_scales::may_be_slips;
 use crate::common::interaction::RatingScale;
 use crate::config::column_names::{Role, is_row_number, role_of};
 use crate::config::{Column, Columns, DataConfig, Decimal};
@@ -375,10 +376,12 @@ impl Choosing<'_> {
         let whole = numbers.iter().all(|value| value.fract() == 0.0);
         let counts_by_name = self.roles[rating].is_some_and(|(role, _)| role == Role::Count);
         let largest = numbers.iter().copied().fold(f32::MIN, f32::max);
-        if whole
-            && (counts_by_name
-                || numbers.iter().all(|value| *value >= 1.0) && (10.0..100.0).contains(&largest) && largest != 10.0)
-        {
+        let above = numbers.iter().filter(|value| **value > self.scale.max).count();
+        let counts_by_value = numbers.iter().all(|value| *value >= 1.0)
+            && (10.0..100.0).contains(&largest)
+            && largest != 10.0
+            && !may_be_slips(above, numbers.len());
+        if whole && (counts_by_name || counts_by_value) {
             return Some(format!(
                 "column {} looks like counts, not like ratings: to learn from what was chosen, and how often, set \
                  `data.columns.rating = \"\"` and `data.columns.count = {}`",

@@ -16,9 +16,10 @@ use super::progress::{OfParts, Progress, Silent};
 use super::report::{BadRows, DataReport, DuplicateReport, HeldOut, TimeUnit, histogram, singles, time_range};
 use super::split::Split;
 use super::titles::{self, Titles};
+use super::usual_scales::{other_scale, scale_hint};
 use super::vocabulary::{Interning, Vocabulary};
 use crate::common::format::{count, percent};
-use crate::common::interaction::{Part, RatingScale};
+use crate::common::interaction::Part;
 use crate::config::DataConfig;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -498,9 +499,9 @@ fn refuse_too_many(read: &ReadRows, rows: usize, config: &DataConfig) -> Result<
             bad,
             rows,
             allowed,
-            hint: hint(first, read, config).into(),
+            hint: hint(first, read, config, [bad, rows]).into(),
             scale: match (first.fault, &read.chosen.suspicion) {
-                (Fault::OffTheScale, None) => other_scale(&read.check, config.rating_scale).map(Box::new),
+                (Fault::OffTheScale, None) => other_scale(&read.check, config.rating_scale, rows).map(Box::new),
                 _ => None,
             },
         }),
@@ -508,12 +509,12 @@ fn refuse_too_many(read: &ReadRows, rows: usize, config: &DataConfig) -> Result<
     }
 }
 
-/// What the user can do about the rows of a fault.
-fn hint(first: &BadRows, read: &ReadRows, config: &DataConfig) -> String {
+/// What the user can do about the rows of a fault, where so many are bad of all.
+fn hint(first: &BadRows, read: &ReadRows, config: &DataConfig, [bad, rows]: [usize; 2]) -> String {
     let line = first.lines[0];
     let suspicion = read.chosen.suspicion.clone();
     match first.fault {
-        Fault::OffTheScale => suspicion.unwrap_or_else(|| scale_hint(&read.check, config.rating_scale)),
+        Fault::OffTheScale => suspicion.unwrap_or_else(|| scale_hint(&read.check, config.rating_scale, [bad, rows])),
         Fault::NotANumber => {
             let commas_help = !read.commas && first.example.contains(',');
             match (suspicion, &read.header, read.chosen.columns[2]) {
@@ -531,82 +532,6 @@ fn hint(first: &BadRows, read: &ReadRows, config: &DataConfig) -> String {
             }
         }
         fault => fault.hint(line).to_string(),
-    }
-}
-
-/// Scales that ratings are usually on, the first that holds them being meant.
-const USUAL: [[f32; 2]; 7] = [
-    [0.0, 1.0],
-    [1.0, 5.0],
-    [0.5, 5.0],
-    [0.0, 5.0],
-    [1.0, 10.0],
-    [0.0, 10.0],
-    [0.0, 100.0],
-];
-
-/// The usual scale of ratings that are off `scale`, if there is one and no other reading.
-fn other_scale(check: &Check, scale: RatingScale) -> Option<RatingScale> {
-    let (low, high) = check.rating_range()?;
-    let [min, max] = *USUAL.iter().find(|usual| usual[0] <= low && high <= usual[1])?;
-    let is_plain = lone_value(check, scale).is_none() && !may_be_counts(check, high, max);
-    is_plain.then_some(RatingScale { min, max })
-}
-
-/// A value of its own below all others, with a gap to them: no rating, it seems.
-fn lone_value(check: &Check, scale: RatingScale) -> Option<f32> {
-    let below: Vec<f32> = check
-        .off_scale()
-        .iter()
-        .copied()
-        .filter(|value| *value < scale.min)
-        .collect();
-    match below.as_slice() {
-        [lone] if *lone <= 0.0 && scale.min - lone >= 1.0 => Some(*lone),
-        _ => None,
-    }
-}
-
-/// A hundred is usual where it is reached.
-fn may_be_counts(check: &Check, high: f32, max: f32) -> bool {
-    max == 100.0 && high < 50.0 && check.off_scale().iter().all(|value| value.fract() == 0.0)
-}
-
-/// What scale the table seems to have, if it is another one.
-fn scale_hint(check: &Check, scale: RatingScale) -> String {
-    let Some((low, high)) = check
-        .rating_range()
-        .filter(|(low, high)| !scale.contains(*low) || !scale.contains(*high))
-    else {
-        // What is off is no finite number.
-        return Fault::OffTheScale.hint(0).to_string();
-    };
-    if let Some(lone) = lone_value(check, scale) {
-        let rest = [scale.min, high.max(scale.max)];
-        let usual = USUAL
-            .iter()
-            .find(|usual| usual[0] <= rest[0] && rest[1] <= usual[1] && usual[0] > lone);
-        let [min, max] = usual.copied().unwrap_or(rest);
-        let scale_too = match high > scale.max {
-            true => format!(" and `data.rating_scale = [{min}, {max}]`"),
-            false => String::new(),
-        };
-        return format!(
-            "{lone} stands below all other ratings: if it means \"not rated\", set `data.unrated = [{lone}]`{scale_too}; if it is a \
-             rating, set `data.rating_scale = [{lone}, {max}]`"
-        );
-    }
-    let usual = USUAL.iter().find(|usual| usual[0] <= low && high <= usual[1]);
-    match usual {
-        Some([_, max]) if may_be_counts(check, high, *max) => format!(
-            "the values run from {low} to {high}: if they are counts, learn from what was chosen and how often, with \
-             `data.columns.rating = \"\"` and `data.columns.count` set to this column; if they are ratings, set \
-             `data.rating_scale = [{low}, {high}]`"
-        ),
-        usual => {
-            let [min, max] = usual.copied().unwrap_or([low, high]);
-            format!("the ratings run from {low} to {high}: if that is right, set `data.rating_scale = [{min}, {max}]`")
-        }
     }
 }
 
@@ -660,6 +585,7 @@ fn lines_of_pair(table: &Table, config: &DataConfig, user: &str, product: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::RatingScale;
     use crate::config::{Column, Config};
 
     fn read(name: &str, text: &str, adjust: impl FnOnce(&mut DataConfig)) -> Result<Ingested, IngestError> {

@@ -21,4 +21,5 @@ pub mod source;
 pub mod split;
 pub mod synthetic;
 pub mod titles;
+pub mod usual_scales;
 pub mod vocabulary;

@@ -139,6 +139,56 @@ fn the_scale_is_found_and_what_is_no_scale_is_asked_about() {
         assert_eq!(ran.code, Some(1));
         assert!(ran.stderr.contains(hint), "{}", ran.stderr);
     }
+    // A few slips are no scale: one in twenty-four is above the others, as 55 or as 10; or above a scale to ten.
+    let asks = |text: &str, hint: &str| {
+        std::fs::write(scene.folder.join("slips.csv"), text).unwrap();
+        let ran = scene.run(&["train", "slips.csv", "--device", "cpu"]);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains(hint), "{}", ran.stderr);
+    };
+    for (value, hint) in [
+        (
+            (|n| if n % 24 == 5 { 55 } else { 1 + (n % 5) as i32 }) as fn(usize) -> i32,
+            "4 of 240 rows are above 5: if they are slips, set `data.max_bad_rows = 0.017` to leave them out; if ratings go that \
+             high, set `data.rating_scale = [0, 100]`",
+        ),
+        (
+            |n| if n % 24 == 5 { 10 } else { 1 + (n % 5) as i32 },
+            "4 of 240 rows are above 5: if they are slips, set `data.max_bad_rows = 0.017` to leave them out; if ratings go that \
+             high, set `data.rating_scale = [1, 10]`",
+        ),
+        (
+            |n| if n % 24 == 5 { 23 } else { 1 + (n % 5) as i32 },
+            "if they are counts, learn from what was chosen and how often, with `data.columns.rating = \"\"` and \
+             `data.columns.count` set to this column; 4 of 240 rows are above 5: if they are slips, ",
+        ),
+    ] {
+        asks(&rows(value), hint);
+    }
+    let to_ten = rows(|n| if n % 24 == 5 { 55 } else { 1 + (n % 10) as i32 });
+    asks(
+        &to_ten.replace(",7\n", ",7.5\n"),
+        "4 of 240 rows are above 10: if they are slips, set `data.rating_scale = [1, 10]` and `data.max_bad_rows = 0.017` to",
+    );
+    let left_out = [
+        "train",
+        "slips.csv",
+        "--device",
+        "cpu",
+        "--set",
+        "data.max_bad_rows=0.017",
+    ];
+    std::fs::write(
+        scene.folder.join("slips.csv"),
+        rows(|n| if n % 24 == 5 { 10 } else { 1 + (n % 5) as i32 }),
+    )
+    .unwrap();
+    let ran = scene.run(&[&left_out[..], &short].concat());
+    assert!(
+        ran.stderr.contains("left out 4 rows") && ran.stderr.contains("scale    1 to 5"),
+        "{}",
+        ran.stderr
+    );
     // A scale that was asked for is kept to.
     let ran = scene.run(&["train", "ten.csv", "--set", "data.rating_scale=[1, 5]"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
