@@ -110,6 +110,12 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a config is a TOML table")
     }
+
+    /// What a key such as `train.prior` is set to; `None` if there is no such key.
+    pub fn value_of(&self, key: &str) -> Option<Value> {
+        let config = Value::try_from(self).expect("a config is a TOML table");
+        key.split('.').try_fold(config, |value, key| value.get(key).cloned())
+    }
 }
 
 /// Tables whose keys are the user's own.

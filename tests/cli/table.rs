@@ -88,6 +88,23 @@ fn semicolons_decimal_commas_and_dates_go_from_file_to_recommendation_with_one_c
             .unwrap()
             .contains("\nepochs = 2\n")
     );
+    // What is set in part is shown as it is in force; all else as it was chosen.
+    let part = train(
+        &scene,
+        "my ratings.csv",
+        &["--set", "train.epochs=2", "--set", "train.prior.bias=0.7"],
+    );
+    let prior = |ran: &Ran| {
+        let line = ran.stderr.lines().find(|line| line.contains("train.prior = ")).unwrap();
+        (line.contains("bias = 0.7"), line.ends_with("in part as it was set"))
+    };
+    assert_eq!(
+        (prior(&set), prior(&part)),
+        ((false, false), (true, true)),
+        "{}",
+        part.stderr
+    );
+    assert_eq!(part.stderr.matches("as it was set").count(), 1, "{}", part.stderr);
 
     let inspected = scene.succeed(&["inspect", "my ratings.csv"]);
     assert!(inspected.contains("240 rows read, 240 kept"), "{inspected}");
@@ -106,6 +123,12 @@ fn purchases_go_from_file_to_recommendation_with_one_command() {
         ran.stderr
     );
     assert!(!ran.stderr.contains("scale "), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("train.ranking.positives = \"counted\"")
+            && ran.stderr.contains("evaluate.relevant_from = 1.0"),
+        "{}",
+        ran.stderr
+    );
     assert!(next(&scene, &ran).contains("rank"));
     let lists: Value =
         serde_json::from_str(&scene.succeed(&["recommend", "--user", "c003", "--top", "5", "--json"])).unwrap();

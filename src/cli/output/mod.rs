@@ -172,7 +172,8 @@ impl Output {
     /// What was chosen for a table that came without a config, and why.
     pub fn chosen(&mut self, config: &Config, settings: &[Setting], written: &std::path::Path) {
         let scale = config.data.rating_scale;
-        if config.train.ranking.positives != Positives::Counted {
+        let has_ratings = config.train.ranking.positives != Positives::Counted;
+        if has_ratings {
             self.talk(&format!("       scale    {} to {}", scale.min, scale.max));
         }
         self.talk(&format!(
@@ -180,7 +181,13 @@ impl Output {
             written.display()
         ));
         for Setting { assignment, why } in settings {
-            let set = format!("{} = {}", assignment.key, assignment.value);
+            // A part of a table may be set, and of a table without ratings nothing about them holds.
+            let (value, why) = match config.value_of(&assignment.key) {
+                Some(value) if value != assignment.value && has_ratings => (value, "in part as it was set"),
+                Some(value) if value != assignment.value => (value, "there are no ratings"),
+                _ => (assignment.value.clone(), why.as_str()),
+            };
+            let set = format!("{} = {value}", assignment.key);
             self.talk(&format!("       {set:<42}  {why}"));
         }
     }
