@@ -10,7 +10,8 @@ use crate::artifact::run_directory::{CONFIG, LATEST, REPORT, RunDirectory, RunEr
 use crate::artifact::tensor_file::FileError;
 use crate::common::format::duration;
 use crate::config::defaults_for::Setting;
-use crate::config::{Assignment, Config, OversampleStrategy, SplitStrategy};
+use crate::config::{Assignment, Config, DeviceChoice, OversampleStrategy, SplitStrategy};
+use crate::data::report::DataReport;
 use crate::evaluate::Evaluation;
 use crate::flow::compare::compare;
 use crate::flow::error::{FlowError, PipelineError};
@@ -18,7 +19,9 @@ use crate::flow::inspect::inspect;
 use crate::flow::pipeline::{self, Loaded};
 use crate::flow::prepare::Prepared;
 use crate::flow::table::{self, is_table};
-use crate::flow::training::find_centres;
+use crate::flow::training::{Trained, find_centres};
+use crate::recommend::filter::Filter;
+use crate::recommend::{Ask, Ranking, Recommender};
 use crate::train::event::FinishReason;
 use crate::train::wishes::Wishes;
 use crate::view::report::report;
@@ -27,6 +30,9 @@ use serde::Serialize;
 use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
+
+/// Products that the end of a training recommends.
+const SAMPLE: usize = 3;
 
 pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
     if arguments.quiet {
@@ -153,8 +159,8 @@ impl Session<'_> {
         losses.iter().for_each(|lost| output.warning(lost));
         let trained = result?;
 
-        let dotcart = command_name();
         if trained.reason == FinishReason::Stopped {
+            let dotcart = command_name();
             output.talk(&format!("stopped; the checkpoint is in {}", run.path().display()));
             output.talk(&format!(
                 "continue: {dotcart} train --resume {}",
@@ -179,28 +185,49 @@ impl Session<'_> {
             page?;
             return Ok(Ended { run, end: End::Done });
         }
-        output.data("");
-        output.evaluation(&evaluation);
-        output.data("");
-        output.data(&format!(
-            "run:  {} ({} in {}, best epoch {}; judged in {})",
-            run.path().display(),
-            if trained.reason == FinishReason::EarlyStopped {
-                "stopped early"
-            } else {
-                "trained"
-            },
-            duration(trained.seconds),
-            trained.best_epoch,
-            duration(judged),
-        ));
-        let user = shell_word(&busiest_user(&run)?);
-        // Named, because the newest run may be of another table by the time that the line is pasted.
-        let named = shell_word(&run.argument());
-        output.data(&format!("next: {dotcart} recommend --run {named} --user {user}"));
+        conclude(&run, &config, &inspection.data, &evaluation, &trained, judged, output)?;
         page?;
         Ok(Ended { run, end: End::Done })
     }
+}
+
+/// The end of a training on one screen.
+fn conclude(
+    run: &RunDirectory,
+    config: &Config,
+    data: &DataReport,
+    evaluation: &Evaluation,
+    trained: &Trained,
+    judged: f64,
+    output: &mut Output,
+) -> Result<(), PipelineError> {
+    output.data("");
+    output.learned(data, config.train.ranking.weight > 0.0, evaluation);
+    output.data("");
+    let sample = sample(run)?;
+    output.sample(&sample);
+    output.data("");
+    let dotcart = command_name();
+    // Named, because the newest run may be of another table by the time that a line is pasted.
+    let named = shell_word(&run.argument());
+    output.data(&format!(
+        "all:  {dotcart} evaluate --run {named} (every table; also in the run's report.html and evaluation.json)"
+    ));
+    output.data(&format!(
+        "run:  {} ({} in {}, best epoch {}; judged in {})",
+        run.path().display(),
+        if trained.reason == FinishReason::EarlyStopped {
+            "stopped early"
+        } else {
+            "trained"
+        },
+        duration(trained.seconds),
+        trained.best_epoch,
+        duration(judged),
+    ));
+    let user = shell_word(sample.user.as_deref().unwrap_or_default());
+    output.data(&format!("next: {dotcart} recommend --run {named} --user {user}"));
+    Ok(())
 }
 
 /// The last line of `train --json`: what `evaluate --json` prints, in the form of an event.
@@ -330,14 +357,23 @@ pub(super) fn command_name() -> String {
     }
 }
 
-/// The user with the most training ratings: the one a newcomer should look at first.
-fn busiest_user(run: &RunDirectory) -> Result<String, PipelineError> {
+/// The first products for the user with the most training ratings: the one a newcomer should look at first.
+fn sample(run: &RunDirectory) -> Result<Ranking, PipelineError> {
     let users = run.users()?;
     let counts = users.train_ratings()?.iter().zip(0u32..);
-    let (_, index) = counts
+    let (_, user) = counts
         .max_by_key(|(count, index)| (**count, std::cmp::Reverse(*index)))
         .unwrap_or((&0, 0));
-    Ok(users.id(index)?.to_string())
+    let recommender = Recommender::open(run.clone())?;
+    let (candidates, _) = recommender.candidates(&Filter::default())?;
+    let mut ranker = recommender.ranker(&candidates, DeviceChoice::Cpu)?;
+    let ask = Ask {
+        top: SAMPLE,
+        include_seen: false,
+        why: false,
+    };
+    let rankings = recommender.rank_users(&mut ranker, &candidates, &[user], ask)?;
+    Ok(rankings.into_iter().next().expect("a user was asked for"))
 }
 
 /// Quoted if a shell would split or expand it.

@@ -15,9 +15,8 @@ fn training_without_data_says_so_and_ends_with_a_line_that_works() {
         "base rate",
         "lift",
         "recall",
-        "AUC",
+        "NDCG@10",
         "RMSE",
-        "loss",
         "GENERATED",
         "run:  runs/small-1",
     ] {

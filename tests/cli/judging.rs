@@ -10,6 +10,11 @@ fn train(scene: &Scene, name: &str, more: &[&str]) -> String {
     scene.succeed(&[&["train", "config.toml", "--device", "cpu", "--set", &name], more].concat())
 }
 
+/// All tables of a run that was judged.
+fn tables(scene: &Scene, run: &str) -> String {
+    scene.succeed(&["evaluate", "--run", run])
+}
+
 fn busiest_user(text: &str) -> String {
     text.trim().rsplit(' ').next().unwrap().to_string()
 }
@@ -30,13 +35,18 @@ fn calibration_mends_the_scores_and_changes_no_ranking() {
     let scene = Scene::new("calibration", CONFIG);
     let strong = ["--set", "oversample.factors={\"1\"=6.0,\"2\"=6.0}"];
     let on = train(&scene, "on", &strong);
-    let off = train(
+    train(
         &scene,
         "off",
         &[&strong[..], &["--set", "train.calibrate=false"]].concat(),
     );
-    assert!(on.contains("calibrated on 1,200 validation rows"), "{on}");
-    assert!(off.contains("not calibrated: `train.calibrate = false`"), "{off}");
+    for (run, said) in [
+        ("on-1", "calibrated on 1,200 validation rows"),
+        ("off-1", "not calibrated: `train.calibrate = false`"),
+    ] {
+        let text = tables(&scene, run);
+        assert!(text.contains(said), "{text}");
+    }
 
     let user = busiest_user(&on);
     let ((ids, scores), (raw_ids, raw_scores)) = (ranking(&scene, "on-1", &user), ranking(&scene, "off-1", &user));
@@ -97,11 +107,12 @@ fn a_training_begins_at_the_centres_of_its_priors() {
 #[test]
 fn baselines_definitions_and_both_sides_stand_in_every_evaluation() {
     let scene = Scene::new("judging", CONFIG);
-    let text = train(
+    train(
         &scene,
         "small",
         &["--set", "evaluate.sampled_negatives=99", "--set", "evaluate.k=[1,7]"],
     );
+    let text = tables(&scene, "small-1");
     let evaluation = scene.json("runs/small-1/evaluation.json");
     let names = |list: &Value| -> Vec<String> {
         let list = list.as_array().unwrap().iter();
@@ -147,7 +158,8 @@ fn baselines_definitions_and_both_sides_stand_in_every_evaluation() {
     assert!(low < precision && precision < high && high - low < 0.2, "{intervals}");
 
     // Fewer users ranked for: drawn by the seed, and said so.
-    let few = train(&scene, "few", &["--set", "evaluate.ranked_users=50"]);
+    train(&scene, "few", &["--set", "evaluate.ranked_users=50"]);
+    let few = tables(&scene, "few-1");
     assert!(
         few.contains("for 50 users with a relevant one held out, drawn of "),
         "{few}"
@@ -324,10 +336,12 @@ fn users_with_nothing_relevant_and_k_past_the_catalogue_are_no_fault() {
     std::fs::write(scene.folder.join("high.csv"), ratings("5")).unwrap();
     let sets = ["--set", "oversample.strategy=none", "--set", "train.batch_size=16"];
     let low = train(&scene, "low", &[&sets[..], &["--set", "data.path=low.csv"]].concat());
-    assert!(
-        low.contains("nothing relevant was held out, so rankings are not judged"),
-        "{low}"
-    );
+    for (text, what) in [(low, "lists"), (tables(&scene, "low-1"), "rankings")] {
+        assert!(
+            text.contains(&format!("nothing relevant was held out, so {what} are not judged")),
+            "{text}"
+        );
+    }
     let evaluation = scene.json("runs/low-1/evaluation.json");
     assert_eq!(
         (&evaluation["rankings"], &evaluation["ratings"][0]["auc"]),

@@ -16,6 +16,7 @@ mod hostile_text;
 mod judging;
 mod kills;
 mod memory;
+mod one_screen;
 mod real_data;
 mod recommend;
 mod same_bytes;

@@ -1,4 +1,4 @@
-//! The only printer. stdout is data (reports, rankings), stderr is talk. Rankings are in `ranking`.
+//! The only printer. stdout is data (reports, rankings), stderr is talk. Rankings are in `ranking`, the end of a training in `summary`.
 //!
 //! Ids, titles, paths and arguments are text of others, so every line goes through [`visible`], whoever reads it. JSON is as
 //! it is, and so is CSV that no terminal shows: there a program wants the very text.
@@ -7,6 +7,7 @@ pub mod bench;
 mod comparison;
 mod evaluation;
 mod ranking;
+mod summary;
 pub mod sweep;
 
 use crate::artifact::origin::Origin;

@@ -37,7 +37,7 @@ fn title(title: Option<&str>) -> String {
     title.map_or_else(String::new, |title| format!("  {title}"))
 }
 
-fn width<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
+pub(super) fn width<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
     ids.map(|id| id.chars().count()).max().unwrap_or(0).max(7)
 }
 
