@@ -28,7 +28,7 @@
 //! 8  cli/         one file a command; output/ is the only printer
 //! 7  flow/        what strings stages together: pipeline (the list above), what its arrows need, trials and sweep, inspect, compare
 //!    view/        what shows events: dashboard, report, tensorboard          bench/  pure measuring
-//! 6  train/       burn-train's learner around an engine
+//! 6  train/       burn-train's learner around an engine          serve/  a run that answers over HTTP
 //! 5  recommend/   ranking, filters, reasons, bulk, folding in     evaluate/  what is judged, metrics, calibration
 //! 4  artifact/    the run directory and its files, and what leaves it
 //! 3  engine/      Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL; the only files that name wgpu
@@ -59,5 +59,6 @@ pub mod evaluate;
 pub mod flow;
 pub mod guide;
 pub mod recommend;
+pub mod serve;
 pub mod train;
 pub mod view;

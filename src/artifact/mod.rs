@@ -19,6 +19,7 @@ pub mod export;
 pub mod interactions_file;
 pub mod model_file;
 pub mod origin;
+pub mod ratings_log;
 pub mod run_directory;
 pub mod run_files;
 pub mod tensor_file;

@@ -16,6 +16,15 @@ pub struct Origin {
     pub completed: String,
 }
 
+/// An answer and where it comes from, as fields of one object: how answers are written as JSON.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Answer<'a, T> {
+    #[serde(flatten)]
+    pub origin: &'a Origin,
+    #[serde(flatten)]
+    pub answer: &'a T,
+}
+
 impl RunDirectory {
     /// Where the answers of this run come from. Errors if its data report cannot be read.
     pub fn origin(&self) -> Result<Origin, RunError> {

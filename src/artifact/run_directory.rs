@@ -84,6 +84,8 @@ pub enum RunError {
     Unknown(String),
     #[error("there is no complete run in `{0}` yet")]
     NoneComplete(PathBuf),
+    #[error("there is no complete run `{0}-N` in `{RUNS}` yet")]
+    NoneOfName(String),
     #[error("run `{0}` was ended before it began: it has no `{CONFIG}`")]
     NeverBegan(PathBuf),
     #[error("run `{0}` is unfinished: it has no manifest")]
@@ -102,6 +104,9 @@ impl Hint for RunError {
             Self::File(error) => error.hint(),
             Self::Unknown(_) => format!("runs live in `{RUNS}/`: give a name there or a path"),
             Self::NoneComplete(_) => "train first: `dotcart train configs/electronics.toml`".to_string(),
+            Self::NoneOfName(_) => {
+                "train first, or give the name that stands before `-N` in the run's folder".to_string()
+            }
             Self::NeverBegan(_) => "train again: that clears it away".to_string(),
             Self::Unfinished(path) => format!("`dotcart train --resume {}` finishes it", path.display()),
             Self::Complete(path) => format!("`dotcart evaluate --run {}` judges it", path.display()),
@@ -221,20 +226,35 @@ impl RunDirectory {
         })
     }
 
+    /// The newest complete run of a name in [`RUNS`]: of the folders `<name>-<n>`.
+    pub fn newest_of(name: &str) -> Result<Self, RunError> {
+        let is_of = |run: &Self| {
+            let own = run.name();
+            let number = own.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        let newest = Self::newest_where(Path::new(RUNS), is_of);
+        newest.ok_or_else(|| RunError::NoneOfName(name.to_string()))
+    }
+
     /// The run in a folder that was completed last, by the manifests; of runs that do not tell apart, the one that
     /// [`LATEST`] names.
     fn newest(root: &Path) -> Option<Self> {
+        Self::newest_where(root, |_| true)
+    }
+
+    fn newest_where(root: &Path, is_wanted: impl Fn(&Self) -> bool) -> Option<Self> {
         let latest = regular_file::read_to_string(&root.join(LATEST)).unwrap_or_default();
         let runs = std::fs::read_dir(root)
             .ok()?
             .flatten()
             .map(|entry| Self { path: entry.path() });
-        runs.filter(Self::is_complete)
+        runs.filter(|run| is_wanted(run) && run.is_complete())
             .max_by_key(|run| (run.completed_ms(), run.name() == latest.trim(), run.name()))
     }
 
     /// When the run was completed; where its manifest does not tell or is damaged, when that was written.
-    pub(super) fn completed_ms(&self) -> u64 {
+    pub fn completed_ms(&self) -> u64 {
         let manifest: Option<Manifest> = self.read_json(MANIFEST).ok();
         let modified = || {
             std::fs::metadata(self.file(MANIFEST))

@@ -196,6 +196,40 @@ impl VocabularyFile {
         Ok((!title.is_empty()).then_some(title))
     }
 
+    /// The indices whose titles are a text, but for capitals.
+    pub fn titled(&self, title: &str) -> Result<Vec<u32>, FileError> {
+        let wanted = title.to_lowercase();
+        self.where_title(|title| title == wanted)
+    }
+
+    /// Up to `count` indices whose titles hold a text, but for capitals; the shortest titles first, then by index.
+    pub fn with_in_title(&self, text: &str, count: usize) -> Result<Vec<u32>, FileError> {
+        let wanted = text.trim().to_lowercase();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for index in self.where_title(|title| title.contains(&wanted))? {
+            found.push((self.title(index)?.map_or(0, str::len), index));
+        }
+        found.sort_unstable();
+        found.truncate(count);
+        Ok(found.into_iter().map(|(_, index)| index).collect())
+    }
+
+    /// The indices whose titles, in small letters, are as wanted; all titles are looked at.
+    fn where_title(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<u32>, FileError> {
+        let mut found = Vec::new();
+        if self.has_titles {
+            for index in 0..self.count as u32 {
+                if self.title(index)?.is_some_and(|title| is_wanted(&title.to_lowercase())) {
+                    found.push(index);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Ratings in the training split, by index.
     pub fn train_ratings(&self) -> Result<&[u32], FileError> {
         Ok(self.file.tensor::<u32>("train_ratings")?.0)

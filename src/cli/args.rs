@@ -4,6 +4,7 @@ use crate::config::{DeviceChoice, MAX_DIM, MAX_NEGATIVES, OptimizerChoice};
 use crate::recommend::bulk::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Learns what people will like from the ratings they gave, on any GPU, and recommends what they have not bought yet.
@@ -34,6 +35,8 @@ pub enum Command {
     Recommend(RecommendArguments),
     /// Find the products, or users, most like one
     Similar(SimilarArguments),
+    /// Answer over HTTP: lists, likeness, new ratings
+    Serve(ServeArguments),
     /// Write a ratings file in the shape of a real one, with planted tastes
     Generate(GenerateArguments),
     /// Show what a ratings file holds: rows left out, classes, split, memory; nothing is trained
@@ -70,7 +73,7 @@ pub enum BenchCommand {
 pub struct TrainArguments {
     /// Experiment file, for example configs/electronics.toml, or a table of ratings or purchases, for which the settings are
     /// chosen: a file, a folder, a quoted glob, or `-` for what comes through the standard input
-    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    #[arg(required_unless_present_any = ["resume", "from"], conflicts_with = "resume")]
     pub config: Option<PathBuf>,
     /// Override a key of the file, for example --set train.epochs=3
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
@@ -93,6 +96,10 @@ pub struct TrainArguments {
     /// Continue an unfinished run from its last checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
+    /// Begin with what a finished run has learned, and with the ratings that came to it since; a quarter of the epochs, unless
+    /// they are set. Without a config or table, those of the run
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["resume", "ablate"])]
+    pub from: Option<String>,
     /// Train without a part of the config as well, on the same split, and show what that part bought and cost
     #[arg(long, value_name = "WHAT", conflicts_with = "resume")]
     pub ablate: Option<Ablation>,
@@ -132,6 +139,15 @@ pub enum CsvStyle {
     Plain,
     /// For a spreadsheet: a text that begins like a formula gets a ' before it
     Excel,
+}
+
+/// How a recommendation is explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhyStyle {
+    /// In a sentence
+    Words,
+    /// As the parts of what it is ranked by
+    Logits,
 }
 
 /// What a second training does without.
@@ -299,9 +315,9 @@ pub struct RecommendArguments {
     /// Rank what the user has rated, too
     #[arg(long)]
     pub include_seen: bool,
-    /// Name the rated products that pull each recommendation up most
-    #[arg(long, conflicts_with_all = ["csv", "out"])]
-    pub why: bool,
+    /// Name the rated products that pull each recommendation up most; `logits` shows by how much
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "words", conflicts_with_all = ["csv", "out"])]
+    pub why: Option<WhyStyle>,
     /// Run to ask, by name or path [default: the newest complete one]
     #[arg(long)]
     pub run: Option<String>,
@@ -348,6 +364,28 @@ pub struct SimilarArguments {
     /// One JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Run that answers, by name or path [default: the newest complete one]
+    #[arg(long, conflicts_with = "name")]
+    pub run: Option<String>,
+    /// The newest complete run of this name, NAME-1, NAME-2, ..., and newer ones as they are completed
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where to listen; port 0 takes any that is free
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub address: SocketAddr,
+    /// File with the token that new ratings and reloads need, and on an address that others can reach every question too
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Let everybody ask who reaches the address
+    #[arg(long)]
+    pub public: bool,
+    /// Engine to rank on [default: cpu]
+    #[arg(long)]
+    pub device: Option<DeviceChoice>,
 }
 
 #[derive(Debug, Args)]

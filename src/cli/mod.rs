@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod recommend;
 mod report;
+mod serve;
 mod signals;
 mod similar;
 mod sweep;
@@ -66,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Recommend(arguments) => recommend::run(&arguments, &mut output),
         Command::Similar(arguments) => similar::run(&arguments, &mut output),
+        Command::Serve(arguments) => serve::run(&arguments, &mut output),
         Command::Generate(arguments) => generate::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),

@@ -1,6 +1,6 @@
 //! `dotcart recommend`: rank for users all products that they have not rated.
 
-use super::args::RecommendArguments;
+use super::args::{RecommendArguments, WhyStyle};
 use super::output::Output;
 use super::progress::UserBar;
 use super::{CommandResult, End};
@@ -21,7 +21,7 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     let ask = Ask {
         top: arguments.top as usize,
         include_seen: arguments.include_seen,
-        why: arguments.why,
+        why: arguments.why.is_some(),
     };
     let filter = Filter {
         min_ratings: arguments.min_ratings,
@@ -48,10 +48,10 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     let origin = recommender.run().origin().map_err(RecommendError::from)?;
     let Some(users) = users else {
         let ranking = match ratings {
-            Some(ratings) => recommender.rank_rated(&candidates, &ratings, ask)?,
+            Some(ratings) => recommender.rank_rated(&candidates, ratings, ask)?,
             None => recommender.rank_unknown(&candidates, ask)?,
         };
-        show(arguments, &origin, &ranking, true, output);
+        show(arguments, &recommender, &origin, &ranking, true, output);
         return Ok(End::Done);
     };
     let device = recommender.device(users.len(), arguments.device);
@@ -71,7 +71,7 @@ pub fn run(arguments: &RecommendArguments, output: &mut Output) -> CommandResult
     recommender.rank_all(&candidates, &users, ask, device, |rankings| {
         for ranking in &rankings {
             let is_first = std::mem::take(&mut is_first);
-            show(arguments, &origin, ranking, is_first, output);
+            show(arguments, &recommender, &origin, ranking, is_first, output);
         }
         Ok::<(), PipelineError>(())
     })?;
@@ -100,7 +100,14 @@ fn finish(
     }
 }
 
-fn show(arguments: &RecommendArguments, origin: &Origin, ranking: &Ranking, is_first: bool, output: &mut Output) {
+fn show(
+    arguments: &RecommendArguments,
+    recommender: &Recommender,
+    origin: &Origin,
+    ranking: &Ranking,
+    is_first: bool,
+    output: &mut Output,
+) {
     match (arguments.json, arguments.csv) {
         (true, _) => output.json_answer(origin, ranking),
         (_, Some(style)) => output.csv_ranking(ranking, style),
@@ -109,7 +116,8 @@ fn show(arguments: &RecommendArguments, origin: &Origin, ranking: &Ranking, is_f
                 true => output.origin(origin),
                 false => output.data(""),
             }
-            output.ranking(ranking);
+            let style = arguments.why.unwrap_or(WhyStyle::Words);
+            output.ranking(ranking, style, recommender.liked_from());
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::artifact::tensor_file::FileError;
 use crate::common::format::duration;
 use crate::config::defaults_for::Setting;
 use crate::config::{Assignment, Config, DeviceChoice, OversampleStrategy, SplitStrategy};
+use crate::data::format::STDIN;
 use crate::data::report::DataReport;
 use crate::evaluate::Evaluation;
 use crate::flow::compare::compare;
@@ -58,7 +59,11 @@ pub fn run(arguments: &TrainArguments, output: &mut Output) -> CommandResult {
             Ok(session.train(start, output)?.end)
         }
         (None, None) => {
-            let start = begin(load(arguments)?)?;
+            let plan = match &arguments.from {
+                Some(name) => load_from(name, arguments, output)?,
+                None => load(arguments)?,
+            };
+            let start = begin(plan)?;
             Ok(session.train(start, output)?.end)
         }
         (None, Some(Ablation::Oversampling)) => ablate_oversampling(arguments, &mut session, output),
@@ -107,6 +112,9 @@ fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session<'_>, ou
     output.comparison(&comparison);
     Ok(End::Done)
 }
+
+/// A training that begins with a finished run has so many times fewer epochs.
+const SHARE_OF_EPOCHS: usize = 4;
 
 /// What all trainings of one command share.
 struct Session<'a> {
@@ -280,6 +288,49 @@ fn load(arguments: &TrainArguments) -> Result<Plan, PipelineError> {
         config,
         loaded,
         settings,
+    })
+}
+
+/// The config that the arguments describe, or that of the finished run which the training begins with, and its rows.
+fn load_from(name: &str, arguments: &TrainArguments, output: &mut Output) -> Result<Plan, PipelineError> {
+    let run = RunDirectory::find(Some(name))?;
+    let text = |path: &Path| toml::Value::String(path.display().to_string());
+    let mut set = vec![Assignment::by("--from", "from", text(run.path()))];
+    let table = arguments.config.as_deref().filter(|path| is_table(path));
+    if let Some(table) = table {
+        let table = if table == Path::new("-") {
+            Path::new(STDIN)
+        } else {
+            table
+        };
+        set.push(Assignment::by("TABLE", "data.path", text(table)));
+    }
+    let own = run.file(CONFIG);
+    let path = match (&arguments.config, table) {
+        (Some(config), None) => config,
+        _ => &own,
+    };
+    set.extend(assignments(arguments)?);
+    let mut config = Config::load(path, &set)?;
+    // The epochs of a run that began with another are a quarter already.
+    let is_quarter = *path == own && !Config::load(&own, &[])?.from.as_os_str().is_empty();
+    if !is_quarter && !set.iter().any(|set| set.key == "train.epochs") {
+        config.train.epochs = config.train.epochs.div_ceil(SHARE_OF_EPOCHS);
+    }
+    if let Some(device) = arguments.device {
+        config.device = device;
+    }
+    output.talk(&format!(
+        "begins with what {} learned, the optimiser anew: {} epochs",
+        run.path().display(),
+        config.train.epochs
+    ));
+    let path_is_explicit = set.iter().any(Assignment::names_path);
+    let loaded = pipeline::load(&config, path_is_explicit, &Bar::unless(arguments.quiet))?;
+    Ok(Plan {
+        config,
+        loaded,
+        settings: Vec::new(),
     })
 }
 

@@ -15,6 +15,8 @@ pub struct Config {
     pub device: DeviceChoice,
     /// Threads of the cpu engine; 0 = one a core. Never changes a result.
     pub threads: usize,
+    /// Finished run that the training begins with, by path or name; empty = none.
+    pub from: PathBuf,
     pub data: DataConfig,
     pub split: SplitConfig,
     pub oversample: OversampleConfig,
@@ -568,6 +570,7 @@ impl Default for Config {
             seed: 42,
             device: DeviceChoice::Auto,
             threads: 0,
+            from: PathBuf::new(),
             data: DataConfig {
                 path: PathBuf::from("data/ratings.csv"),
                 valid_path: PathBuf::new(),

@@ -17,6 +17,7 @@ use crate::engine::optimizer::MAX_STEPS;
 use crate::evaluate::EvaluateError;
 use crate::flow::sweep::SweepError;
 use crate::recommend::RecommendError;
+use crate::serve::ServeError;
 use crate::train::strategy::TrainError;
 use std::path::PathBuf;
 
@@ -55,6 +56,7 @@ stages! {
     Sweep(SweepError),
     ExportSplits(ExportSplitsError),
     ExportEmbeddings(ExportEmbeddingsError),
+    Serve(ServeError),
     Flow(FlowError),
 }
 
@@ -85,6 +87,12 @@ pub enum FlowError {
     ForeignCheckpoint(PathBuf),
     #[error("{0} epochs are {1} steps, at most {MAX_STEPS}")]
     TooManySteps(usize, usize),
+    #[error("run `{}` has embeddings of {} and {} numbers for ratings and for choices, the config of {} and {}", run.display(), found.0, found.1, wanted.0, wanted.1)]
+    OtherShape {
+        run: PathBuf,
+        found: (usize, usize),
+        wanted: (usize, usize),
+    },
     #[error("training failed: {0}")]
     Burn(String),
 }
@@ -100,6 +108,9 @@ impl Hint for FlowError {
             }
             Self::ForeignCheckpoint(_) => "put back the config that the run began with, or train again",
             Self::TooManySteps(..) => "lower `train.epochs`, or raise `train.batch_size`",
+            Self::OtherShape { .. } => {
+                "set `model.dim`, `train.ranking.dim` and `train.ranking.weight` as the run has them"
+            }
             Self::Burn(_) => "this is a fault of dotcart; please report it",
         };
         hint.to_string()

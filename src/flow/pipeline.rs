@@ -2,6 +2,7 @@
 //!
 //! config -> source -> ingest -> split -> oversample -> run directory -> centre -> plan -> train -> calibrate -> evaluate.
 
+use super::earlier::Earlier;
 use super::prepare::{self, Prepared, check_memory};
 use super::training::{self, Centres, Standing, Trained};
 use super::{begin, complete};
@@ -37,6 +38,14 @@ pub struct Loaded {
 /// Source, ingest, split, oversample.
 pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) -> Result<Loaded, PipelineError> {
     let Source { path, generated } = locate(&config.data, path_is_explicit, config.seed, progress)?;
+    let mut ingested = ingest(&path, generated, &config.data, progress)?;
+    if let Some(earlier) = Earlier::of(config)? {
+        earlier.add_ratings(&mut ingested)?;
+        if ingested.split.is_none() {
+            let split = Split::new(&ingested.interactions, &config.split, config.seed)?;
+            ingested.split = Some(earlier.keep_parts(config, &ingested, split)?);
+        }
+    }
     let Ingested {
         users,
         items,
@@ -44,7 +53,7 @@ pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) ->
         interactions,
         split,
         report,
-    } = ingest(&path, generated, &config.data, progress)?;
+    } = ingested;
     let prepared = prepare::resplit(config, report, Arc::new(interactions), split)?;
     Ok(Loaded {
         users,

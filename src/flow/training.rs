@@ -15,6 +15,7 @@ use crate::engine::open::{self, Opened};
 use crate::engine::optimizer::LearningRate;
 use crate::engine::plan::ChoiceL2;
 use crate::engine::{Trainer, TrainerSetup};
+use crate::flow::earlier::Earlier;
 use crate::flow::error::{FlowError, PipelineError};
 use crate::flow::prepare::Prepared;
 use crate::train::centre::{self, Rated, bias_centres};
@@ -134,7 +135,8 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Opens an engine and brings it to the run's last checkpoint; without one, the biases start at their centres.
+    /// Opens an engine and brings it to the run's last checkpoint; without one, the biases start at their centres, or all where an
+    /// [`Earlier`] run ended.
     ///
     /// Errors if the checkpoint was made with another config; a run whose first engine cannot open is removed.
     pub fn open(
@@ -156,6 +158,9 @@ impl Standing {
             true => Some(checkpoint::load(&last, trainer.as_mut()).map_err(TrainError::from)?),
             false => {
                 centre::start_at(&set.centres, trainer.as_mut())?;
+                if let Some(earlier) = Earlier::of(config)? {
+                    earlier.warm(run, trainer.as_mut())?;
+                }
                 None
             }
         };

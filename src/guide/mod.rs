@@ -24,6 +24,9 @@ pub mod python {}
 #[doc = include_str!("run_directory.md")]
 pub mod run_directory {}
 
+#[doc = include_str!("serving.md")]
+pub mod serving {}
+
 #[doc = include_str!("trust.md")]
 pub mod trust {}
 

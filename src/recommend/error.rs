@@ -26,6 +26,12 @@ pub enum RecommendError {
         /// Whether it is known on the other side.
         is_swapped: bool,
     },
+    #[error("{products} products have the title `{title}`")]
+    Ambiguous {
+        title: String,
+        products: usize,
+        ids: Vec<String>,
+    },
     #[error("{unknown} of {ids} users in `{}` are not in run `{run}`", path.display())]
     UnknownUsers {
         path: PathBuf,
@@ -92,6 +98,7 @@ impl Hint for RecommendError {
                 format!("ids are compared as text, leading zeros count; one that is there: `{example}`")
             }
             Self::Unknown { nearest, .. } => format!("did you mean `{}`?", nearest.join("` or `")),
+            Self::Ambiguous { ids, .. } => format!("name one by its id: `{}`", ids.join("` or `")),
             Self::UnknownUsers {
                 unknown,
                 ids,

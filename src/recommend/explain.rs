@@ -17,7 +17,7 @@
 use super::{Because, Ranking, RecommendError, Recommender, Why};
 use crate::common::interaction::ItemIndex;
 use crate::engine::cpu::item_rows::ItemRows;
-use crate::recommend::fold_in::{FoldedUser, fold_in};
+use crate::recommend::fold_in::FoldedUser;
 use crate::recommend::fold_in_choices::FoldedChooser;
 
 /// The user as fitted to the question that ranks, and the rows that it was fitted against.
@@ -32,14 +32,10 @@ const REASONS: usize = 3;
 impl Recommender {
     /// Adds to each product of a ranking what it comes from.
     pub(super) fn explain(&self, ranking: &mut Ranking, ratings: &[(ItemIndex, f32)]) -> Result<(), RecommendError> {
-        let targets: Result<Vec<_>, _> = ratings
-            .iter()
-            .map(|&(item, rating)| self.target(item, rating))
-            .collect();
         let (rows, head) = (self.item_rows()?, self.model.head());
         let fitted = match (self.fold_in_choices(ratings)?, self.model.choice_rows()?) {
             (Some(folded), Some(rows)) => Fitted::Choices(folded, rows),
-            _ => Fitted::Ratings(fold_in(rows, head, &targets?), rows),
+            _ => Fitted::Ratings(self.fold_in_ratings(ratings)?, rows),
         };
         for product in &mut ranking.products {
             let item = self.product(&product.product)?;

@@ -47,7 +47,7 @@ impl Recommender {
             ids: unlisted.ids,
             run: self.run.path().display().to_string(),
             line: *line,
-            first: Box::new(self.unknown("user", id, &self.users, &self.products)),
+            first: Box::new(self.unknown_user(id)),
         })
     }
 

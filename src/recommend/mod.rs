@@ -1,6 +1,6 @@
 //! Recommend: every product that a user has not rated, scored in one pass, best first.
 //!
-//! `lists` reads what is asked for, `filter` says which products may be recommended, `explain` why one is, `popular` what to show
+//! `lists` and `lookup` read what is asked for, `filter` says which products may be recommended, `explain` why one is, `popular` what to show
 //! to somebody nobody knows, `similar` what is like what, `bulk` writes rankings for millions of users.
 
 pub mod bulk;
@@ -10,19 +10,22 @@ pub mod filter;
 pub mod fold_in;
 pub mod fold_in_choices;
 pub mod lists;
+mod lookup;
 pub mod parts;
 mod popular;
+mod ranking;
 pub mod similar;
 
 pub use error::RecommendError;
+pub use ranking::{Basis, Because, Ranking, Recommendation, Why};
 
 use crate::artifact::interactions_file::InteractionsFile;
 use crate::artifact::model_file::ModelFile;
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
 use crate::artifact::run_files::RunFiles;
 use crate::artifact::vocabulary_file::VocabularyFile;
-use crate::common::interaction::{ItemIndex, Part, UserIndex};
-use crate::config::{ChoiceLoss, Config, DeviceChoice};
+use crate::common::interaction::{ItemIndex, Part, RatingScale, UserIndex};
+use crate::config::{ChoiceLoss, Config, DeviceChoice, Positives};
 use crate::data::report::DataReport;
 use crate::engine::Scorer;
 use crate::engine::cpu::CpuScorer;
@@ -30,107 +33,12 @@ use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::negatives::Negatives;
 use crate::engine::objective::{Objective, sigmoid};
 use crate::engine::ranker::{Catalogue, RankQuery, RankedItem, Ranker};
-use crate::recommend::fold_in::{FoldInRating, fold_in};
+use crate::recommend::fold_in::{FoldInRating, FoldedUser, fold_in};
 use crate::recommend::fold_in_choices::{ChosenItem, DRAWN, FoldedChooser, fold_in_choices};
 use bulk::USERS_PER_BATCH;
 use filter::Candidates;
-use serde::Serialize;
-
-/// What a ranking rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// The user's own row of the model.
-    Trained,
-    /// A row fitted to the ratings that were given, see [`mod@crate::recommend::fold_in`].
-    FoldedIn,
-    /// The user has no training rating: products by their own bias.
-    ProductBias,
-    /// The user has no training rating: products by their own appeal.
-    ProductAppeal,
-    /// Nothing is known of the user: products by their shrunken mean rating.
-    ShrunkenMean,
-}
-
-impl Basis {
-    /// The name in every output form.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Trained => "trained",
-            Self::FoldedIn => "folded_in",
-            Self::ProductBias => "product_bias",
-            Self::ProductAppeal => "product_appeal",
-            Self::ShrunkenMean => "shrunken_mean",
-        }
-    }
-}
-
-/// What one user should see next.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Ranking {
-    /// Absent for somebody who is not in the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    pub basis: Basis,
-    /// Ratings of the user in the training split, or ratings that were given.
-    pub train_ratings: u32,
-    /// Products among the candidates that the user has rated in any part, which are left out.
-    pub seen: usize,
-    /// Products that were scored.
-    pub candidates: usize,
-    pub products: Vec<Recommendation>,
-    /// Why there are fewer products than were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shortfall: Option<String>,
-    /// True if the model learned from generated ratings.
-    pub generated: bool,
-}
-
-/// One ranked product.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Recommendation {
-    pub rank: usize,
-    pub product: String,
-    /// From the product table, where the config names one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Sigmoid of the logit, in (0, 1); of the appeal, where ratings were not learned.
-    pub score: f32,
-    /// Absent where scores are chances of relevance, or ratings were not learned.
-    pub predicted_rating: Option<f32>,
-    /// What it is ranked by, if choices were learned; comparable within a user's ranking.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub appeal: Option<f32>,
-    /// Ratings of the product in the training split.
-    pub train_ratings: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<Why>,
-}
-
-/// What a recommendation comes from, in appeal, or in logits where choices were not learned; see `explain`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Why {
-    /// `appeal` or `logit`: what the other figures add up to.
-    pub measure: &'static str,
-    /// The user's rated products that pull this one up most, the strongest first.
-    pub because: Vec<Because>,
-    /// What all of the user's ratings contribute together.
-    pub all_ratings: f64,
-    /// What the product brings itself: its appeal, or `scale * item_bias + bias`.
-    pub product_itself: f64,
-    /// `all_ratings + product_itself`: of the user as fitted to the ratings.
-    pub sum: f64,
-}
-
-/// One rated product and what it contributes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Because {
-    pub product: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    pub rating: f32,
-    pub contribution: f64,
-}
+use rayon::ThreadPool;
+use std::sync::OnceLock;
 
 /// What is wanted for each user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +48,46 @@ pub struct Ask {
     pub include_seen: bool,
     /// Explain each recommendation.
     pub why: bool,
+}
+
+/// One to rank for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    pub who: Who,
+    /// Products that are left out beside what they have rated, in any order.
+    pub exclude: Vec<ItemIndex>,
+}
+
+/// Who is ranked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Who {
+    /// A user of the run, by the row that was trained.
+    User(UserIndex),
+    /// A user of the run who has rated since: folded in by their training ratings and these, which count where both are.
+    Since(UserIndex, Vec<(ItemIndex, f32)>),
+    /// Somebody whom the run does not know, folded in by these ratings.
+    Rated(Vec<(ItemIndex, f32)>),
+}
+
+/// One who asks, as the ranker sees them.
+struct Asked {
+    rating: Vec<f32>,
+    /// Empty if choices were not learned.
+    choice: Vec<f32>,
+    basis: Basis,
+    train_ratings: u32,
+    /// Places among the candidates, ascending.
+    left_out: Vec<ItemIndex>,
+}
+
+impl Asked {
+    fn query(&self) -> RankQuery<'_> {
+        RankQuery {
+            rating: &self.rating,
+            choice: &self.choice,
+            seen: &self.left_out,
+        }
+    }
 }
 
 /// A complete run, open for questions.
@@ -152,6 +100,8 @@ pub struct Recommender {
     model: ModelFile,
     rows: InteractionsFile,
     generated: bool,
+    /// What `similar` compares on, started when it is first asked.
+    pool: OnceLock<ThreadPool>,
 }
 
 impl Recommender {
@@ -175,6 +125,7 @@ impl Recommender {
             model,
             rows,
             generated: report.generated,
+            pool: OnceLock::new(),
         })
     }
 
@@ -188,35 +139,37 @@ impl Recommender {
         self.users.len()
     }
 
-    /// The index of a user. Errors with the nearest ids if there is none.
-    pub fn user(&self, id: &str) -> Result<UserIndex, RecommendError> {
-        let found = self.users.index(id)?;
-        found.map_or_else(|| Err(self.unknown("user", id, &self.users, &self.products)), Ok)
+    /// The run's config.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
-    /// The index of a product. Errors with the nearest ids if there is none.
-    pub fn product(&self, id: &str) -> Result<ItemIndex, RecommendError> {
-        let found = self.products.index(id)?;
-        found.map_or_else(|| Err(self.unknown("product", id, &self.products, &self.users)), Ok)
+    /// The rating from which a product counts as liked; `None` where rows are choices.
+    pub fn liked_from(&self) -> Option<f32> {
+        let is_rated = self.config.train.ranking.positives != Positives::Counted;
+        is_rated.then_some(self.config.evaluate.relevant_from)
     }
 
-    fn unknown(&self, what: &'static str, id: &str, known: &VocabularyFile, others: &VocabularyFile) -> RecommendError {
-        let nearest = match known.nearest(id, 3) {
-            Ok(nearest) => nearest.into_iter().map(str::to_string).collect(),
-            Err(error) => return error.into(),
-        };
-        let example = match known.is_empty() {
-            true => String::new(),
-            false => known.id(0).unwrap_or_default().to_string(),
-        };
-        RecommendError::Unknown {
-            what,
-            id: id.to_string(),
-            run: self.run.path().display().to_string(),
-            nearest,
-            example,
-            is_swapped: matches!(others.index(id), Ok(Some(_))),
-        }
+    /// The scale that ratings are on.
+    pub fn rating_scale(&self) -> RatingScale {
+        self.config.data.rating_scale
+    }
+
+    /// Whether the model learned from generated ratings.
+    pub fn is_generated(&self) -> bool {
+        self.generated
+    }
+
+    /// How many products the run has.
+    pub fn products(&self) -> usize {
+        self.products.len()
+    }
+
+    /// Whether the run has read this very rating, in any part. Panics if there is no such user.
+    pub fn has_read(&self, user: UserIndex, item: ItemIndex, rating: f32) -> Result<bool, RecommendError> {
+        let rows = self.rows.user(user)?;
+        let mut read = rows.items.iter().zip(rows.ratings);
+        Ok(read.any(|(&other, &found)| (other, found) == (item, rating)))
     }
 
     /// Errors if a rating is off the scale.
@@ -294,14 +247,6 @@ impl Recommender {
         Ok(Some(fold_in_choices(rows, &negatives.draw(0), &chosen, ranking.l2)))
     }
 
-    /// What a user has rated in any part, ascending.
-    fn seen(&self, user: UserIndex) -> Result<Vec<ItemIndex>, RecommendError> {
-        let mut seen = self.rows.user(user)?.items.to_vec();
-        seen.sort_unstable();
-        seen.dedup();
-        Ok(seen)
-    }
-
     /// Ranks for known users, in their order. Panics if there is no such user.
     pub fn rank_users(
         &self,
@@ -310,90 +255,138 @@ impl Recommender {
         users: &[UserIndex],
         ask: Ask,
     ) -> Result<Vec<Ranking>, RecommendError> {
-        let mut lists = Vec::with_capacity(users.len());
-        for &user in users {
-            let seen = if ask.include_seen { Vec::new() } else { self.seen(user)? };
-            let choice = match self.model.choices() {
-                Some(_) => self.model.user_choice(user)?,
-                None => Vec::new(),
-            };
-            lists.push((self.model.user(user)?, choice, candidates.places(&seen)));
-        }
-        let queries: Vec<RankQuery> = lists
-            .iter()
-            .map(|(rating, choice, seen)| RankQuery { rating, choice, seen })
-            .collect();
-        let ranked = ranker.top_k(&queries, ask.top)?;
-        let counts = self.users.train_ratings()?;
-        let mut rankings = Vec::with_capacity(users.len());
-        for ((&user, (_, _, seen)), ranked) in users.iter().zip(&lists).zip(ranked) {
-            let train_ratings = counts[user as usize];
-            let mut ranking = Ranking {
-                user: Some(self.users.id(user)?.to_string()),
-                basis: match train_ratings {
-                    0 => self.basis_without_ratings(),
-                    _ => Basis::Trained,
-                },
-                train_ratings,
-                ..self.ranking(candidates, ranked, seen.len(), ask)?
-            };
-            if ask.why {
-                let rows = self.rows.user(user)?;
-                let trained = (0..rows.items.len()).filter(|&row| rows.parts[row] == Part::Train as u8);
-                let ratings: Vec<_> = trained.map(|row| (rows.items[row], rows.ratings[row])).collect();
-                self.explain(&mut ranking, &ratings)?;
-            }
-            rankings.push(ranking);
-        }
-        Ok(rankings)
+        let request = |&user: &UserIndex| Request {
+            who: Who::User(user),
+            exclude: Vec::new(),
+        };
+        let requests: Vec<Request> = users.iter().map(request).collect();
+        self.rank(ranker, candidates, &requests, ask)
     }
 
     /// Ranks for somebody who is known by some ratings only, who is folded in.
     pub fn rank_rated(
         &self,
         candidates: &Candidates,
-        ratings: &[(ItemIndex, f32)],
+        ratings: Vec<(ItemIndex, f32)>,
         ask: Ask,
     ) -> Result<Ranking, RecommendError> {
+        let request = Request {
+            who: Who::Rated(ratings),
+            exclude: Vec::new(),
+        };
+        let mut ranker = self.ranker(candidates, DeviceChoice::Cpu)?;
+        Ok(self.rank(&mut ranker, candidates, &[request], ask)?.remove(0))
+    }
+
+    /// Ranks for all who ask together, in their order. Errors if a rating is off the scale; panics if there is no such user or
+    /// product.
+    pub fn rank(
+        &self,
+        ranker: &mut Ranker,
+        candidates: &Candidates,
+        requests: &[Request],
+        ask: Ask,
+    ) -> Result<Vec<Ranking>, RecommendError> {
+        let asked: Result<Vec<_>, _> = requests
+            .iter()
+            .map(|request| self.asked(candidates, request, ask))
+            .collect();
+        let asked = asked?;
+        let queries: Vec<RankQuery> = asked.iter().map(Asked::query).collect();
+        let ranked = ranker.top_k(&queries, ask.top)?;
+        let mut rankings = Vec::with_capacity(requests.len());
+        for ((request, asked), ranked) in requests.iter().zip(&asked).zip(ranked) {
+            let user = match request.who {
+                Who::User(user) | Who::Since(user, _) => Some(self.users.id(user)?.to_string()),
+                Who::Rated(_) => None,
+            };
+            let mut ranking = Ranking {
+                user,
+                basis: asked.basis,
+                train_ratings: asked.train_ratings,
+                ..self.ranking(candidates, ranked, asked.left_out.len(), ask)?
+            };
+            if ask.why {
+                self.explain(&mut ranking, &self.reasons(&request.who)?)?;
+            }
+            rankings.push(ranking);
+        }
+        Ok(rankings)
+    }
+
+    /// What one who asks is to the ranker.
+    fn asked(&self, candidates: &Candidates, request: &Request, ask: Ask) -> Result<Asked, RecommendError> {
+        let (mut left_out, folded) = match &request.who {
+            Who::User(user) => (self.rows.user(*user)?.items.to_vec(), None),
+            Who::Since(user, _) => (self.rows.user(*user)?.items.to_vec(), Some(self.reasons(&request.who)?)),
+            Who::Rated(ratings) => (Vec::new(), Some(ratings.clone())),
+        };
+        left_out.extend(folded.iter().flatten().map(|&(item, _)| item));
+        if ask.include_seen {
+            left_out.clear();
+        }
+        left_out.extend(&request.exclude);
+        left_out.sort_unstable();
+        left_out.dedup();
+        let left_out = candidates.places(&left_out);
+        match (&request.who, folded) {
+            (Who::User(user), _) => {
+                let train_ratings = self.users.train_ratings()?[*user as usize];
+                Ok(Asked {
+                    rating: self.model.user(*user)?,
+                    choice: match self.model.choices() {
+                        Some(_) => self.model.user_choice(*user)?,
+                        None => Vec::new(),
+                    },
+                    basis: match train_ratings {
+                        0 => self.basis_without_ratings(),
+                        _ => Basis::Trained,
+                    },
+                    train_ratings,
+                    left_out,
+                })
+            }
+            (_, folded) => {
+                let ratings = folded.unwrap_or_default();
+                let choice = self.fold_in_choices(&ratings)?;
+                Ok(Asked {
+                    rating: self.fold_in_ratings(&ratings)?.row,
+                    choice: choice.map_or_else(Vec::new, |choice| choice.row),
+                    basis: Basis::FoldedIn,
+                    train_ratings: ratings.len() as u32,
+                    left_out,
+                })
+            }
+        }
+    }
+
+    /// The ratings that speak for a recommendation.
+    fn reasons(&self, who: &Who) -> Result<Vec<(ItemIndex, f32)>, RecommendError> {
+        let (user, since) = match who {
+            Who::User(user) => (user, &[][..]),
+            Who::Since(user, ratings) => (user, ratings.as_slice()),
+            Who::Rated(ratings) => return Ok(ratings.clone()),
+        };
+        let rows = self.rows.user(*user)?;
+        let trained = (0..rows.items.len()).filter(|&row| rows.parts[row] == Part::Train as u8);
+        let ratings = trained.map(|row| (rows.items[row], rows.ratings[row]));
+        let is_newer = |item: ItemIndex| since.iter().any(|&(newer, _)| newer == item);
+        let kept = ratings.filter(|&(item, _)| !is_newer(item));
+        Ok(kept.chain(since.iter().copied()).collect())
+    }
+
+    /// Somebody who is known by some ratings only, as ratings see them.
+    fn fold_in_ratings(&self, ratings: &[(ItemIndex, f32)]) -> Result<FoldedUser, RecommendError> {
         let targets: Result<Vec<_>, _> = ratings
             .iter()
             .map(|&(item, rating)| self.target(item, rating))
             .collect();
-        let folded = fold_in(self.item_rows()?, self.model.head(), &targets?);
-        let mut seen: Vec<ItemIndex> = ratings.iter().map(|&(item, _)| item).collect();
-        seen.sort_unstable();
-        let seen = if ask.include_seen {
-            Vec::new()
-        } else {
-            candidates.places(&seen)
-        };
-        let choice = self.fold_in_choices(ratings)?;
-        let query = RankQuery {
-            rating: &folded.row,
-            choice: choice.as_ref().map_or(&[], |choice| &choice.row),
-            seen: &seen,
-        };
-        let mut ranker = self.ranker(candidates, DeviceChoice::Cpu)?;
-        let ranked = ranker.top_k(&[query], ask.top)?.remove(0);
-        let mut ranking = Ranking {
-            basis: Basis::FoldedIn,
-            train_ratings: ratings.len() as u32,
-            ..self.ranking(candidates, ranked, seen.len(), ask)?
-        };
-        if ask.why {
-            self.explain(&mut ranking, ratings)?;
-        }
-        Ok(ranking)
+        Ok(fold_in(self.item_rows()?, self.model.head(), &targets?))
     }
 
     /// What the model predicts that somebody known by `ratings` alone would give to `items`, as scores in (0, 1).
     pub fn predict_rated(&self, ratings: &[(ItemIndex, f32)], items: &[ItemIndex]) -> Result<Vec<f32>, RecommendError> {
-        let targets: Result<Vec<_>, _> = ratings
-            .iter()
-            .map(|&(item, rating)| self.target(item, rating))
-            .collect();
-        let folded = fold_in(self.item_rows()?, self.model.head(), &targets?);
-        self.predict(&folded.row, items)
+        self.predict(&self.fold_in_ratings(ratings)?.row, items)
     }
 
     /// What the model predicts for a known user, as scores in (0, 1). Panics if there is no such user.

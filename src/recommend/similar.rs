@@ -102,29 +102,30 @@ impl Recommender {
         }
         let cosine = |other: &[f32], squared: f64| dot(wanted, other) / (size * squared.sqrt());
         let top = top.min(counts.len());
-        let parts: Result<Vec<Vec<Candidate>>, FileError> = thread_pool(self.config.threads).install(|| {
-            let starts = (0..counts.len()).into_par_iter().step_by(ROWS_PER_TASK);
-            let compare = |first: usize| {
-                let mut best = Best::new(top);
-                let here = counts.iter().enumerate().skip(first).take(ROWS_PER_TASK);
-                for (place, &ratings) in here {
-                    let other = row(place);
-                    let squared = dot(other, other);
-                    // No sum of squares of so few finite numbers overflows.
-                    if !squared.is_finite() {
-                        return Err(not_finite(place as u32));
+        let parts: Result<Vec<Vec<Candidate>>, FileError> =
+            self.pool.get_or_init(|| thread_pool(self.config.threads)).install(|| {
+                let starts = (0..counts.len()).into_par_iter().step_by(ROWS_PER_TASK);
+                let compare = |first: usize| {
+                    let mut best = Best::new(top);
+                    let here = counts.iter().enumerate().skip(first).take(ROWS_PER_TASK);
+                    for (place, &ratings) in here {
+                        let other = row(place);
+                        let squared = dot(other, other);
+                        // No sum of squares of so few finite numbers overflows.
+                        if !squared.is_finite() {
+                            return Err(not_finite(place as u32));
+                        }
+                        if place != index as usize && ratings >= min_ratings.max(1) && squared > 0.0 {
+                            best.push(Candidate {
+                                item: place as u32,
+                                score: (cosine(other, squared) * belief(ratings)) as f32,
+                            });
+                        }
                     }
-                    if place != index as usize && ratings >= min_ratings.max(1) && squared > 0.0 {
-                        best.push(Candidate {
-                            item: place as u32,
-                            score: (cosine(other, squared) * belief(ratings)) as f32,
-                        });
-                    }
-                }
-                Ok(best.into_sorted())
-            };
-            starts.map(compare).collect()
-        });
+                    Ok(best.into_sorted())
+                };
+                starts.map(compare).collect()
+            });
         let mut best = Best::new(top);
         for candidate in parts?.into_iter().flatten() {
             best.push(candidate);

@@ -328,8 +328,16 @@ fn somebody_new_is_folded_in_and_nobody_gets_the_best_known() {
     assert!(reasons > 0);
     assert!(
         scene
-            .succeed(&["recommend", "--user", user, "--why"])
+            .succeed(&["recommend", "--user", user, "--why=logits"])
             .contains("as fitted to the ratings")
+    );
+    // In words it is a sentence a product, of what they rated.
+    let words = scene.succeed(&["recommend", "--user", user, "--why"]);
+    let sentences: Vec<&str> = words.lines().filter(|line| line.contains("because ")).collect();
+    assert_eq!(sentences.len(), 5, "{words}");
+    assert!(
+        sentences.iter().any(|line| own.iter().any(|id| line.contains(id))),
+        "{words}"
     );
 }
 

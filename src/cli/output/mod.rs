@@ -10,7 +10,7 @@ mod ranking;
 mod summary;
 pub mod sweep;
 
-use crate::artifact::origin::Origin;
+use crate::artifact::origin::{Answer, Origin};
 use crate::common::calendar::date_of;
 use crate::common::format::{count, mebibytes, percent};
 use crate::common::hint::writing;
@@ -30,15 +30,6 @@ use std::io::Write;
 #[derive(Debug, Default)]
 pub struct Output {
     quiet: bool,
-}
-
-/// An answer and where it comes from, as fields of one object.
-#[derive(Serialize)]
-struct Answer<'a, T> {
-    #[serde(flatten)]
-    origin: &'a Origin,
-    #[serde(flatten)]
-    answer: &'a T,
 }
 
 impl Output {

@@ -1,12 +1,12 @@
 //! Rankings and likenesses in the words of people, and as CSV.
 
 use super::Output;
-use crate::cli::args::CsvStyle;
+use crate::cli::args::{CsvStyle, WhyStyle};
 use crate::common::format::count;
 use crate::recommend::bulk::Summary;
 use crate::recommend::lists::Unlisted;
 use crate::recommend::similar::Similar;
-use crate::recommend::{Basis, Ranking, Recommendation};
+use crate::recommend::{Basis, Ranking, Recommendation, Why};
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -46,8 +46,8 @@ fn origin(generated: bool) -> &'static str {
 }
 
 impl Output {
-    /// A user's ranking.
-    pub fn ranking(&mut self, ranking: &Ranking) {
+    /// A user's ranking; its reasons in a style, with the rating from which a product counts as liked.
+    pub fn ranking(&mut self, ranking: &Ranking, style: WhyStyle, liked_from: Option<f32>) {
         let who = ranking
             .user
             .as_ref()
@@ -83,6 +83,11 @@ impl Output {
         ));
         for product in &ranking.products {
             self.recommendation(product, width);
+            match (&product.why, style) {
+                (None, _) => {}
+                (Some(why), WhyStyle::Words) => self.data(&format!("        {}", why.words(liked_from))),
+                (Some(why), WhyStyle::Logits) => self.parts(why),
+            }
         }
     }
 
@@ -101,7 +106,10 @@ impl Output {
             count(product.train_ratings as usize),
             title(product.title.as_deref()),
         ));
-        let Some(why) = &product.why else { return };
+    }
+
+    /// The parts of what a product is ranked by.
+    fn parts(&mut self, why: &Why) {
         for because in &why.because {
             self.data(&format!(
                 "        {:+.3}  rated {} {}{}",

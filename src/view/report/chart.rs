@@ -3,7 +3,7 @@
 //! Written by hand: the drawing crates that would do turn on features of `num-traits` that build burn a second time, and their
 //! colours are fixed, where these are the page's variables and so right on a light and on a dark page and in print.
 
-use super::page::escape;
+use crate::view::page::escape;
 use std::fmt::Write;
 
 /// A line of a chart.
@@ -133,7 +133,7 @@ fn label(tick: f64) -> String {
 pub fn figure(title: &str, x: (&str, [f64; 2]), y: (&str, [f64; 2]), series: &[(usize, Series)]) -> String {
     let names = series.iter().map(|(colour, series)| {
         let name = escape(&series.name);
-        format!("<span class=\"key\"><i style=\"background:var(--line-{colour})\"></i>{name}</span>")
+        format!("<span class=\"key\"><i class=\"line-{colour}\"></i>{name}</span>")
     });
     format!(
         "<figure><figcaption><b>{}</b></figcaption>{}<figcaption>{}</figcaption></figure>\n",

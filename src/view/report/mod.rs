@@ -3,7 +3,6 @@
 mod chart;
 mod examples;
 mod history;
-mod page;
 
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
@@ -15,10 +14,10 @@ use crate::evaluate::definitions::definition;
 use crate::evaluate::rankings::RankingAt;
 use crate::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
 use crate::evaluate::{EvaluateError, Evaluation};
+use crate::view::page::{MEANING, Style, escape, page, paragraph, section, table, verbatim};
 use chart::{REFERENCE, Series, figure, range_of};
 use examples::{Example, examples};
 use history::{History, history};
-use page::{MEANING, escape, page, paragraph, section, table, verbatim};
 
 /// The page of a complete run.
 ///
@@ -42,7 +41,17 @@ pub fn report(run: &RunDirectory, config: &Config) -> Result<String, EvaluateErr
         section("The ratings", &ratings(&data)),
         section("Again", &again(run, &toml)),
     ];
-    Ok(page(&format!("Run {}", run.name()), &body.concat()))
+    Ok(page(&format!("Run {}", run.name()), Style::Within, &body.concat()))
+}
+
+/// What a complete run is and how good it is, in words, and how its training went, in curves: both HTML.
+///
+/// Errors as [`report`] does.
+pub fn summary(run: &RunDirectory, config: &Config) -> Result<[String; 2], EvaluateError> {
+    let data: DataReport = run.read_json(DATA_REPORT)?;
+    let history = history(run)?;
+    let words = words(config, &data, &Evaluation::read(run)?, &history);
+    Ok([warning(&data) + &words, training(&history)])
 }
 
 fn warning(data: &DataReport) -> String {
@@ -294,7 +303,7 @@ fn classes(evaluation: &Evaluation, history: &History) -> String {
         for class in &start.classes {
             let bar = |rows: usize, colour: usize| {
                 let width = 100.0 * rows as f64 / most;
-                format!("<b style=\"width:{width:.1}%;background:var(--line-{colour})\"></b>")
+                format!("<b class=\"line-{colour}\" style=\"width:{width:.1}%\"></b>")
             };
             html.push_str(&format!(
                 "<span>{}</span><span class=\"both\">{}{}</span><span>{}{}</span>",
@@ -309,8 +318,8 @@ fn classes(evaluation: &Evaluation, history: &History) -> String {
             ));
         }
         html.push_str(
-            "</div><p><span class=\"key\"><i style=\"background:var(--line-0)\"></i>natural</span>\
-             <span class=\"key\"><i style=\"background:var(--line-1)\"></i>in an epoch, after oversampling</span></p>",
+            "</div><p><span class=\"key\"><i class=\"line-0\"></i>natural</span>\
+             <span class=\"key\"><i class=\"line-1\"></i>in an epoch, after oversampling</span></p>",
         );
     }
     for predictor in [Predictor::Model, Predictor::Uncalibrated] {
