@@ -245,6 +245,26 @@ fn precision_never_stands_alone() {
 }
 
 #[test]
+fn a_precision_of_few_rows_says_how_many() {
+    let mut events = recorded(FinishReason::Completed);
+    for event in &mut events {
+        if let TrainEvent::Validated { metrics, .. } = event {
+            // Of 40,000 rows, 30,000 are relevant, and 7 are predicted so.
+            (metrics.precision, metrics.base_rate, metrics.recall) = (1.0, 0.75, 7.0 / 30_000.0);
+        }
+    }
+    let state = state_after(&events);
+    for (width, height) in [(100, 40), (60, 20)] {
+        let screen = screen(width, height, &state);
+        assert!(
+            screen.contains("100 % (7)") && !screen.contains("100.0 %  "),
+            "{screen}"
+        );
+    }
+    assert!(lines(&events, 1).contains("precision 100 % (7)"));
+}
+
+#[test]
 fn no_state_and_no_size_breaks_the_picture() {
     let events = recorded(FinishReason::Stopped);
     for end in 0..=events.len() {

@@ -191,6 +191,12 @@ pub struct ValidRanking {
 }
 
 impl ValidMetrics {
+    /// How many of `rows` were predicted relevant: `recall * base_rate * rows / precision`; `None` where precision is 0.
+    pub fn predicted(&self, rows: usize) -> Option<usize> {
+        let predicted = self.recall * self.base_rate * rows as f64 / self.precision;
+        (self.precision > 0.0).then(|| predicted.round() as usize)
+    }
+
     /// `precision / base_rate`; 0 where there is nothing relevant.
     pub fn lift(&self) -> f64 {
         if self.base_rate > 0.0 {

@@ -4,7 +4,7 @@ use super::palette::Palette;
 use super::parts::bar;
 use super::state::State;
 use super::step_stages::Stage;
-use super::validations::Validation;
+use super::validations::{Validation, precision};
 use crate::common::format::{count, percent};
 use crate::train::event::{ValidMetrics, ValidRanking};
 use ratatui::style::Style;
@@ -12,20 +12,25 @@ use ratatui::text::{Line, Span};
 
 /// The last validation beside the best.
 pub fn score_lines<'a>(state: &State, palette: &Palette) -> Vec<Line<'a>> {
-    type Score = fn(&Validation) -> String;
+    type Score = fn(&Validation, usize) -> String;
+    fn precision_of(validation: &Validation, rows: usize) -> String {
+        precision(&validation.metrics, rows)
+    }
     let rows: [(&str, Score); 7] = [
-        ("epoch", |validation| epoch_number(validation.at)),
-        ("precision", |validation| percent(validation.metrics.precision)),
-        ("base rate", |validation| percent(validation.metrics.base_rate)),
-        ("lift", |validation| format!("{:.3}", validation.metrics.lift())),
-        ("recall", |validation| percent(validation.metrics.recall)),
-        ("AUC", |validation| format!("{:.4}", validation.metrics.auc)),
-        ("loss", |validation| format!("{:.4}", validation.metrics.loss)),
+        ("epoch", |validation, _| epoch_number(validation.at)),
+        ("precision", precision_of),
+        ("base rate", |validation, _| percent(validation.metrics.base_rate)),
+        ("lift", |validation, _| format!("{:.3}", validation.metrics.lift())),
+        ("recall", |validation, _| percent(validation.metrics.recall)),
+        ("AUC", |validation, _| format!("{:.4}", validation.metrics.auc)),
+        ("loss", |validation, _| format!("{:.4}", validation.metrics.loss)),
     ];
     let head = Line::styled(format!(" {:<9}{:>11}{:>11}", "", "last", "best"), palette.faint);
     let ranking: [(&str, Score); 2] = [
-        ("NDCG", |validation| ndcg(validation, |ranking| ranking.ndcg)),
-        ("popular", |validation| ndcg(validation, |ranking| ranking.popular_ndcg)),
+        ("NDCG", |validation, _| ndcg(validation, |ranking| ranking.ndcg)),
+        ("popular", |validation, _| {
+            ndcg(validation, |ranking| ranking.popular_ndcg)
+        }),
     ];
     let learns_rankings = state
         .validations
@@ -41,8 +46,11 @@ pub fn score_lines<'a>(state: &State, palette: &Palette) -> Vec<Line<'a>> {
     };
     let rows = rows.into_iter().skip(kept.start).take(kept.len());
     let rows = rows.chain(ranking).map(|(name, score)| {
-        let [last, best] = [&state.validations.latest, &state.validations.best]
-            .map(|validation| validation.as_ref().map_or("-".into(), score));
+        let [last, best] = [&state.validations.latest, &state.validations.best].map(|validation| {
+            validation
+                .as_ref()
+                .map_or("-".into(), |validation| score(validation, state.start.valid_rows))
+        });
         Line::from(vec![
             Span::styled(format!(" {name:<9}"), palette.faint),
             Span::styled(format!("{last:>11}"), palette.title),
@@ -71,7 +79,7 @@ pub fn history_lines<'a>(height: u16, state: &State, palette: &Palette) -> Vec<L
     let lines = newest.iter().map(|validation| {
         let ValidMetrics {
             loss,
-            precision,
+            precision: _,
             base_rate,
             recall,
             auc,
@@ -80,7 +88,7 @@ pub fn history_lines<'a>(height: u16, state: &State, palette: &Palette) -> Vec<L
         let cells = [
             epoch_number(validation.at),
             format!("{loss:.4}"),
-            percent(precision),
+            precision(&validation.metrics, state.start.valid_rows),
             percent(base_rate),
             format!("{:.3}", validation.metrics.lift()),
             percent(recall),

@@ -3,6 +3,7 @@
 //! Columns line up, no line is ever taken back, and there are no escape codes.
 
 use super::state::State;
+use super::validations::precision;
 use crate::common::format::{count, duration, percent};
 use crate::common::visible::visible;
 use crate::train::event::{Observer, TrainEvent, ValidMetrics};
@@ -149,13 +150,14 @@ fn progress(state: &State) -> String {
 fn scores(state: &State, metrics: &ValidMetrics) -> String {
     let ValidMetrics {
         loss,
-        precision,
+        precision: _,
         base_rate,
         recall,
         auc,
         ranking,
     } = *metrics;
-    let (precision, base_rate, recall) = (percent(precision), percent(base_rate), percent(recall));
+    let precision = precision(metrics, state.start.valid_rows);
+    let (base_rate, recall) = (percent(base_rate), percent(recall));
     let lift = metrics.lift();
     let ranking = ranking.map_or(String::new(), |ranking| {
         format!(

@@ -1,6 +1,18 @@
 //! Validations: the last one, one an epoch, and the best.
 
+use crate::common::format::percent;
 use crate::train::event::ValidMetrics;
+
+/// Rows predicted relevant below which a precision is hardly one.
+const FEW_ROWS: usize = 100;
+
+/// A precision; with few rows behind it, how many they are: all of three is not the same as all.
+pub fn precision(metrics: &ValidMetrics, rows: usize) -> String {
+    match metrics.predicted(rows) {
+        Some(predicted) if predicted < FEW_ROWS => format!("{:.0} % ({predicted})", 100.0 * metrics.precision),
+        _ => percent(metrics.precision),
+    }
+}
 
 /// A scored validation split.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -24,6 +24,7 @@ use super::palette::Palette;
 use super::panels::{class_lines, history_lines, score_lines, size_text, stage_lines};
 use super::parts::{flow, panel, sides, sparkline};
 use super::state::State;
+use super::validations::precision;
 use crate::common::format::{count, duration, mebibytes, percent};
 use crate::train::event::ValidMetrics;
 use ratatui::Frame;
@@ -132,14 +133,10 @@ fn draw_words(frame: &mut Frame, area: Rect, state: &State, controls: &Controls,
     );
     statements.extend(flow(width, [train, valid]).into_iter().map(|line| vec![line]));
     if let Some(validation) = state.validations.latest {
-        let ValidMetrics {
-            precision,
-            base_rate,
-            recall,
-            ..
-        } = validation.metrics;
+        let ValidMetrics { base_rate, recall, .. } = validation.metrics;
+        let precision = precision(&validation.metrics, state.start.valid_rows);
         let lift = format!("lift {:.3}", validation.metrics.lift());
-        let [precision, base_rate, recall] = [precision, base_rate, recall].map(percent);
+        let [base_rate, recall] = [base_rate, recall].map(percent);
         let pair = [format!("precision {precision}"), format!("base rate {base_rate}")];
         statements.push(flow(width, pair.into_iter().chain([lift, format!("recall {recall}")])));
     }
