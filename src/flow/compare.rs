@@ -10,6 +10,7 @@ use crate::data::progress::Progress;
 use crate::data::report::DataReport;
 use crate::evaluate::{Evaluation, FORMAT_VERSION, evaluate};
 use crate::flow::error::PipelineError;
+use crate::flow::moved_lists::{MovedLists, moved_lists};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,8 @@ pub struct Comparison {
     pub runs: Vec<ComparedRun>,
     /// Keys of the configs that are not the same everywhere, with the value of each run.
     pub differences: BTreeMap<String, Vec<String>>,
+    /// The lists of each further run beside those of the first, for users of both.
+    pub lists: Vec<MovedLists>,
 }
 
 /// One run.
@@ -48,7 +51,12 @@ pub fn compare(runs: &[RunDirectory], progress: &dyn Progress) -> Result<Compari
         digests.push(manifest.files.get(INTERACTIONS).cloned());
         configs.push(keys(&config));
     }
+    let mut lists = Vec::new();
+    for run in &runs[1..] {
+        lists.extend(moved_lists(&runs[0], run)?);
+    }
     Ok(Comparison {
+        lists,
         same_split: digests.iter().all(|digest| digest.is_some() && *digest == digests[0]),
         runs: compared,
         differences: differences(&configs),

@@ -10,6 +10,7 @@ mod complete;
 pub mod earlier;
 pub mod error;
 pub mod inspect;
+pub mod moved_lists;
 pub mod pipeline;
 pub mod prepare;
 pub mod sweep;

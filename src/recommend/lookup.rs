@@ -55,6 +55,11 @@ impl Recommender {
         Ok(self.products.with_in_title(text, count)?)
     }
 
+    /// The id of a user. Panics if there is no such user.
+    pub fn user_id(&self, user: UserIndex) -> Result<&str, RecommendError> {
+        Ok(self.users.id(user)?)
+    }
+
     /// The id and the title of a product. Panics if there is no such product.
     pub fn name(&self, item: ItemIndex) -> Result<(String, Option<String>), RecommendError> {
         let title = self.products.title(item)?.map(str::to_string);

@@ -246,6 +246,16 @@ fn runs_are_compared_side_by_side() {
         (&false.into(), 3)
     );
     assert_eq!(json["runs"][1]["evaluation"], scene.json("runs/wide-1/evaluation.json"));
+    // The dim of ratings moves no list, another seed moves most of them.
+    let lists = json["lists"].as_array().unwrap();
+    assert_eq!(
+        (&lists[0]["run"], &lists[0]["kept"], &lists[0]["same"]),
+        (&"wide-1".into(), &1.0.into(), &1.0.into())
+    );
+    assert!(
+        lists[1]["kept"].as_f64().unwrap() < 0.9 && lists[1]["users"].as_u64().unwrap() > 100,
+        "{lists:?}"
+    );
     let unknown = scene.run(&["compare", "small-1", "absent-1"]);
     assert_eq!(unknown.code, Some(1));
     assert!(

@@ -1,7 +1,7 @@
 //! The table of a comparison: a row a figure, a column a run, and for two runs what the second changes.
 
 use super::Output;
-use crate::common::format::count;
+use crate::common::format::{count, percent};
 use crate::evaluate::definitions::definition;
 use crate::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
 use crate::flow::compare::{ComparedRun, Comparison};
@@ -61,6 +61,22 @@ impl Output {
             self.class_rows(&judged);
         }
         self.ranking_rows(runs);
+        if !comparison.lists.is_empty() {
+            self.data("");
+        }
+        for lists in &comparison.lists {
+            let letter = letters().zip(runs).find(|(_, run)| run.run == lists.run);
+            let letter = letter.map_or(' ', |(letter, _)| letter);
+            self.data(&format!(
+                "lists of {letter} beside those of A, {} users of both: {:.1} of {} products are the same, the first is for {}; {} \
+                 of the lists have not moved",
+                count(lists.users),
+                lists.kept * lists.top as f64,
+                lists.top,
+                percent(lists.same_first),
+                percent(lists.same),
+            ));
+        }
     }
 
     fn comparison_head(&mut self, title: &str, runs: &[ComparedRun]) {
