@@ -27,6 +27,8 @@ pub enum ServeError {
     TokenFile { path: PathBuf, source: io::Error },
     #[error("the token in `{}` {fault}", path.display())]
     Token { path: PathBuf, fault: &'static str },
+    #[error("{0} postings that came since the older run cannot go along: {1}")]
+    NotCarried(usize, String),
     #[error("`{}` cannot be written: {source}", path.display())]
     WriteLog { path: PathBuf, source: io::Error },
 }
@@ -51,6 +53,7 @@ impl Hint for ServeError {
                 "write a long random text into it, for example `openssl rand -hex 32`".to_string()
             }
             Self::Token { .. } => "one line of 16 to 1,024 printable ASCII characters".to_string(),
+            Self::NotCarried(..) => "let this server alone write into the newer run's folder".to_string(),
             Self::WriteLog { source, .. } => writing(source).to_string(),
         }
     }

@@ -18,7 +18,7 @@ use axum::http::StatusCode;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::oneshot;
@@ -238,6 +238,10 @@ fn carry(
             carried.push(left);
         }
     }
+    if let (Err(why), false) = (&next, carried.is_empty()) {
+        // They would be known until the next start, and then to nobody.
+        return Err(ServeError::NotCarried(carried.len(), why.clone()));
+    }
     if let Ok(writer) = &mut next {
         let lines: String = carried.iter().map(Posting::line).collect();
         writer.append(lines.as_bytes()).map_err(|source| ServeError::WriteLog {
@@ -271,6 +275,18 @@ fn untrained(served: &Served, ratings: &[NewRating]) -> Result<Vec<NewRating>, R
     Ok(left)
 }
 
+/// A file that is new is there after a power cut only if its folder is synced.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Where a folder cannot be opened as a file, the system sees to it.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// The log's file, held by this process.
 struct Writer {
     path: PathBuf,
@@ -301,8 +317,7 @@ impl Writer {
             file.set_len(whole)?;
             file.seek(SeekFrom::End(0))?;
             file.sync_all()?;
-            // A file that is new is there after a power cut only if its folder is synced.
-            File::open(run.path()).and_then(|folder| folder.sync_all())?;
+            sync_folder(run.path())?;
             Ok(file)
         });
         Ok(match file {
