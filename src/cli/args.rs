@@ -205,7 +205,7 @@ pub struct WhoArguments {
     /// User id, as it stands in the ratings file; may be repeated
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub user: Vec<String>,
-    /// File with a user id to a line
+    /// File with a user id to a line, Parquet with a column of user ids, or a folder of such files
     #[arg(long, value_name = "FILE")]
     pub users: Option<PathBuf>,
     /// Every user of the run, in the order of first appearance

@@ -487,7 +487,8 @@ pub fn no_column(path: &Path, key: &str, column: &Column, present: &[String], me
     }
 }
 
-fn list(present: &[String]) -> String {
+/// Names of columns, as an error lists them.
+pub fn list(present: &[String]) -> String {
     let shown = present.iter().take(20).map(|name| format!("`{}`", shorten(name)));
     match present.is_empty() {
         true => "none".to_string(),

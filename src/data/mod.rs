@@ -21,5 +21,6 @@ pub mod source;
 pub mod split;
 pub mod synthetic;
 pub mod titles;
+pub mod user_ids;
 pub mod usual_scales;
 pub mod vocabulary;

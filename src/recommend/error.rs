@@ -4,6 +4,7 @@ use crate::artifact::run_directory::RunError;
 use crate::artifact::tensor_file::FileError;
 use crate::common::hint::{Hint, writing};
 use crate::config::ConfigError;
+use crate::data::fault::IngestError;
 use crate::engine::EngineError;
 use std::path::PathBuf;
 
@@ -16,6 +17,9 @@ pub enum RecommendError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A list of users in Parquet, or in a folder.
+    #[error(transparent)]
+    Users(Box<IngestError>),
     #[error("{what} `{id}` is not in run `{run}`")]
     Unknown {
         what: &'static str,
@@ -39,7 +43,7 @@ pub enum RecommendError {
         ids: usize,
         run: String,
         /// Where the first of them stands, and what is wrong with it.
-        line: usize,
+        place: String,
         first: Box<RecommendError>,
     },
     #[error("{error} ({}:{line})", path.display())]
@@ -86,6 +90,16 @@ impl Hint for RecommendError {
             Self::Run(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Users(error) => match error.as_ref() {
+                IngestError::Unclear { .. } | IngestError::ColumnType { .. } => {
+                    "name the column of user ids `user`, or write it alone; ids are text or whole numbers".to_string()
+                }
+                IngestError::NoParts { .. } => {
+                    "name a file with a user id to a line, a Parquet file, or a folder of either".to_string()
+                }
+                IngestError::Read { .. } => "check the path; if it is right, write the file again".to_string(),
+                error => error.hint(),
+            },
             Self::Unknown {
                 what, is_swapped: true, ..
             } => {
@@ -102,11 +116,11 @@ impl Hint for RecommendError {
             Self::UnknownUsers {
                 unknown,
                 ids,
-                line,
+                place,
                 first,
                 ..
             } => {
-                let hint = format!("line {line}: {}", first.hint());
+                let hint = format!("{place}: {}", first.hint());
                 match unknown < ids {
                     true => format!("{hint}; the others are answered, and `--skip-unknown` takes that for success"),
                     false => hint,
@@ -117,7 +131,7 @@ impl Hint for RecommendError {
             Self::OffScale { .. } => "ratings are on the scale that the run was trained on".to_string(),
             Self::RatedTwice(_) => "name each product once".to_string(),
             Self::NoCandidates { .. } => "loosen `--min-ratings`, `--only` or `--exclude`".to_string(),
-            Self::EmptyList(_) => "one user id to a line".to_string(),
+            Self::EmptyList(_) => "one user id to a line, or to a row of Parquet".to_string(),
             Self::EmptyRatings(_) => "one `product=rating` to a line, or leave `--rated-file` out".to_string(),
             Self::Read { .. } => "check the path".to_string(),
             Self::Write { source, .. } => writing(source).to_string(),
@@ -136,6 +150,12 @@ impl Hint for RecommendError {
 
     fn is_internal(&self) -> bool {
         matches!(self, Self::Engine(error) if error.is_internal())
+    }
+}
+
+impl From<IngestError> for RecommendError {
+    fn from(error: IngestError) -> Self {
+        Self::Users(Box::new(error))
     }
 }
 

@@ -1,53 +1,90 @@
 //! Lists: what is given in a file, one to a line, and what is given like it on the command line.
 //!
-//! Blank lines count in the numbers of lines and say nothing. An error names the file and the line.
+//! Blank lines count in the numbers of lines and say nothing. An error names the file and the line. Users may also stand in
+//! Parquet, a row each, and in a folder of such files.
 
 use super::{RecommendError, Recommender};
 use crate::common::interaction::{ItemIndex, UserIndex};
+use crate::data::parts::parts;
+use crate::data::user_ids::user_ids;
+use std::fs::File;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Ids of a list that the run does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlisted {
     pub path: PathBuf,
-    /// Number of the line, and the id, in the list's order.
-    pub unknown: Vec<(usize, String)>,
+    /// In the list's order.
+    pub unknown: Vec<Unknown>,
     /// How many the list names, known or not.
     pub ids: usize,
+}
+
+/// An id that the run does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its file: the list, or one of the list's.
+    pub path: Arc<Path>,
+    /// Its line; in Parquet its row, from 1.
+    pub line: usize,
+    pub is_row: bool,
+    pub id: String,
+}
+
+impl Unknown {
+    /// Where it stands, of the list at `list`.
+    fn place(&self, list: &Path) -> String {
+        let unit = if self.is_row { "row" } else { "line" };
+        match *self.path == *list {
+            true => format!("{unit} {}", self.line),
+            false => format!("{unit} {} of `{}`", self.line, self.path.display()),
+        }
+    }
 }
 
 impl Recommender {
     /// The users of a list that the run knows, in its order, and those that it does not. Errors if the list names nobody.
     pub fn listed_users(&self, path: &Path) -> Result<(Vec<UserIndex>, Unlisted), RecommendError> {
-        let lines = lines(path)?;
-        if lines.is_empty() {
-            return Err(RecommendError::EmptyList(path.to_path_buf()));
-        }
-        let mut users = Vec::with_capacity(lines.len());
+        let mut users = Vec::new();
         let mut unlisted = Unlisted {
             path: path.to_path_buf(),
             unknown: Vec::new(),
-            ids: lines.len(),
+            ids: 0,
         };
-        for (line, id) in lines {
-            match self.users.index(&id)? {
-                Some(user) => users.push(user),
-                None => unlisted.unknown.push((line, id)),
-            }
+        for file in parts(path)? {
+            let file: Arc<Path> = file.into();
+            each_id(&file, |is_row, line, id| {
+                unlisted.ids += 1;
+                match self.users.index(id)? {
+                    Some(user) => users.push(user),
+                    None => unlisted.unknown.push(Unknown {
+                        path: file.clone(),
+                        line,
+                        is_row,
+                        id: id.to_string(),
+                    }),
+                }
+                Ok(())
+            })?;
         }
-        Ok((users, unlisted))
+        match unlisted.ids {
+            0 => Err(RecommendError::EmptyList(path.to_path_buf())),
+            _ => Ok((users, unlisted)),
+        }
     }
 
     /// What is wrong with a list of users, if the run does not know all of them; the hint is that of the first.
     pub fn unknown_users(&self, unlisted: &Unlisted) -> Option<RecommendError> {
-        let (line, id) = unlisted.unknown.first()?;
+        let first = unlisted.unknown.first()?;
         Some(RecommendError::UnknownUsers {
             path: unlisted.path.clone(),
             unknown: unlisted.unknown.len(),
             ids: unlisted.ids,
             run: self.run.path().display().to_string(),
-            line: *line,
-            first: Box::new(self.unknown_user(id)),
+            place: first.place(&unlisted.path),
+            first: Box::new(self.unknown_user(&first.id)),
         })
     }
 
@@ -96,20 +133,24 @@ impl Recommender {
     ) -> Result<Vec<ItemIndex>, RecommendError> {
         let ids = lines(path)?;
         let mut items = Vec::with_capacity(ids.len());
-        let mut unknown = Vec::new();
-        let named = ids.len();
+        let mut own = Unlisted {
+            path: path.to_path_buf(),
+            unknown: Vec::new(),
+            ids: ids.len(),
+        };
         for (line, id) in ids {
             match self.products.index(&id)? {
                 Some(item) => items.push(item),
-                None => unknown.push((line, id)),
+                None => own.unknown.push(Unknown {
+                    path: path.into(),
+                    line,
+                    is_row: false,
+                    id,
+                }),
             }
         }
-        if !unknown.is_empty() {
-            unlisted.push(Unlisted {
-                path: path.to_path_buf(),
-                unknown,
-                ids: named,
-            });
+        if !own.unknown.is_empty() {
+            unlisted.push(own);
         }
         items.sort_unstable();
         items.dedup();
@@ -125,13 +166,44 @@ fn in_list<T>(path: &Path, line: usize, result: Result<T, RecommendError>) -> Re
     })
 }
 
+/// The ids of a file, Parquet or text: whether they are numbered by row, the number, the id.
+fn each_id(
+    path: &Path,
+    mut take: impl FnMut(bool, usize, &str) -> Result<(), RecommendError>,
+) -> Result<(), RecommendError> {
+    let read = |source| RecommendError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let mut file = File::open(path).map_err(read)?;
+    let mut magic = Vec::new();
+    file.by_ref().take(4).read_to_end(&mut magic).map_err(read)?;
+    if magic == b"PAR1" {
+        return user_ids(path, file, |row, id| match id.is_empty() {
+            true => Ok(()),
+            false => take(true, row, id),
+        });
+    }
+    // What was read is put back in front, for a pipe cannot be rewound.
+    let mut text = String::new();
+    Cursor::new(magic).chain(file).read_to_string(&mut text).map_err(read)?;
+    for (line, id) in not_blank(&text) {
+        take(false, line, id)?;
+    }
+    Ok(())
+}
+
 /// The lines of a file that are not blank, trimmed, with their numbers.
 fn lines(path: &Path) -> Result<Vec<(usize, String)>, RecommendError> {
     let text = std::fs::read_to_string(path).map_err(|source| RecommendError::Read {
         path: path.to_path_buf(),
         source,
     })?;
+    Ok(not_blank(&text).map(|(line, text)| (line, text.to_string())).collect())
+}
+
+fn not_blank(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate();
-    let trimmed = numbered.map(|(number, line)| (number + 1, line.trim().to_string()));
-    Ok(trimmed.filter(|(_, line)| !line.is_empty()).collect())
+    let trimmed = numbered.map(|(number, line)| (number + 1, line.trim()));
+    trimmed.filter(|(_, line)| !line.is_empty())
 }

@@ -2,9 +2,11 @@
 
 use super::needs::gpu;
 use super::scene::{CONFIG, Scene};
+use parquet::data_type::{ByteArray, ByteArrayType};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A scene with a trained run, and the ratings it was trained on.
 fn trained(name: &str) -> (Scene, Vec<[String; 3]>) {
@@ -118,6 +120,125 @@ fn users_who_are_not_known_keep_nobody_from_an_answer() {
     assert!(write(&["some.txt"], "some") == (Some(1), known.clone()));
     assert!(write(&["some.txt", "--skip-unknown"], "skipped") == (Some(0), known));
     assert_eq!(scene.run(&["recommend", "--all", "--skip-unknown"]).code, Some(2));
+}
+
+/// A Parquet file of text columns, by name; nulls where there is `None`.
+fn parquet_of(columns: &[(&str, &[Option<&str>])]) -> Vec<u8> {
+    let fields: String = columns
+        .iter()
+        .map(|(name, _)| format!("optional binary {name} (UTF8);"))
+        .collect();
+    let schema = parquet::schema::parser::parse_message_type(&format!("message users {{ {fields} }}")).unwrap();
+    let properties = Arc::new(parquet::file::properties::WriterProperties::default());
+    let mut file = parquet::file::writer::SerializedFileWriter::new(Vec::new(), Arc::new(schema), properties).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    for (_, cells) in columns {
+        let levels: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
+        let values: Vec<ByteArray> = cells.iter().flatten().map(|cell| ByteArray::from(*cell)).collect();
+        let mut column = group.next_column().unwrap().unwrap();
+        let writer = column.typed::<ByteArrayType>();
+        writer.write_batch(&values, Some(&levels), None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    file.into_inner().unwrap()
+}
+
+#[test]
+fn users_in_parquet_are_those_of_a_text_file_also_in_parts_and_in_shards() {
+    let (scene, rows) = trained("listed");
+    let users = users(&rows);
+    let write = |path: &str, bytes: &[u8]| std::fs::write(scene.folder.join(path), bytes).unwrap();
+    // 1,200 of them, so that there are two parts of answers; a null and an empty id say nothing, and are counted.
+    let (first, second) = users[..1200].split_at(700);
+    write("all.txt", users[..1200].join("\n").as_bytes());
+    let cells = |ids: &[String]| ids.iter().map(|id| id.clone().into()).collect::<Vec<Option<String>>>();
+    let mut cells = [cells(first), cells(second)];
+    cells[1].splice(1..1, [None, Some(String::new())]);
+    let [first, second] = cells
+        .each_ref()
+        .map(|ids| ids.iter().map(Option::as_deref).collect::<Vec<_>>());
+    let other = vec![Some("x"); second.len()];
+    std::fs::create_dir(scene.folder.join("list")).unwrap();
+    write("list/_SUCCESS", b"");
+    write("list/part-0.parquet", &parquet_of(&[("anyone", &first)]));
+    // Spark writes a part for each of its tasks, whether it has rows or not.
+    write("list/part-1.parquet", &parquet_of(&[("anyone", &[])]));
+    write(
+        "list/part-2.parquet",
+        &parquet_of(&[("segment", &other), ("customer_id", &second)]),
+    );
+    let ask = |list: &str, folder: &str, more: &[&str]| {
+        let request = [
+            "recommend",
+            "--users",
+            list,
+            "--top",
+            "300",
+            "--device",
+            "cpu",
+            "--out",
+            folder,
+        ];
+        scene.run(&[&request, more].concat())
+    };
+    assert_eq!(ask("all.txt", "whole", &[]).code, Some(0));
+    let whole = parts(&scene, "whole");
+    assert_eq!(scene.json("whole/summary.json")["parts"], 2);
+    for shard in ["1/2", "0/2"] {
+        let ran = ask("list", "shards", &["--shard", shard]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    assert_eq!(ask("list", "shards", &[]).code, Some(0));
+    assert!(parts(&scene, "shards") == whole, "other bytes than of the text file");
+
+    // Strangers are named with their file and row.
+    let strangers = [Some("nobody"), None, Some(users[7].as_str()), Some("no one")];
+    write("list/part-1.parquet", &parquet_of(&[("user", &strangers)]));
+    let ran = ask("list", "strangers", &[]);
+    assert_eq!(ran.code, Some(1));
+    let listed = "list/part-1.parquet:1: user `nobody` is not in the run\nlist/part-1.parquet:4: user `no one` is not in \
+                  the run\nerror: 2 of 1203 users in `list` are not in run `runs/small-1`\n\nhint: row 1 of \
+                  `list/part-1.parquet`: ";
+    assert!(ran.stderr.contains(listed), "{}", ran.stderr);
+    write("one.parquet", &parquet_of(&[("user", &strangers)]));
+    let alone = scene.succeed(&["recommend", "--user", &users[7], "--json"]);
+    let ran = scene.run(&["recommend", "--users", "one.parquet", "--skip-unknown", "--json"]);
+    assert_eq!((ran.code, &ran.stdout), (Some(0), &alone), "{}", ran.stderr);
+    let ran = scene.run(&["recommend", "--users", "one.parquet", "--json"]);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("\n\nhint: row 1: "),
+        "{}",
+        ran.stderr
+    );
+
+    let (error, hint) = {
+        write("two.parquet", &parquet_of(&[("a", &strangers), ("b", &strangers)]));
+        fails(&scene, &["recommend", "--users", "two.parquet"])
+    };
+    assert_eq!(
+        error,
+        "`two.parquet`: it is not clear which column is the user; there are `a`, `b`"
+    );
+    assert!(hint.starts_with("name the column of user ids `user`"), "{hint}");
+    let mut cut = parquet_of(&[("user", &strangers)]);
+    cut.truncate(cut.len() - 9);
+    write("cut.parquet", &cut);
+    let (error, _) = fails(&scene, &["recommend", "--users", "cut.parquet"]);
+    assert!(
+        error.starts_with("cannot read `cut.parquet`: damaged Parquet: "),
+        "{error}"
+    );
+    write("null.parquet", &parquet_of(&[("user", &[None])]));
+    assert_eq!(
+        fails(&scene, &["recommend", "--users", "null.parquet"]).0,
+        "there is nobody in `null.parquet`"
+    );
+    std::fs::create_dir(scene.folder.join("none")).unwrap();
+    assert_eq!(
+        fails(&scene, &["recommend", "--users", "none"]).0,
+        "`none` holds no file of ratings"
+    );
 }
 
 #[test]
@@ -447,7 +568,10 @@ fn every_wrong_argument_has_its_message_its_hint_and_its_exit_code() {
     std::fs::write(scene.folder.join("empty.txt"), "\n").unwrap();
     assert_eq!(
         fails(&scene, &["recommend", "--users", "empty.txt"]),
-        pair("there is nobody in `empty.txt`", "one user id to a line")
+        pair(
+            "there is nobody in `empty.txt`",
+            "one user id to a line, or to a row of Parquet"
+        )
     );
     assert_eq!(
         fails(&scene, &["recommend", "--rated-file", "empty.txt"]),

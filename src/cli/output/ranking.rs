@@ -4,7 +4,7 @@ use super::Output;
 use crate::cli::args::{CsvStyle, WhyStyle};
 use crate::common::format::count;
 use crate::recommend::bulk::Summary;
-use crate::recommend::lists::Unlisted;
+use crate::recommend::lists::{Unknown, Unlisted};
 use crate::recommend::similar::Similar;
 use crate::recommend::{Basis, Ranking, Recommendation, Why};
 use std::io::IsTerminal;
@@ -169,13 +169,10 @@ impl Output {
         }
     }
 
-    /// Users of a list whom the run does not know, each with its line.
+    /// Users of a list whom the run does not know, each with its line or row.
     pub fn unlisted_users(&mut self, unlisted: &Unlisted) {
-        for (line, id) in &unlisted.unknown {
-            self.talk(&format!(
-                "{}:{line}: user `{id}` is not in the run",
-                unlisted.path.display()
-            ));
+        for Unknown { path, line, id, .. } in &unlisted.unknown {
+            self.talk(&format!("{}:{line}: user `{id}` is not in the run", path.display()));
         }
     }
 
