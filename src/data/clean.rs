@@ -100,7 +100,8 @@ pub fn deduplicate(
 
 /// Leaves out users and products with too few ratings until all that are left have enough; vocabularies follow.
 ///
-/// The k-core of the graph of ratings: the order of removal does not matter, so neither does the order of rows.
+/// The k-core of the graph of ratings: the order of removal does not matter, so neither does the order of rows. What is left is
+/// numbered by the rows that are left, so a table sorted by user that was cleaned elsewhere gives the same numbers.
 pub fn k_core(
     users: &mut Vocabulary,
     items: &mut Vocabulary,
@@ -132,10 +133,12 @@ pub fn k_core(
             break;
         }
     }
-    retain(interactions, &keep);
     let (users_before, items_before) = (users.len(), items.len());
-    renumber(users, &mut interactions.users, &user_counts);
-    renumber(items, &mut interactions.items, &item_counts);
+    if keep.contains(&false) {
+        retain(interactions, &keep);
+        renumber(users, &mut interactions.users);
+        renumber(items, &mut interactions.items);
+    }
     Some(CoreReport {
         passes,
         users_removed: users_before - users.len(),
@@ -150,16 +153,14 @@ fn counts(index: &[u32], count: usize) -> Vec<usize> {
     counts
 }
 
-/// Keeps the ids that still occur, in their order.
-fn renumber(ids: &mut Vocabulary, index: &mut [u32], counts: &[usize]) {
+/// Keeps the ids that still occur, in the order of their first rows.
+fn renumber(ids: &mut Vocabulary, index: &mut [u32]) {
     let mut left = Vocabulary::default();
-    let new: Vec<u32> = (0..ids.len() as u32)
-        .map(|old| match counts[old as usize] {
-            0 => u32::MAX,
-            _ => left.intern(ids.id(old)),
-        })
-        .collect();
-    index.iter_mut().for_each(|index| *index = new[*index as usize]);
+    let mut new = vec![None; ids.len()];
+    for index in index {
+        let old = *index;
+        *index = *new[old as usize].get_or_insert_with(|| left.intern(ids.id(old)));
+    }
     *ids = left;
 }
 
@@ -256,6 +257,29 @@ mod tests {
         };
         assert_eq!(report, wanted);
         assert!(users.ids().eq(["a", "b"]) && items.ids().eq(["x", "y"]));
+        assert_eq!(
+            (interactions.users, interactions.items),
+            (vec![0, 0, 1, 1], vec![0, 1, 0, 1])
+        );
+    }
+
+    #[test]
+    fn what_is_left_is_numbered_by_the_rows_that_are_left() {
+        // `y` is met first with a user who goes.
+        let mut interactions = rows(&[
+            (0, 0, 5.0, 1),
+            (1, 1, 5.0, 1),
+            (1, 0, 5.0, 1),
+            (2, 1, 5.0, 1),
+            (2, 0, 5.0, 1),
+        ]);
+        let (mut users, mut items) = (Vocabulary::default(), Vocabulary::default());
+        for (user, item) in [("a", "y"), ("b", "x"), ("c", "x")] {
+            users.intern(user);
+            items.intern(item);
+        }
+        k_core(&mut users, &mut items, &mut interactions, 2, 1);
+        assert!(users.ids().eq(["b", "c"]) && items.ids().eq(["x", "y"]));
         assert_eq!(
             (interactions.users, interactions.items),
             (vec![0, 0, 1, 1], vec![0, 1, 0, 1])
