@@ -3,7 +3,9 @@
 //! Pure measuring: each returns a struct of figures and prints nothing. Inputs are generated in memory, so no file is needed.
 //! Ratios count: the machine's own rates are measured in the same run, beside the figure that is judged by them.
 
+pub mod agreement;
 pub mod machine;
+pub mod proof;
 pub mod ratings;
 pub mod score;
 pub mod train;

@@ -168,6 +168,12 @@ pub struct WatchArguments {
 
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
+    /// Prove the adapter that `gpu` takes: its results beside the cpu engine's, its speed beside its memory's, as JSON to send
+    #[arg(long, conflicts_with = "config")]
+    pub prove: bool,
+    /// Write the proof here [default: stdout]
+    #[arg(long, value_name = "FILE", requires = "prove")]
+    pub out: Option<PathBuf>,
     /// Say too whether a training fits this machine's memory
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

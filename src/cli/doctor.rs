@@ -1,9 +1,10 @@
-//! `dotcart doctor`: graphics adapters, their limits, which engine `auto` takes and why; whether a training fits.
+//! `dotcart doctor`: graphics adapters, their limits, which engine `auto` takes and why; whether a training fits. `--prove` is in
+//! [`super::prove`].
 
 use super::args::DoctorArguments;
 use super::output::{Output, memory_line};
 use super::progress::Bar;
-use super::{CommandResult, End};
+use super::{CommandResult, End, prove};
 use crate::common::format::{count, mebibytes};
 use crate::common::system_memory::room;
 use crate::config::{Assignment, Config};
@@ -12,6 +13,9 @@ use crate::flow::pipeline;
 use crate::flow::prepare::check_memory;
 
 pub fn run(arguments: &DoctorArguments, output: &mut Output) -> CommandResult {
+    if arguments.prove {
+        return prove::run(arguments.out.as_deref(), output);
+    }
     let adapters = adapters();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     output.data(&format!("cpu engine   {threads} threads"));

@@ -13,6 +13,7 @@ mod inspect;
 mod man;
 mod output;
 mod progress;
+mod prove;
 mod recommend;
 mod report;
 mod serve;

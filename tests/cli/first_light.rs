@@ -141,6 +141,25 @@ fn doctor_names_the_engine_that_auto_takes() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn nothing_is_proved_without_an_adapter() {
+    let scene = Scene::new("prove", CONFIG);
+    let mut command = scene.command(&["doctor", "--prove", "--out", "proof.json"]);
+    // Older loaders know the second name alone.
+    let absent = scene.folder.join("absent");
+    command.env("VK_DRIVER_FILES", &absent).env("VK_ICD_FILENAMES", &absent);
+    let ran = super::scene::Ran::of(command.output().unwrap());
+    let error = "error: no usable graphics adapter: no driver offers one\n\nhint: `dotcart doctor` lists adapters";
+    assert!(
+        ran.code == Some(1) && ran.stdout.is_empty() && ran.stderr.contains(error),
+        "{}",
+        ran.stderr
+    );
+    assert!(!scene.folder.join("proof.json").exists());
+    assert_eq!(scene.run(&["doctor", "--out", "proof.json"]).code, Some(2));
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     let scene = Scene::new("pipe", CONFIG);
     let mut child = scene

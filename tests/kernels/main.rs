@@ -4,6 +4,7 @@ mod choices;
 #[path = "../common/needs.rs"]
 mod needs;
 mod pairs;
+mod proof;
 mod ranking;
 mod rows;
 mod shaders;

@@ -6,6 +6,7 @@
 pub mod bench;
 mod comparison;
 mod evaluation;
+pub mod proof;
 mod ranking;
 mod summary;
 pub mod sweep;

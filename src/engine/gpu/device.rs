@@ -16,10 +16,12 @@ use burn::backend::wgpu::{MemoryConfiguration, Wgpu, WgpuSetup, wgpu};
 use burn::cubecl::client::Client;
 use burn::cubecl::server::{Handle, ServerError};
 use burn::tensor::{Bytes, Device, StreamId, Tensor, read_sync};
+use serde::Serialize;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// What a device can fail at.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -37,7 +39,8 @@ pub enum DeviceError {
 }
 
 /// What sort of machine an adapter is, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AdapterKind {
     Discrete,
     Integrated,
@@ -61,7 +64,7 @@ impl AdapterKind {
 }
 
 /// An adapter in words and numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Adapter {
     pub name: String,
     pub kind: AdapterKind,
@@ -155,6 +158,8 @@ pub struct Gpu(&'static Open);
 
 struct Open {
     adapter: Adapter,
+    device: wgpu::Device,
+    copies: wgpu::Queue,
     client: Client,
     stream: StreamId,
     launches: AtomicUsize,
@@ -230,6 +235,47 @@ impl Gpu {
         let ticks = read_sync(duration.resolve());
         let ticks = ticks.ok_or_else(|| failed("the device said nothing".to_owned()))?;
         Ok(ticks.duration().as_secs_f64())
+    }
+
+    /// Bytes read plus bytes written a second while the device copies a buffer of 256 MiB, or its largest, at its best.
+    pub fn copy_bytes_per_second(&self) -> Result<f64, DeviceError> {
+        const BYTES: u64 = 256 << 20;
+        const COPIES: u32 = 4;
+        const LONG_ENOUGH: Duration = Duration::from_millis(500);
+        let open = self.0;
+        let size = BYTES.min(open.adapter.max_buffer_bytes);
+        let buffer = |usage| {
+            let descriptor = wgpu::BufferDescriptor {
+                label: Some("copies"),
+                size,
+                usage,
+                mapped_at_creation: false,
+            };
+            open.device.create_buffer(&descriptor)
+        };
+        let from = buffer(wgpu::BufferUsages::COPY_SRC);
+        let to = buffer(wgpu::BufferUsages::COPY_DST);
+        let pass = || {
+            let mut encoder = open
+                .device
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            (0..COPIES).for_each(|_| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, size));
+            let start = Instant::now();
+            open.copies.submit([encoder.finish()]);
+            let waited = open.device.poll(wgpu::PollType::wait_indefinitely());
+            waited.map(|_| start.elapsed().as_secs_f64())
+        };
+        let failed = |error: wgpu::PollError| DeviceError::Failed {
+            doing: "copying a buffer",
+            message: error.to_string(),
+        };
+        // The first pass clears both buffers as well.
+        pass().map_err(failed)?;
+        let (start, mut best) = (Instant::now(), f64::INFINITY);
+        while start.elapsed() < LONG_ENOUGH || best.is_infinite() {
+            best = best.min(pass().map_err(failed)?);
+        }
+        Ok(2.0 * f64::from(COPIES) * size as f64 / best)
     }
 
     /// Fails if `words` do not fit one buffer; `what` names them.
@@ -412,20 +458,22 @@ fn open(summary: &Adapter, adapter: &wgpu::Adapter) -> Result<Open, DeviceError>
     let setup = WgpuSetup {
         instance: found().0.clone(),
         adapter: adapter.clone(),
-        device,
-        queue,
+        device: device.clone(),
+        queue: queue.clone(),
         backend: adapter.get_info().backend,
     };
-    let device = Device::wgpu_options()
+    let of_burn = Device::wgpu_options()
         .setup(setup)
         .memory_config(MemoryConfiguration::ExclusivePages)
         .init()
         .map_err(|error| failed(error.to_string()))?;
-    let probe = Tensor::<1>::empty([1], &device)
+    let probe = Tensor::<1>::empty([1], &of_burn)
         .try_into_primitive::<Wgpu>()
         .map_err(|error| failed(format!("{error:?}")))?;
     Ok(Open {
         adapter: summary.clone(),
+        device,
+        copies: queue,
         client: probe.client,
         stream: StreamId::allocate(),
         launches: AtomicUsize::new(0),
