@@ -463,6 +463,71 @@ fn somebody_new_is_folded_in_and_nobody_gets_the_best_known() {
 }
 
 #[test]
+fn a_product_is_known_by_its_title_too() {
+    let (scene, rows) = trained("by-title");
+    let mut products: Vec<&str> = rows.iter().map(|row| row[1].as_str()).collect();
+    products.sort_unstable();
+    products.dedup();
+    // The last two share a title.
+    let title = |place: usize| format!("Star Part {}", place.min(products.len() - 2));
+    let titles: Vec<String> = products
+        .iter()
+        .enumerate()
+        .map(|(place, id)| format!("{id},{}", title(place)))
+        .collect();
+    std::fs::write(
+        scene.folder.join("titles.csv"),
+        format!("id,title\n{}\n", titles.join("\n")),
+    )
+    .unwrap();
+    let train = [
+        "train",
+        "config.toml",
+        "--device",
+        "cpu",
+        "--quiet",
+        "--set",
+        "train.epochs=1",
+    ];
+    scene.succeed(&[&train[..], &["--set", "data.titles=titles.csv", "--set", "name=titled"]].concat());
+
+    let ask = |product: &str| scene.run(&["similar", "--run", "titled-1", "--json", "--product", product]);
+    let (by_id, by_title) = (ask(products[7]), ask("star PART 7"));
+    assert_eq!(
+        (by_id.code, &by_id.stdout),
+        (Some(0), &by_title.stdout),
+        "{}",
+        by_title.stderr
+    );
+    let rate = |product: &str| {
+        scene.succeed(&[
+            "recommend",
+            "--run",
+            "titled-1",
+            "--json",
+            "--rated",
+            &format!("{product}=5"),
+        ])
+    };
+    assert_eq!(rate(products[7]), rate("Star Part 7"));
+
+    let shared = ask(&title(products.len()));
+    assert_eq!(shared.code, Some(1));
+    let ids = &products[products.len() - 2..];
+    assert!(
+        shared.stderr.contains("2 products have the title") && ids.iter().all(|id| shared.stderr.contains(id)),
+        "{}",
+        shared.stderr
+    );
+    let part = ask("part 7");
+    assert!(
+        part.code == Some(1) && part.stderr.contains("did you mean `Star Part 7`"),
+        "{}",
+        part.stderr
+    );
+}
+
+#[test]
 fn similar_names_neighbours_by_a_cosine_that_ratings_bear_out() {
     let (scene, rows) = trained("similar");
     let product = &rows[0][1];
