@@ -18,7 +18,7 @@ use super::score::{ScoreReport, ScoreSetup, random_model};
 use super::train::TrainReport;
 use super::{score, train};
 use crate::config::{Config, DeviceChoice};
-use crate::engine::gpu::device::{Adapter, DeviceError, Gpu};
+use crate::engine::gpu::device::{Adapter, AdapterKind, DeviceError, Gpu};
 use crate::engine::model::ModelShape;
 use serde::Serialize;
 use std::sync::Arc;
@@ -92,6 +92,9 @@ pub struct Reached {
 const SECONDS: f64 = 4.0;
 /// Products that are drawn a step where choices are learned.
 const NEGATIVES: usize = 512;
+/// Samples a step; with choices a software adapter takes seconds for a step of so many.
+const BATCH: usize = 4096;
+const SOFTWARE_CHOICE_BATCH: usize = 512;
 /// The catalogue of Electronics.
 const SCORING: ScoreSetup = ScoreSetup {
     items: 476_002,
@@ -128,7 +131,10 @@ pub fn prove(watch: &mut dyn FnMut(&str)) -> Result<Proof, DeviceError> {
         watch(&format!(
             "a training of a million generated ratings, {negatives} products drawn a step"
         ));
-        let config = config(negatives);
+        let mut config = config(negatives);
+        if negatives > 0 && gpu.adapter().kind == AdapterKind::Software {
+            config.train.batch_size = SOFTWARE_CHOICE_BATCH;
+        }
         let rows = Arc::new(generate(&config.data.generate, config.seed));
         match train::measure(&config, &rows, SECONDS, &mut |_| {}) {
             Ok(report) => measured.push(Measured {
@@ -168,7 +174,7 @@ fn config(negatives: usize) -> Config {
     };
     config.data.generate = ONE_MILLION;
     config.model.dim = 64;
-    config.train.batch_size = 4096;
+    config.train.batch_size = BATCH;
     config.train.l2 = 0.0;
     let ranking = &mut config.train.ranking;
     match negatives {
