@@ -21,6 +21,9 @@ pub mod formats {}
 #[doc = include_str!("python.md")]
 pub mod python {}
 
+#[doc = include_str!("distributed.md")]
+pub mod distributed {}
+
 #[doc = include_str!("run_directory.md")]
 pub mod run_directory {}
 
@@ -35,6 +38,9 @@ pub mod exit_codes {}
 
 #[doc = include_str!("building.md")]
 pub mod building {}
+
+#[doc = include_str!("adapters.md")]
+pub mod adapters {}
 
 #[doc = include_str!("limits.md")]
 pub mod limits {}
