@@ -7,7 +7,9 @@ use serde_json::Value;
 fn end(scene: &Scene, more: &[&str]) -> String {
     let text = scene.succeed(&[&["train", "config.toml", "--device", "cpu"], more].concat());
     assert!(text.lines().count() <= 20, "{text}");
-    assert!(text.lines().all(|line| line.chars().count() <= 130), "{text}");
+    // Commands name the binary as it was called, which is a word for people and a path here.
+    let shown = text.replace(env!("CARGO_BIN_EXE_dotcart"), "dotcart");
+    assert!(shown.lines().all(|line| line.chars().count() <= 130), "{shown}");
     text
 }
 
