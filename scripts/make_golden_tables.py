@@ -6,12 +6,15 @@
 Each table: its bytes in hex, and its rows as `user product rating seconds` in the order of the file.
 """
 
+import bz2
 import csv
 import decimal
 import io
 import json
+import lzma
 import pathlib
 import uuid
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -79,6 +82,26 @@ def tables():
     yield "UUIDs", parquet({
         "user": pa.array([uuid.UUID(int=n).bytes for n in range(5)], pa.uuid()), "item": ITEMS, "rating": STARS,
         "time": pa.array(TIMES)}), rows([uuid.UUID(int=n) for n in range(5)], ITEMS, STARS, seconds(TIMES))
+
+    text = frame.assign(time=seconds(TIMES)).to_csv(index=False).encode()
+
+    def of_packed(bytes_, method):
+        read = pd.read_csv(io.BytesIO(bytes_), compression=method, dtype={"user": str})
+        return bytes_, rows(read["user"], read["item"], read["rating"], read["time"])
+
+    yield "bzip2", *of_packed(bz2.compress(text[:50]) + bz2.compress(text[50:]), "bz2")
+    yield "xz", *of_packed(lzma.compress(text[:50]) + lzma.compress(text[50:], check=lzma.CHECK_SHA256), "xz")
+    for name, method in [("zip", zipfile.ZIP_DEFLATED), ("zip, stored", zipfile.ZIP_STORED)]:
+        yield name, *of_packed(archive({"ratings.csv": text}, method), "zip")
+
+
+def archive(files, method):
+    bytes_ = io.BytesIO()
+    with zipfile.ZipFile(bytes_, "w", method) as packed:
+        for name, text in files.items():
+            # With a date of its own, so that the same bytes come every time.
+            packed.writestr(zipfile.ZipInfo(name), text, method)
+    return bytes_.getvalue()
 
 
 def main():

@@ -40,8 +40,8 @@ pub enum DeviceChoice {
 /// Where the ratings are, how they are read, and what is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataConfig {
-    /// Ratings table: delimited text, JSON or Parquet, told apart by content; text may be gzip or zstd. A folder or a glob
-    /// means all its files in the order of their names.
+    /// Ratings table: delimited text, JSON or Parquet, told apart by content; text may be gzip, bzip2, xz, zstd or a zip of one
+    /// table. A folder or a glob means all its files in the order of their names.
     pub path: PathBuf,
     /// Rows that choose the epoch, with the same columns; empty = none of one's own. Nothing without `test_path`.
     pub valid_path: PathBuf,

@@ -82,6 +82,8 @@ pub enum IngestError {
         found: &'static str,
         hint: &'static str,
     },
+    #[error("`{path}` is a zip archive of more than one table: {}", list(names))]
+    SeveralTables { path: PathBuf, names: Vec<String> },
     #[error("`{path}`: there is no column {wanted} for `data.{key}`; there are {present}")]
     Column {
         path: PathBuf,
@@ -178,6 +180,7 @@ impl Hint for IngestError {
                 "each row is `user,product,rating` or `user,product,rating,timestamp`".to_string()
             }
             Self::Format { hint, .. } => hint.to_string(),
+            Self::SeveralTables { names, .. } => unpack_one(names, &["rating", "review", "interaction"]),
             Self::Contradiction {
                 instead: Some(instead),
                 key,
@@ -205,6 +208,7 @@ impl Hint for IngestError {
                 Self::Empty { .. } | Self::OnlyHeader { .. } => {
                     "a product table has an id and a title in each row; `data.titles = \"\"` does without".to_string()
                 }
+                Self::SeveralTables { names, .. } => unpack_one(names, &["movie", "item", "product", "title", "meta"]),
                 error => error.hint(),
             },
             Self::TooManyBadRows { hint, .. } => hint.to_string(),
@@ -235,6 +239,26 @@ impl Hint for IngestError {
             }
         }
     }
+}
+
+/// The first few of many names.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let mut text: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{}`", shorten(name)))
+        .collect();
+    text.extend((names.len() > SHOWN).then(|| format!("{} more", names.len() - SHOWN)));
+    text.join(", ")
+}
+
+/// How one table comes out of an archive: the one that a word names, else the first.
+fn unpack_one(names: &[String], words: &[&str]) -> String {
+    let is_named = |name: &&String| words.iter().any(|word| name.to_lowercase().contains(word));
+    let name = names.iter().find(is_named).unwrap_or(&names[0]);
+    let file = name.rsplit('/').next().unwrap_or(name);
+    format!("unpack the one that is meant, such as `unzip -p FILE '{name}' > {file}`, and give that")
 }
 
 /// At most 40 characters, on one line.

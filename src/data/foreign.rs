@@ -10,16 +10,50 @@ pub fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
         .map(|(_, found, hint)| (*found, *hint));
     binary
         .or_else(|| tar(head))
+        .or_else(|| orc(head))
         .or_else(|| text(head))
         .or_else(|| no_text(head))
 }
 
 const PANDAS_CSV: &str = "with pandas: `df.to_csv(\"ratings.csv\", index=False)`";
 
-const BINARY: [(&[u8], &str, &str); 16] = [
-    (b"PK\x03\x04", "a zip archive", "unpack it first: `unzip FILE`"),
-    (b"BZh", "packed with bzip2", "unpack it first: `bunzip2 FILE`"),
-    (b"\xfd7zXZ", "packed with xz", "unpack it first: `unxz FILE`"),
+const PACKED_TWICE: &str = "unpack it once; the packing inside is read";
+
+const BINARY: [(&[u8], &str, &str); 27] = [
+    (b"\x1f\x8b", "packed twice, with gzip inside", PACKED_TWICE),
+    (b"\x28\xb5\x2f\xfd", "packed twice, with zstd inside", PACKED_TWICE),
+    (b"BZh91AY&SY", "packed twice, with bzip2 inside", PACKED_TWICE),
+    (b"\xfd7zXZ\0", "packed twice, with xz inside", PACKED_TWICE),
+    (b"PK\x03\x04", "packed twice, with zip inside", PACKED_TWICE),
+    (
+        b"PAR1",
+        "Parquet inside another packing",
+        "unpack it first: Parquet is packed within, and is read as it stands",
+    ),
+    (
+        b"PK\x05\x06",
+        "a zip archive with nothing in it",
+        "check `data.path`, and how the archive was made",
+    ),
+    (b"\x04\x22\x4d\x18", "packed with lz4", "unpack it first: `unlz4 FILE`"),
+    (
+        b"\xff\x06\0\0sNaPpY",
+        "packed with snappy",
+        "unpack it first: `snzip -d FILE`",
+    ),
+    (b"]\0\0", "packed with lzma", "unpack it first: `unlzma FILE`"),
+    (b"LZIP\x01", "packed with lzip", "unpack it first: `lzip -d FILE`"),
+    (
+        b"\x1f\x9d",
+        "packed with compress",
+        "unpack it first: `uncompress FILE`",
+    ),
+    (b"\x89LZO\0", "packed with lzop", "unpack it first: `lzop -d FILE`"),
+    (
+        b"Obj\x01",
+        "an Avro file",
+        "write it as Parquet or CSV: with Spark, `spark.read.format(\"avro\").load(FILE).write.parquet(\"ratings\")`",
+    ),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first: `7z x FILE`"),
     (b"Rar!", "a rar archive", "unpack it first: `unrar x FILE`"),
     (
@@ -57,17 +91,39 @@ const BINARY: [(&[u8], &str, &str); 16] = [
 
 const PANDAS_PICKLE: &str = "write it as Parquet, with pandas: `pd.read_pickle(FILE).to_parquet(\"ratings.parquet\")`";
 
-/// What a zip archive is, by the names in its beginning.
-pub fn zip(head: &[u8]) -> (&'static str, &'static str) {
-    let holds = |name: &[u8]| memchr::memmem::find(head, name).is_some();
-    match holds(b"[Content_Types].xml") || holds(b"xl/") {
-        true => ("an Excel workbook (xlsx)", "save the sheet as CSV (UTF-8)"),
-        false => ("a zip archive", "unpack it first: `unzip FILE`"),
+/// What a zip archive is if it is known and no packed table, by the names of its entries.
+pub fn zip_of(names: &[String]) -> Option<(&'static str, &'static str)> {
+    let holds = |start: &str| names.iter().any(|name| name.starts_with(start));
+    let is_each = |end: &str| !names.is_empty() && names.iter().all(|name| name.ends_with(end));
+    match () {
+        () if holds("word/") => Some(("a Word document (docx)", "get the table itself, as CSV")),
+        () if holds("[Content_Types].xml") || holds("xl/") => {
+            Some(("an Excel workbook (xlsx)", "save the sheet as CSV (UTF-8)"))
+        }
+        () if names.first().is_some_and(|name| name == "mimetype") => {
+            Some(("an OpenDocument file (ods)", "save the sheet as CSV (UTF-8)"))
+        }
+        () if is_each(".npy") => Some((
+            "a NumPy archive (npz)",
+            "write its arrays as the columns of a CSV, with pandas: `pd.DataFrame(dict(numpy.load(FILE))).to_csv(\"ratings.csv\", index=False)`",
+        )),
+        () if names.iter().any(|name| name.ends_with("/data.pkl")) => {
+            Some(("a PyTorch file", "load it there and write its rows as CSV"))
+        }
+        () => None,
     }
 }
 
 fn tar(head: &[u8]) -> Option<(&'static str, &'static str)> {
     (head.get(257..262) == Some(b"ustar")).then_some(("a tar archive", "unpack it first: `tar xf FILE`"))
+}
+
+/// Three letters may be a user, so there must be more that is no text.
+fn orc(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    (head.starts_with(b"ORC") && memchr::memchr(0, head).is_some()).then_some((
+        "an ORC file",
+        "write it as Parquet, with pandas: `pd.read_orc(FILE).to_parquet(\"ratings.parquet\")`",
+    ))
 }
 
 /// Control characters are rare in text, and of the one that may stand between its columns there are no others. A few are left to

@@ -5,19 +5,23 @@
 use super::columns::{Chosen, Sample, Values, choose};
 use super::delimiter::{detect_delimiter, has_header, lines_of, most_common, named_delimiter, rows_of};
 use super::fault::{IngestError, shorten};
-use super::foreign::{foreign, zip};
+use super::foreign::foreign;
 use super::progress::{Metered, Progress, Unit};
 use super::readers::Rows;
 use super::readers::delimited::{DelimitedRows, Layout};
-use super::readers::gzip::{Garbage, Members};
 use super::readers::json::{JsonRows, Texts};
 use super::readers::json_objects::Objects;
-use super::readers::lines::{Lines, read_error};
+use super::readers::lines::{Lines, MAX_UNPACKING_MEBIBYTES, read_error};
+use super::readers::members::{Garbage, Members};
 use super::readers::parquet::ParquetRows;
 use super::readers::quiet::catch_quietly;
 use super::readers::utf16::Utf16;
+use super::readers::zip;
 use crate::common::regular_file;
 use crate::config::{Column, DataConfig, Decimal, Header};
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
+use lzma_rust2::XzReader;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde::{Deserialize, Serialize};
@@ -31,7 +35,7 @@ use std::path::Path;
 pub struct Detected {
     /// `CSV`, `TSV`, `text`, `JSON` or `Parquet`.
     pub format: String,
-    /// `gzip` or `zstd`.
+    /// `gzip`, `bzip2`, `xz`, `zstd` or `zip`.
     pub compression: Option<String>,
     pub delimiter: Option<String>,
     /// Whether the first row names the columns; absent where the format says so itself.
@@ -170,6 +174,7 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
     if magic.starts_with(b"PAR1") {
         return Ok(Content::Parquet(file));
     }
+    let names = magic.starts_with(zip::MAGIC).then(|| zip::names(&mut file)).flatten();
     // A pipe cannot be rewound, so its first bytes are put back in front.
     let start: Box<dyn Read + 'a> = match file.rewind() {
         Ok(()) => Box::new(Metered::new(file, progress)),
@@ -177,16 +182,34 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
     };
     progress.begin("reading", Unit::Bytes, metadata.is_file().then_some(metadata.len()));
     let garbage = Garbage::default();
+    let start = BufReader::with_capacity(1 << 18, start);
     let (compression, mut rest): (_, Box<dyn Read + 'a>) = match magic.as_slice() {
         [0x1f, 0x8b, ..] => (
             Some("gzip"),
-            Box::new(Members::new(BufReader::with_capacity(1 << 18, start), garbage.clone())),
+            Box::new(Members::<GzDecoder<_>, _>::new(start, garbage.clone())),
+        ),
+        // With the magic of its first block, or of its end: three letters and a number may be a user.
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26]
+        | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38] => (
+            Some("bzip2"),
+            Box::new(Members::<BzDecoder<_>, _>::new(start, garbage.clone())),
+        ),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => (
+            Some("xz"),
+            Box::new(XzReader::new_mem_limit(start, true, MAX_UNPACKING_MEBIBYTES << 10)),
         ),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => (
             Some("zstd"),
-            Box::new(zstd::stream::read::Decoder::new(start).map_err(io)?),
+            Box::new(zstd::stream::read::Decoder::with_buffer(start).map_err(io)?),
         ),
-        _ => (None, start),
+        bytes if bytes.starts_with(zip::MAGIC) => {
+            let table = zip::Table::open(start, names.as_deref());
+            (
+                Some("zip"),
+                Box::new(table.map_err(|error| read_error(path, Some("zip"), 0, error))?),
+            )
+        }
+        _ => (None, Box::new(start)),
     };
     let mut head = read_head(path, compression, Vec::new(), &mut rest)?;
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = head.as_slice() {
@@ -197,11 +220,7 @@ pub fn sniff<'a>(path: &Path, progress: &'a dyn Progress) -> Result<Content<'a>,
     if head.starts_with(BOM) {
         head = read_head(path, compression, head.split_off(BOM.len()), &mut rest)?;
     }
-    let other = match head.starts_with(b"PK\x03\x04") {
-        true => Some(zip(&head)),
-        false => foreign(&head),
-    };
-    if let Some((found, hint)) = other {
+    if let Some((found, hint)) = foreign(&head) {
         let path = path.to_path_buf();
         return Err(IngestError::Format { path, found, hint });
     }

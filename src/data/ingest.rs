@@ -404,6 +404,7 @@ fn read_rows(
                 garbage,
                 commas,
             } = opened;
+            let compression = detected.compression.clone();
             if known.is_none() {
                 warnings.extend(chosen.warnings.iter().cloned());
                 let check = Check::new(file, config, chosen.values, rows.has_timestamps(), commas)?;
@@ -445,8 +446,9 @@ fn read_rows(
             }
             if garbage.was_met() {
                 warnings.push(format!(
-                    "`{}` has bytes behind its gzip data that are none: they are not read",
-                    file.display()
+                    "`{}` has bytes behind its {} data that are none: they are not read",
+                    file.display(),
+                    compression.unwrap_or_default(),
                 ));
             }
             progress.next_part();

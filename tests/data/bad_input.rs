@@ -1,7 +1,8 @@
 //! Bad files and bad configs, through the binary: the whole message, the hint and the exit code.
 
 use crate::folder;
-use crate::formats::{Rating, gzip, parquet};
+use crate::formats::{Rating, bzip2, gzip, parquet};
+use crate::tables::golden_bytes;
 use dotcart::config::Config;
 use dotcart::data::ingest::ingest;
 use dotcart::data::progress::Silent;
@@ -75,11 +76,15 @@ fn a_file_without_rows() {
 #[test]
 fn a_file_of_another_kind_is_named_with_what_to_do() {
     let tar = [vec![b'a'; 257], b"ustar\0".to_vec(), vec![0; 300]].concat();
-    let xlsx = b"PK\x03\x04\x14\0\x06\0\x08\0....[Content_Types].xml";
+    let entry = |name: &str, flags: u8, method: u8| {
+        let head = [b"PK\x03\x04\x14\0".as_slice(), &[flags, 0, method, 0], &[0; 16]].concat();
+        [head.as_slice(), &[name.len() as u8, 0, 0, 0], name.as_bytes()].concat()
+    };
+    let xlsx = entry("[Content_Types].xml", 6, 8);
     let noise: Vec<u8> = (0u32..2_000)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
-    let kinds: [(&[u8], &str, &str); 23] = [
+    let kinds: [(&[u8], &str, &str); 30] = [
         (&noise, "no table: its bytes are not text", "check `data.path`"),
         (&gzip(&noise), "no table: its bytes are not text", "check `data.path`"),
         (
@@ -87,15 +92,54 @@ fn a_file_of_another_kind_is_named_with_what_to_do() {
             "no table",
             "check `data.path`; text in UTF-16",
         ),
-        (b"PK\x03\x04....", "a zip archive", "unpack it first: `unzip FILE`"),
-        (xlsx, "an Excel workbook (xlsx)", "save the sheet as CSV (UTF-8)"),
+        (
+            &entry("ratings.csv", 1, 8),
+            "an encrypted zip archive",
+            "unpack it first: `unzip FILE` asks",
+        ),
+        (
+            &entry("ratings.csv", 0, 9),
+            "a zip archive packed with Deflate64",
+            "unpack it first: `unzip FILE`",
+        ),
+        (
+            &entry("mimetype", 0, 0),
+            "an OpenDocument file (ods)",
+            "save the sheet as CSV (UTF-8)",
+        ),
+        (
+            b"PK\x05\x06\0\0\0\0",
+            "a zip archive with nothing in it",
+            "check `data.path`",
+        ),
+        (
+            &gzip(&gzip(b"a,b,5\n")),
+            "packed twice, with gzip inside",
+            "unpack it once",
+        ),
+        (
+            &bzip2(&golden_bytes("zip")),
+            "packed twice, with zip inside",
+            "unpack it once",
+        ),
+        (
+            &gzip(&golden_bytes("float16")),
+            "Parquet inside another packing",
+            "unpack it first",
+        ),
+        (&xlsx, "an Excel workbook (xlsx)", "save the sheet as CSV (UTF-8)"),
         (
             b"\xd0\xcf\x11\xe0\xa1\xb1",
             "an old Excel workbook (xls)",
             "save the sheet as CSV (UTF-8)",
         ),
-        (b"BZh91AY", "packed with bzip2", "unpack it first: `bunzip2 FILE`"),
-        (b"\xfd7zXZ\0", "packed with xz", "unpack it first: `unxz FILE`"),
+        (b"\x04\x22\x4d\x18", "packed with lz4", "unpack it first: `unlz4 FILE`"),
+        (
+            b"]\0\0\x80\0\xff\xff",
+            "packed with lzma",
+            "unpack it first: `unlzma FILE`",
+        ),
+        (b"ORC\n\x05\0", "an ORC file", "write it as Parquet, with pandas"),
         (
             b"SQLite format 3\0",
             "an SQLite database",
@@ -513,6 +557,7 @@ fn packed_files_that_were_cut() {
     let hint = "hint: the file was cut, perhaps by a broken download: get it again";
     // The first part is whole, so the line is known whatever the decoder holds back.
     let (gz, zst) = (gzip(rows.as_bytes()), zstd::encode_all(rows.as_bytes(), 1).unwrap());
+    let (bz2, xz, zip) = (bzip2(rows.as_bytes()), golden_bytes("xz"), golden_bytes("zip"));
     check(
         "cut",
         &[
@@ -525,6 +570,54 @@ fn packed_files_that_were_cut() {
                 &[zst.as_slice(), &zst[..7]].concat(),
                 "",
                 &format!("zstd data ends too early (`r.csv`, after line 100)\n{hint}"),
+            ),
+            (
+                &[bz2.as_slice(), &bz2[..9]].concat(),
+                "",
+                &format!("bzip2 data ends too early (`r.csv`, after line 100)\n{hint}"),
+            ),
+            (
+                &xz[..xz.len() - 5],
+                "",
+                &format!("xz data ends too early (`r.csv`, after line 6)\n{hint}"),
+            ),
+            (
+                &zip[..60],
+                "",
+                &format!("zip data ends too early (`r.csv`, after line 0)\n{hint}"),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn packed_files_that_are_damaged_or_hold_several_tables() {
+    let file = "hint: check `data.path`; it must be a readable file";
+    let damaged = |bytes: &[u8], place: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[place] ^= 16;
+        bytes
+    };
+    let (stored, bz2, xz) = (golden_bytes("zip, stored"), golden_bytes("bzip2"), golden_bytes("xz"));
+    check(
+        "damaged-packing",
+        &[
+            (
+                &damaged(&stored, 60),
+                "",
+                &format!(
+                    "cannot read `r.csv`: damaged zip data after line 6: its checksum or its length is another\n{file}"
+                ),
+            ),
+            (
+                &damaged(&bz2, 40),
+                "",
+                &format!("cannot read `r.csv`: damaged bzip2 data after line 0: bzip2: invalid data\n{file}"),
+            ),
+            (
+                &damaged(&xz, 40),
+                "",
+                &format!("cannot read `r.csv`: damaged xz data after line 1: invalid block checksum\n{file}"),
             ),
         ],
     );

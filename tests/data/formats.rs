@@ -52,6 +52,12 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
+pub fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
 pub fn parquet(ratings: &[Rating], compression: Compression) -> Vec<u8> {
     let schema = "message ratings { required byte_array user (UTF8); optional byte_array product (UTF8);
         required double rating; optional int64 timestamp; }";
@@ -249,6 +255,7 @@ fn every_format_gives_the_same() {
         ),
         ("named-wrong.csv", gzip(&csv)),
         ("a.gz", [gzip(&csv[..1_000]), gzip(&csv[1_000..])].concat()),
+        ("a.bz2", [bzip2(&csv[..1_000]), bzip2(&csv[1_000..])].concat()),
         ("a.zst", zstd::encode_all(csv.as_slice(), 3).unwrap()),
         (
             "2014.json",

@@ -3,7 +3,7 @@
 //! `golden_tables.json` holds tables as pandas and pyarrow write and read them (`scripts/make_golden_tables.py`).
 
 use crate::folder;
-use crate::formats::gzip;
+use crate::formats::{bzip2, gzip};
 use dotcart::common::hint::Hint;
 use dotcart::config::{Column, Config, DataConfig, Decimal};
 use dotcart::data::fault::Fault;
@@ -31,6 +31,30 @@ pub fn read(bytes: &[u8], adjust: impl FnOnce(&mut DataConfig)) -> Ingested {
     let data = read_file(&path, adjust);
     std::fs::remove_dir_all(folder).unwrap();
     data
+}
+
+/// A table that pandas and pyarrow wrote.
+#[derive(serde::Deserialize)]
+struct Golden {
+    name: String,
+    bytes: String,
+    rows: Vec<String>,
+}
+
+impl Golden {
+    fn bytes(&self) -> Vec<u8> {
+        let byte = |place: usize| u8::from_str_radix(&self.bytes[place..place + 2], 16).unwrap();
+        (0..self.bytes.len()).step_by(2).map(byte).collect()
+    }
+}
+
+fn golden() -> Vec<Golden> {
+    serde_json::from_str(include_str!("golden_tables.json")).unwrap()
+}
+
+/// The table of a name in `golden_tables.json`, such as `xz`.
+pub fn golden_bytes(name: &str) -> Vec<u8> {
+    golden().iter().find(|table| table.name == name).unwrap().bytes()
 }
 
 /// User, product, value and time of each row, grouped by user.
@@ -233,8 +257,48 @@ fn other_encodings_and_paddings_are_read() {
         (vec!["José 電 4.5".to_string()], 1),
         "one rating value"
     );
-    let garbage = read(&[padded.as_slice(), b"tail"].concat(), |_| {}).report.warnings;
-    assert!(garbage[0].contains("behind its gzip data"), "{garbage:?}");
+    for (kind, packed) in [("gzip", padded), ("bzip2", bzip2(text.as_bytes()))] {
+        let data = read(&[packed.as_slice(), b"tail"].concat(), |_| {});
+        let garbage = &data.report.warnings[0];
+        assert!(garbage.contains(&format!("behind its {kind} data")), "{garbage}");
+        assert_eq!(
+            (rows(&data).len(), data.report.detected.compression.as_deref()),
+            (1, Some(kind))
+        );
+    }
+}
+
+#[test]
+fn packed_parts_and_packed_titles_are_read() {
+    let folder = folder("packed-parts");
+    std::fs::create_dir(folder.join("parts")).unwrap();
+    let mut wanted = Vec::new();
+    for (place, name) in ["xz", "zip", "bzip2", "zip, stored"].into_iter().enumerate() {
+        std::fs::write(folder.join(format!("parts/{place}")), golden_bytes(name)).unwrap();
+        wanted.extend(rows(&read(&golden_bytes(name), |_| {})));
+    }
+    std::fs::write(folder.join("titles"), bzip2(b"x,One\ny,Two\n")).unwrap();
+    let data = read_file(&folder.join("parts"), |config| config.titles = folder.join("titles"));
+    assert_eq!((data.report.rows_read, data.report.files), (20, 4));
+    wanted.sort();
+    wanted.dedup();
+    let mut found = rows(&data);
+    found.sort();
+    assert_eq!(found, wanted);
+    let titles = data.report.titles.unwrap();
+    assert_eq!(
+        (titles.matched, titles.detected.compression.as_deref()),
+        (2, Some("bzip2"))
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_user_that_begins_as_a_packing_does_is_a_user() {
+    check("BZh9,x,5\nBZh91,y,4\n", &["BZh9 x 5", "BZh91 y 4"]);
+    check("PK,x,5\nb,y,4\n", &["PK x 5", "b y 4"]);
+    check("ORC1,x,5\nOrcus,y,4\n", &["ORC1 x 5", "Orcus y 4"]);
+    check("LZIP1,x,5\nPAR1,y,4\n", &["LZIP1 x 5", "PAR1 y 4"]);
 }
 
 #[test]
@@ -340,18 +404,10 @@ fn a_folder_or_a_glob_is_read_as_one_file() {
 
 #[test]
 fn tables_of_pandas_are_read_as_pandas_reads_them() {
-    #[derive(serde::Deserialize)]
-    struct Golden {
-        name: String,
-        bytes: String,
-        rows: Vec<String>,
-    }
-    let golden: Vec<Golden> = serde_json::from_str(include_str!("golden_tables.json")).unwrap();
+    let golden = golden();
     assert!(golden.len() > 10);
     for table in golden {
-        let byte = |place: usize| u8::from_str_radix(&table.bytes[place..place + 2], 16).unwrap();
-        let bytes: Vec<u8> = (0..table.bytes.len()).step_by(2).map(byte).collect();
-        let mut found = rows(&read(&bytes, |_| {}));
+        let mut found = rows(&read(&table.bytes(), |_| {}));
         let mut wanted = table.rows;
         found.sort();
         wanted.sort();

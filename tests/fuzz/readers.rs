@@ -248,6 +248,7 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
     match rng.random_range(0..8) {
         0 => gzip(&bytes),
         1 => zstd::encode_all(bytes.as_slice(), 1).expect("memory can be packed"),
+        2 => bzip2(&bytes),
         _ => bytes,
     }
 }
@@ -304,6 +305,10 @@ fn seeds() -> Vec<Vec<u8>> {
         }),
         gzip(&csv),
         zstd::encode_all(csv.as_slice(), 1).expect("memory can be packed"),
+        bzip2(&csv),
+        golden("xz"),
+        golden("zip"),
+        golden("zip, stored"),
         text("sep=;\n", &|(user, item, rating, _)| {
             format!("{user};{item};{rating},0;2014-05-13T16:53:20Z")
         }),
@@ -420,4 +425,23 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(bytes).expect("memory can be packed");
     packed.finish().expect("memory can be packed")
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    packed.write_all(bytes).expect("memory can be packed");
+    packed.finish().expect("memory can be packed")
+}
+
+/// A table of `golden_tables.json`, which holds what no encoder here writes.
+fn golden(name: &str) -> Vec<u8> {
+    let tables: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../data/golden_tables.json")).expect("the tables are JSON");
+    let table = tables
+        .iter()
+        .find(|table| table["name"] == name)
+        .expect("the table is there");
+    let hex = table["bytes"].as_str().expect("bytes are hex");
+    let byte = |place: usize| u8::from_str_radix(&hex[place..place + 2], 16).expect("bytes are hex");
+    (0..hex.len()).step_by(2).map(byte).collect()
 }

@@ -1,5 +1,6 @@
 //! Lines of a text, each with its exact number.
 
+use super::zip::Refusal;
 use crate::data::fault::IngestError;
 use memchr::memchr2;
 use std::io::{BufRead, ErrorKind};
@@ -7,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 /// Longest line that is read, in bytes: past it, memory would fill up with what is no row of ratings.
 pub const MAX_LINE_BYTES: usize = 64 << 20;
+
+/// What unpacking may hold in memory; `xz -9` wants 64 MiB.
+pub const MAX_UNPACKING_MEBIBYTES: u32 = 256;
 
 /// Reads a text line by line. A line ends in LF, CR LF or CR, and all lines count, empty ones too.
 pub struct Lines<'a> {
@@ -114,7 +118,16 @@ impl<'a> Lines<'a> {
 /// A fault of the stream in the user's words; `line` is the last one that was read whole.
 pub fn read_error(path: &Path, compression: Option<&'static str>, line: u64, error: std::io::Error) -> IngestError {
     let path = path.to_path_buf();
+    let error = match error.downcast::<Refusal>() {
+        Ok(Refusal::Other(found, hint)) => return IngestError::Format { path, found, hint },
+        Ok(Refusal::SeveralTables(names)) => return IngestError::SeveralTables { path, names },
+        Err(error) => error,
+    };
     match compression {
+        Some(compression) if error.kind() == ErrorKind::OutOfMemory => IngestError::Read {
+            path,
+            message: format!("its {compression} data wants more than {MAX_UNPACKING_MEBIBYTES} MiB to be unpacked"),
+        },
         Some(compression) if error.kind() == ErrorKind::UnexpectedEof => IngestError::Truncated {
             path,
             compression,

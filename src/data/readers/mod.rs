@@ -2,13 +2,14 @@
 
 pub mod cutter;
 pub mod delimited;
-pub mod gzip;
 pub mod json;
 pub mod json_objects;
 pub mod lines;
+pub mod members;
 pub mod parquet;
 pub mod quiet;
 pub mod utf16;
+pub mod zip;
 
 use super::fault::{Fault, IngestError};
 

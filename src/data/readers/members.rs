@@ -1,13 +1,51 @@
-//! Gzip members, one behind the other, and what may stand behind them.
+//! Packed members, one behind the other, as gzip and bzip2 write them, and what may stand behind them.
 //!
 //! Zeros behind the last member are the padding of tapes and blocks. Anything else there is no data; it is left alone and said.
 
+use bzip2::bufread::BzDecoder;
 use flate2::bufread::GzDecoder;
 use std::io::{BufRead, Read, Result};
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether something that is neither gzip nor padding was met behind the data.
+/// Unpacks one member.
+pub trait Member<R>: Read {
+    /// What a member begins with.
+    const FIRST: u8;
+
+    /// The member that `input` stands at.
+    fn begin(input: R) -> Self;
+
+    /// The input, behind the member.
+    fn end(self) -> R;
+}
+
+impl<R: BufRead> Member<R> for GzDecoder<R> {
+    const FIRST: u8 = 0x1f;
+
+    fn begin(input: R) -> Self {
+        Self::new(input)
+    }
+
+    fn end(self) -> R {
+        self.into_inner()
+    }
+}
+
+impl<R: BufRead> Member<R> for BzDecoder<R> {
+    const FIRST: u8 = b'B';
+
+    fn begin(input: R) -> Self {
+        Self::new(input)
+    }
+
+    fn end(self) -> R {
+        self.into_inner()
+    }
+}
+
+/// Whether something that is neither a member nor padding was met behind the data.
 #[derive(Clone, Debug, Default)]
 pub struct Garbage(Arc<AtomicBool>);
 
@@ -19,23 +57,25 @@ impl Garbage {
 }
 
 /// Reads all members as one text.
-pub struct Members<R> {
+pub struct Members<M, R> {
     /// Gone after the last member.
-    decoder: Option<GzDecoder<R>>,
+    decoder: Option<M>,
     garbage: Garbage,
+    input: PhantomData<R>,
 }
 
-impl<R: BufRead> Members<R> {
+impl<R: BufRead, M: Member<R>> Members<M, R> {
     /// Members of `input`, which must begin with one.
     pub fn new(input: R, garbage: Garbage) -> Self {
         Self {
-            decoder: Some(GzDecoder::new(input)),
+            decoder: Some(M::begin(input)),
             garbage,
+            input: PhantomData,
         }
     }
 }
 
-impl<R: BufRead> Read for Members<R> {
+impl<R: BufRead, M: Member<R>> Read for Members<M, R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -45,10 +85,10 @@ impl<R: BufRead> Read for Members<R> {
             if read > 0 {
                 return Ok(read);
             }
-            let mut input = self.decoder.take().expect("it was just read from").into_inner();
+            let mut input = self.decoder.take().expect("it was just read from").end();
             self.decoder = match next_byte(&mut input)? {
                 None => None,
-                Some(0x1f) => Some(GzDecoder::new(input)),
+                Some(first) if first == M::FIRST => Some(M::begin(input)),
                 Some(_) => {
                     self.garbage.0.store(true, Ordering::Relaxed);
                     None
@@ -83,22 +123,28 @@ fn next_byte(input: &mut impl BufRead) -> Result<Option<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Cursor, Write};
 
-    fn pack(text: &str) -> Vec<u8> {
+    fn gzip(text: &str) -> Vec<u8> {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(text.as_bytes()).unwrap();
         packed.finish().unwrap()
     }
 
-    #[test]
-    fn members_are_one_text_and_padding_is_none() {
-        let read = |bytes: &[u8]| {
+    fn bzip2(text: &str) -> Vec<u8> {
+        let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    }
+
+    fn check<M: Member<Cursor<Vec<u8>>>>(pack: fn(&str) -> Vec<u8>) {
+        let unpack = |bytes: &[u8]| {
             let garbage = Garbage::default();
             let mut text = String::new();
-            Members::new(bytes, garbage.clone()).read_to_string(&mut text).unwrap();
-            (text, garbage.was_met())
+            let read = Members::<M, _>::new(Cursor::new(bytes.to_vec()), garbage.clone()).read_to_string(&mut text);
+            read.map(|_| (text, garbage.was_met()))
         };
+        let read = |bytes: &[u8]| unpack(bytes).unwrap();
         let two = [pack("a,"), pack(""), pack("b")].concat();
         assert_eq!(read(&two), ("a,b".to_string(), false));
         assert_eq!(read(&[two.as_slice(), &[0; 700]].concat()), ("a,b".to_string(), false));
@@ -111,11 +157,12 @@ mod tests {
             ("a,b".to_string(), true)
         );
         let cut = [two.as_slice(), &pack("c")[..9]].concat();
-        let mut text = String::new();
-        assert!(
-            Members::new(cut.as_slice(), Garbage::default())
-                .read_to_string(&mut text)
-                .is_err()
-        );
+        assert!(unpack(&cut).is_err());
+    }
+
+    #[test]
+    fn members_are_one_text_and_padding_is_none() {
+        check::<GzDecoder<_>>(gzip);
+        check::<BzDecoder<_>>(bzip2);
     }
 }
