@@ -168,6 +168,32 @@ pub fn role_of(name: &str) -> Option<(Role, usize)> {
     is_own.then_some((Role::Rating, 100))
 }
 
+/// Whether a name says that its column holds something else than ratings, whatever its values look like.
+pub fn is_no_rating(name: &str) -> bool {
+    let plain = plain(name);
+    let ends = [
+        "price", "cost", "age", "year", "month", "day", "hour", "votes", "discount", "gender", "verified",
+    ];
+    ends.iter()
+        .any(|word| plain == *word || name.to_lowercase().ends_with(&format!("_{word}")))
+        || plain.ends_with("price")
+}
+
+/// Whether a name says that its column holds kinds of rows, such as views and purchases.
+pub fn is_kind(name: &str) -> bool {
+    let kinds = [
+        "event",
+        "eventtype",
+        "behavior",
+        "behaviour",
+        "behaviortype",
+        "action",
+        "actiontype",
+        "sentiment",
+    ];
+    kinds.contains(&plain(name).as_str())
+}
+
 /// Whether a name is that of row numbers, as pandas and databases write them.
 pub fn is_row_number(name: &str) -> bool {
     let plain = plain(name);

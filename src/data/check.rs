@@ -323,14 +323,14 @@ pub fn read_time(field: &Field) -> Result<Option<Moment>, Bad> {
     }
     Ok(match field {
         Field::Missing => None,
-        Field::Integer(number) => (*number >= 0).then_some(Moment::Number(*number)),
+        Field::Integer(number) => day_in_digits(*number).or((*number >= 0).then_some(Moment::Number(*number))),
         Field::Unsigned(_) => None,
         Field::Seconds(seconds) => (*seconds >= 0).then_some(Moment::Seconds(*seconds)),
         Field::Number(number) => whole(*number),
         Field::Text(text) => {
             let text = utf8(text)?.trim();
             match text.parse::<i64>() {
-                Ok(number) => (number >= 0).then_some(Moment::Number(number)),
+                Ok(number) => day_in_digits(number).or((number >= 0).then_some(Moment::Number(number))),
                 Err(_) => match text
                     .parse::<f64>()
                     .ok()
@@ -344,7 +344,16 @@ pub fn read_time(field: &Field) -> Result<Option<Moment>, Bad> {
     })
 }
 
-/// A rating in words or with a comma: `3,5`, `4.0 out of 5 stars`, `4/5`, `5 stars`, `true`. `None` if it is none, or of another
+/// The day that a number such as 20140513 tells. As seconds these are two weeks of August 1970, when nobody rated anything.
+fn day_in_digits(number: i64) -> Option<Moment> {
+    if !(19_700_101..=21_001_231).contains(&number) {
+        return None;
+    }
+    let text = format!("{:04}-{:02}-{:02}", number / 10_000, number / 100 % 100, number % 100);
+    day_of(&text).map(|day| Moment::Seconds(day * DAY))
+}
+
+/// A rating in words or with a comma: `3,5`, `4.0 out of 5 stars`, `4/5`, `5 stars`, `★★★☆`, `80%`, `true`. `None` if it is none, or of another
 /// scale than one that ends at `highest`.
 pub fn number_of_words(text: &str, decimal: Decimal, highest: f32) -> Option<f32> {
     let number = |text: &str| -> Option<f32> {
@@ -367,6 +376,12 @@ pub fn number_of_words(text: &str, decimal: Decimal, highest: f32) -> Option<f32
         "false" | "False" | "FALSE" => return Some(0.0),
         _ => {}
     }
+    if let Some(percents) = text.strip_suffix('%') {
+        return number(percents);
+    }
+    if let Some(stars) = drawn_stars(text) {
+        return Some(stars);
+    }
     let text = text.trim_end_matches(['s', 'S']);
     let text = text
         .strip_suffix(" star")
@@ -376,6 +391,13 @@ pub fn number_of_words(text: &str, decimal: Decimal, highest: f32) -> Option<f32
         Some((value, of)) => number(value).filter(|_| number(of) == Some(highest)),
         None => number(text),
     }
+}
+
+/// How many stars are full in `★★★★☆`.
+fn drawn_stars(text: &str) -> Option<f32> {
+    let is_full = |c: &char| matches!(c, '★' | '⭐');
+    let is_star = |c: char| is_full(&c) || matches!(c, '☆' | '\u{fe0f}');
+    (!text.is_empty() && text.chars().all(is_star)).then(|| text.chars().filter(is_full).count() as f32)
 }
 
 /// A number with one comma before its fraction.
@@ -409,6 +431,22 @@ mod tests {
         assert_eq!(read("3,5", Decimal::Auto), Some(3.5));
         assert_eq!(read("3,5", Decimal::Comma), Some(3.5));
         assert_eq!(read("3,5", Decimal::Point), None);
+        assert_eq!(
+            (read("80%", Decimal::Auto), read("3,5 %", Decimal::Comma)),
+            (Some(80.0), Some(3.5))
+        );
+        assert_eq!(
+            (read("★★★☆☆", Decimal::Auto), read("⭐️⭐️", Decimal::Auto)),
+            (Some(3.0), Some(2.0))
+        );
+        assert_eq!(
+            (
+                read("%", Decimal::Auto),
+                read("", Decimal::Auto),
+                read("★x", Decimal::Auto)
+            ),
+            (None, None, None)
+        );
         assert_eq!(
             (read("3.5", Decimal::Comma), read("3", Decimal::Comma)),
             (None, Some(3.0))

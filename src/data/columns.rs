@@ -8,7 +8,7 @@ use super::readers::Field;
 use super::report::TimeUnit;
 use super::usual_scales::may_be_slips;
 use crate::common::interaction::RatingScale;
-use crate::config::column_names::{Role, is_row_number, role_of};
+use crate::config::column_names::{Role, is_kind, is_no_rating, is_row_number, role_of};
 use crate::config::{Column, Columns, DataConfig, Decimal};
 use std::path::Path;
 
@@ -87,6 +87,18 @@ struct Choosing<'a> {
 impl Choosing<'_> {
     fn choose(mut self) -> Result<Chosen, IngestError> {
         let columns = self.config;
+        let is_asked = [&columns.user, &columns.product, &columns.rating]
+            .iter()
+            .any(|column| **column != Column::Auto);
+        if let Some(columns) = self.matrix().filter(|_| !is_asked && self.sample.in_order)
+            && self.best(Role::Product).is_none()
+        {
+            return Err(IngestError::Matrix {
+                path: self.path.to_path_buf(),
+                columns,
+                has_header: self.sample.names.is_some(),
+            });
+        }
         let is_auto = |column: &Column| match column {
             Column::Auto => true,
             Column::Number(_) => !self.sample.in_order,
@@ -143,6 +155,7 @@ impl Choosing<'_> {
         if timestamp.is_none() && auto_time && is_usual {
             timestamp = self.time_by_place(nothing_is_known);
         }
+        self.say_same_names([user, product, rating, timestamp]);
         let third = count.or(rating).filter(|_| values != Values::Choices);
         Ok(Chosen {
             columns: [user, product, third, timestamp],
@@ -342,8 +355,11 @@ impl Choosing<'_> {
     fn may_be_rating(&self, column: usize) -> bool {
         let is_step = |value: f32| (4.0 * value).fract() == 0.0;
         let is_small = |value: f32| (-1.0..=10.0).contains(&value) || self.scale.contains(value);
-        self.numbers(column)
-            .is_some_and(|numbers| numbers.iter().all(|value| is_step(*value) && is_small(*value)))
+        let is_something_else = |names: &Vec<String>| is_no_rating(&names[column]);
+        !self.sample.names.as_ref().is_some_and(is_something_else)
+            && self
+                .numbers(column)
+                .is_some_and(|numbers| numbers.iter().all(|value| is_step(*value) && is_small(*value)))
     }
 
     /// The same, and it fits the scale and is no flag.
@@ -366,13 +382,30 @@ impl Choosing<'_> {
             .collect();
         if let [other] = others.as_slice() {
             let value = self.value_of(*other);
+            let set = match (self.all_around(*other), &self.sample.names) {
+                (Some(all), _) => all,
+                (None, Some(_)) => format!("data.columns.rating = {value}"),
+                (None, None) if *other < 2 => {
+                    format!("data.columns = {{ user = ..., product = ..., rating = {value} }}")
+                }
+                (None, None) => format!(
+                    "data.columns.rating = {value}`, and, if they are not columns 0 and 1, `data.columns.user` and `data.columns.product"
+                ),
+            };
             return Some(format!(
-                "column {} does not look like ratings, column {} does: set `data.columns.rating = {value}`",
+                "column {} does not look like ratings, column {} does: set `{set}`",
                 self.words_of(rating),
                 self.words_of(*other),
             ));
         }
-        let numbers = self.numbers(rating)?;
+        let Some(numbers) = self.numbers(rating) else {
+            return self.no_numbers(rating);
+        };
+        if let Some(code) = self.lone_nines(&numbers) {
+            return Some(format!(
+                "{code} stands above all other ratings: if it means \"not rated\", set `data.unrated = [{code}]`"
+            ));
+        }
         let whole = numbers.iter().all(|value| value.fract() == 0.0);
         let counts_by_name = self.roles[rating].is_some_and(|(role, _)| role == Role::Count);
         let largest = numbers.iter().copied().fold(f32::MIN, f32::max);
@@ -390,12 +423,75 @@ impl Choosing<'_> {
             ));
         }
         let far = numbers.iter().filter(|value| value.abs() > 100.0).count();
+        let may_count = whole && numbers.iter().all(|value| *value >= 0.0) && !self.is_time(rating, PLAUSIBLE_SECONDS);
+        let or_counts = match may_count {
+            true => format!(
+                "; if it says how often something was chosen, set `data.columns.rating = \"\"` and `data.columns.count = {}`",
+                self.value_of(rating)
+            ),
+            false => String::new(),
+        };
         (far * 2 > numbers.len()).then(|| {
             format!(
-                "column {} does not look like ratings: set `data.columns.rating` to the column that holds them",
+                "column {} does not look like ratings: set `data.columns.rating` to the column that holds them{or_counts}",
                 self.words_of(rating)
             )
         })
+    }
+
+    /// All columns of a table without names whose rating stands elsewhere than is usual: the other places are not usual then either.
+    fn all_around(&self, rating: usize) -> Option<String> {
+        if self.sample.names.is_some() {
+            return None;
+        }
+        let others = || (0..self.sample.width).filter(|column| *column != rating);
+        let times: Vec<usize> = others()
+            .filter(|column| self.values(*column).next().is_some() && self.is_time(*column, PLAUSIBLE_SECONDS))
+            .collect();
+        let time = times.first().copied().filter(|_| times.len() == 1);
+        let ids: Vec<usize> = others().filter(|column| Some(*column) != time).collect();
+        let [user, product] = ids.as_slice() else {
+            return None;
+        };
+        let time = time.map_or(String::new(), |time| format!(", timestamp = {time}"));
+        Some(format!(
+            "data.columns = {{ user = {user}, product = {product}, rating = {rating}{time} }}"
+        ))
+    }
+
+    /// What to do about a column without a name in which not one value is a number.
+    fn no_numbers(&self, rating: usize) -> Option<String> {
+        let is_number = |text: &str| number_of_words(text.trim(), self.decimal, self.scale.max).is_some();
+        let values: Vec<&str> = self.values(rating).collect();
+        (self.sample.names.is_none() && values.len() > 1 && !values.iter().any(|text| is_number(text))).then(|| {
+            format!(
+                "column {rating} holds no numbers: set `data.columns.rating` to the column that holds ratings; `\"\"` reads each row \
+                 as a choice"
+            )
+        })
+    }
+
+    /// The one value above the scale, if it is 99, 999 and so on, as surveys write what was not answered.
+    fn lone_nines(&self, numbers: &[f32]) -> Option<f32> {
+        let mut off = numbers.iter().copied().filter(|value| !self.scale.contains(*value));
+        let first = off.next()?;
+        let is_nines = [99.0, 999.0, 9_999.0, 99_999.0].contains(&first);
+        (is_nines && off.all(|value| value == first) && numbers.iter().any(|value| *value != first)).then_some(first)
+    }
+
+    /// How many columns hold ratings, if it is so many that each seems to be a product.
+    fn matrix(&self) -> Option<usize> {
+        /// Tables with ratings of several kinds, such as of hotels, have fewer.
+        const FEWEST: usize = 8;
+        let is_open = |column: &usize| self.sample.names.is_none() || self.is_open(*column);
+        let open: Vec<usize> = (0..self.sample.width).filter(is_open).collect();
+        let hold = |column: &&usize| {
+            let small = |numbers: Vec<f32>| numbers.iter().all(|value| (-10.0..=10.0).contains(value));
+            // A product that nobody of the first rows has rated.
+            self.values(**column).next().is_none() || self.numbers(**column).is_some_and(small)
+        };
+        let holding = open.iter().filter(hold).count();
+        (holding >= FEWEST && holding + 1 >= open.len()).then_some(holding)
     }
 
     fn say_choices(&mut self) {
@@ -406,10 +502,33 @@ impl Choosing<'_> {
                 self.value_of(column)
             )
         });
+        let names = self.sample.names.iter().flatten();
+        let kind = names.enumerate().find(|(_, name)| is_kind(name)).map(|(column, _)| {
+            format!(
+                "; column {} tells rows of several kinds apart, which count alike: leave out what was not liked",
+                self.words_of(column)
+            )
+        });
         self.warnings.push(format!(
-            "no column looks like ratings: each row is read as a choice of its product (`data.columns.rating` names one){}",
-            count.unwrap_or_default()
+            "no column looks like ratings: each row is read as a choice of its product (`data.columns.rating` names one){}{}",
+            count.unwrap_or_default(),
+            kind.unwrap_or_default(),
         ));
+    }
+
+    fn say_same_names(&mut self, columns: [Option<usize>; 4]) {
+        let Some(names) = &self.sample.names else {
+            return;
+        };
+        for column in columns.into_iter().flatten() {
+            let name = names[column].trim();
+            if !name.is_empty() && names.iter().filter(|other| other.trim() == name).count() > 1 {
+                self.warnings.push(format!(
+                    "several columns are named `{}`: column {column} is read",
+                    shorten(name)
+                ));
+            }
+        }
     }
 
     fn say_no_time(&mut self, column: usize) {

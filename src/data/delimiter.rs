@@ -70,6 +70,32 @@ pub fn detect_delimiter(lines: &[&[u8]], quote: Option<u8>) -> String {
     best.1.to_string()
 }
 
+/// How many rows stand before the table: titles, dates and comments, which have one field where most rows have three or more.
+pub fn before_table(rows: &[Vec<String>]) -> usize {
+    /// More of them are no preface.
+    const MOST: usize = 20;
+    let is_alone = |row: &&Vec<String>| row.iter().skip(1).all(|field| field.trim().is_empty());
+    let before = rows.iter().take_while(is_alone).count();
+    let width = most_common(rows[before..].iter().map(Vec::len)).unwrap_or(0);
+    match width >= 3 && before <= MOST {
+        true => before,
+        false => 0,
+    }
+}
+
+/// What may stand between columns that no usual delimiter cuts: a sign that each line has as often, at least twice.
+pub fn guess_delimiter(lines: &[&[u8]]) -> Option<char> {
+    let count = |line: &[u8], sign: u8| line.iter().filter(|byte| **byte == sign).count();
+    let fits = |sign: &u8| {
+        let wanted = count(lines[0], *sign);
+        wanted >= 2 && lines.iter().all(|line| count(line, *sign) == wanted)
+    };
+    let mut signs = (b'!'..=b'~')
+        .filter(u8::is_ascii_punctuation)
+        .filter(|sign| !b".\"'_-".contains(sign));
+    signs.find(fits).map(char::from)
+}
+
 /// The rows of these lines; a quoted text may have line breaks.
 pub fn rows_of(lines: &[&[u8]], delimiter: &str, quote: Option<u8>) -> Vec<Vec<String>> {
     let mut cutter = Cutter::new(delimiter, quote);
@@ -129,7 +155,12 @@ pub fn has_header(rows: &[Vec<String>], columns: &Columns) -> bool {
         return true;
     }
     if first.iter().any(|field| is_value(field.as_str())) {
-        return false;
+        // A name among numbers is one if it stands above numbers alone, as no id does.
+        let stands_above_numbers = |column: usize| {
+            let mut below = data.iter().filter_map(|row| row.get(column)).peekable();
+            below.peek().is_some() && below.all(|field| field.trim().parse::<f64>().is_ok())
+        };
+        return (0..first.len()).any(|column| role_of(&first[column]).is_some() && stands_above_numbers(column));
     }
     let value_below = |column: usize| {
         data.iter()
@@ -226,6 +257,10 @@ mod tests {
         assert!(header("0,1,2,3\nA1,B1,5,1400000000\n") && header("0,1,2,3\n7,8,5,1400000000\n"));
         assert!(header("0,1,2\n7,8,5.0\n9,8,4.0\n") && header(",0,1,2\n0,7,8,5\n"));
         assert!(!header("0,1,2\n0,2,5\n1,2,4\n") && !header("0,1,2,3\n0,2,5,4\n"));
+        assert!(header(
+            "user_id,title,behavior,hours,0\n7,\"a, b\",play,3.5,0\n8,c,play,1,0\n"
+        ));
+        assert!(!header("user,a,5\n7,b,4\nuser,c,1\n"));
         assert!(header("customer,product\nalice,apple\n") && !header("alice,apple,5\nbob,pear,4\n"));
         assert!(header("who,what,day\na,b,2011-01-02\n") && header("who,what,stars\na,b,4.0 out of 5 stars\n"));
     }

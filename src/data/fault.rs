@@ -59,7 +59,9 @@ impl Fault {
                 "mend the row, set `data.columns` to where user, product, rating and timestamp stand, or raise `data.max_bad_rows`"
             }
             Self::NulByte => "the file is damaged or not text; save it as UTF-8, or raise `data.max_bad_rows`",
-            Self::NotUtf8 => "save the file as UTF-8, or raise `data.max_bad_rows`",
+            Self::NotUtf8 => {
+                "save the file as UTF-8, such as with `iconv -f latin1 -t utf-8 FILE > ratings.csv`, or raise `data.max_bad_rows`"
+            }
         }
     }
 }
@@ -109,6 +111,29 @@ pub enum IngestError {
         present: String,
         candidates: String,
     },
+    #[error(
+        "`{path}` seems to be a matrix, a user a row and a product a column: {columns} of its columns hold ratings"
+    )]
+    Matrix {
+        path: PathBuf,
+        columns: usize,
+        has_header: bool,
+    },
+    #[error("`{path}`: no delimiter cuts its lines, such as `{line}`, into columns")]
+    NoDelimiter {
+        path: PathBuf,
+        line: String,
+        /// What may stand between the columns.
+        guess: Option<char>,
+    },
+    #[error("`{path}`: the {key} `{name}` is an object itself, wanted text or a number")]
+    Nested {
+        path: PathBuf,
+        key: &'static str,
+        name: String,
+        /// A key of that object.
+        inner: String,
+    },
     #[error("`{path}` {what}")]
     NoParts { path: PathBuf, what: &'static str },
     #[error("`{path}` is {found}, and the parts before it are not")]
@@ -141,6 +166,13 @@ pub enum IngestError {
         path: PathBuf,
         compression: &'static str,
         line: u64,
+    },
+    #[error("cannot read `{path}`: damaged {compression} data after line {line}: {message}")]
+    Damaged {
+        path: PathBuf,
+        compression: &'static str,
+        line: u64,
+        message: String,
     },
     #[error("{fault} ({path}:{line}); bad rows: {bad} of {rows}, allowed: {allowed}")]
     TooManyBadRows {
@@ -197,6 +229,18 @@ impl Hint for IngestError {
                 format!("set `data.columns.rating`, perhaps to {candidates}; `\"\"` reads each row as a choice")
             }
             Self::Unclear { key, .. } => format!("set `data.columns.{key}`"),
+            Self::Matrix { has_header, .. } => format!(
+                "write a row for each rating, with pandas: `df = pd.read_csv(FILE{}); df.melt(df.columns[0], var_name=\"product\", \
+                 value_name=\"rating\").dropna().to_csv(\"ratings.csv\", index=False)`; if it is none, set `data.columns`",
+                if *has_header { "" } else { ", header=None" },
+            ),
+            Self::NoDelimiter { guess, .. } => {
+                let guess = guess.map_or(String::new(), |guess| format!(", such as `data.delimiter = \"{guess}\"`"));
+                format!("set `data.delimiter` to what stands between two columns{guess}")
+            }
+            Self::Nested { name, inner, .. } => {
+                format!("take the value out of it: `jq -c '.{name} = .{name}[\"{inner}\"]' FILE > ratings.jsonl`")
+            }
             Self::NoParts { .. } => "a folder or a glob of `data.path` stands for files of one table".to_string(),
             Self::OtherPart { .. } => "all parts of a table must have the same format".to_string(),
             Self::HeldOut(key, error) => match error.as_ref() {
@@ -228,6 +272,7 @@ impl Hint for IngestError {
                     .to_string()
             }
             Self::Truncated { .. } => "the file was cut, perhaps by a broken download: get it again".to_string(),
+            Self::Damaged { .. } => "the file was changed, perhaps by a broken download: get it again".to_string(),
             Self::NoTimestamps { .. } => {
                 "`data.columns.timestamp` names the column; without one, remove `data.since` and `data.until`"
                     .to_string()

@@ -1,5 +1,8 @@
 //! Files of other kinds that people try, told by their first bytes, each with what to do.
 
+use super::format::HEAD;
+use serde_json::{Map, Value};
+
 /// What a file is, if it is one that is known and not read, and what to do with it.
 ///
 /// `head` is its beginning, unpacked.
@@ -97,7 +100,10 @@ pub fn zip_of(names: &[String]) -> Option<(&'static str, &'static str)> {
     let is_each = |end: &str| !names.is_empty() && names.iter().all(|name| name.ends_with(end));
     match () {
         () if holds("word/") => Some(("a Word document (docx)", "get the table itself, as CSV")),
-        () if holds("[Content_Types].xml") || holds("xl/") => {
+        () if ["[Content_Types].xml", "xl/", "docProps/", "_rels/"]
+            .into_iter()
+            .any(holds) =>
+        {
             Some(("an Excel workbook (xlsx)", "save the sheet as CSV (UTF-8)"))
         }
         () if names.first().is_some_and(|name| name == "mimetype") => {
@@ -137,7 +143,7 @@ fn no_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
     let strange = counts.iter().sum::<usize>() - delimiter;
     (strange >= 16 && strange * 20 > head.len()).then_some((
         "no table: its bytes are not text",
-        "check `data.path`; text in UTF-16 without a mark has to be saved as UTF-8",
+        "check `data.path`; text in UTF-16 without a mark, or in UTF-32, has to be saved as UTF-8",
     ))
 }
 
@@ -169,6 +175,30 @@ fn text(head: &[u8]) -> Option<(&'static str, &'static str)> {
             "write user, product and value a line: `grep -v '^%' FILE | tail -n +2 > ratings.txt`",
         ));
     }
+    if begins("@relation") {
+        return Some((
+            "an ARFF file",
+            "take its rows alone: `sed '1,/^@data/Id' FILE > ratings.csv`",
+        ));
+    }
+    if ["insert into", "create table", "-- mysql dump", "-- postgresql"]
+        .into_iter()
+        .any(begins)
+    {
+        return Some((
+            "a dump of an SQL database",
+            "load it there, and write the table of ratings as CSV",
+        ));
+    }
+    if begins("- ") && start.split(|byte| *byte == b'\n').nth(1).is_some_and(is_key_of_yaml) {
+        return Some(("a YAML file", "write it as JSON: `yq -o json FILE > ratings.json`"));
+    }
+    if start.starts_with(b"[[") {
+        return Some((
+            "JSON of lists without names",
+            "write it as CSV: `jq -r '.[] | @csv' FILE > ratings.csv`",
+        ));
+    }
     if is_columns_of_pandas(start) {
         return Some((
             "JSON by columns, as pandas writes it",
@@ -183,6 +213,29 @@ fn text(head: &[u8]) -> Option<(&'static str, &'static str)> {
         return Some((
             "in the blocks of the Netflix prize, a movie and its ratings below",
             "write a row each: `awk -F, '/:$/ {sub(\":\", \"\"); movie = $0; next} {print $1 \",\" movie \",\" $2 \",\" $3}' FILE > ratings.csv`",
+        ));
+    }
+    let is_rule = |line: &[u8]| line.contains(&b'-') && line.iter().all(|byte| b"|-: +".contains(byte));
+    if first.starts_with(b"|") && is_rule(second) {
+        return Some((
+            "a table of Markdown",
+            "take the line of dashes and the bars at the ends out: `sed '2d; s/^| *//; s/ *|$//; s/ *| */,/g' FILE > ratings.csv`",
+        ));
+    }
+    let is_pair = |line: &[u8]| {
+        let mut parts = line.split(|byte| *byte == b'|');
+        parts.next().is_some_and(is_number) && parts.next().is_some_and(is_number) && parts.next().is_none()
+    };
+    if is_pair(first)
+        && second
+            .split(|byte| *byte == b'\t')
+            .filter(|part| !part.is_empty())
+            .count()
+            >= 2
+    {
+        return Some((
+            "in the blocks of Yahoo, a user and its ratings below",
+            "write a row each: `awk -F'[|\\t]' '/\\|/ {u = $1; next} {print u \",\" $1 \",\" $2}' FILE > ratings.csv`",
         ));
     }
     if first.starts_with(b"product/productId:")
@@ -203,6 +256,14 @@ fn text(head: &[u8]) -> Option<(&'static str, &'static str)> {
     None
 }
 
+/// `  item: 18`
+fn is_key_of_yaml(line: &[u8]) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let words = line.trim_ascii_start();
+    let key = words.iter().take_while(|byte| is_word(byte)).count();
+    line.starts_with(b"  ") && key > 0 && words[key..].starts_with(b": ")
+}
+
 /// `{"user":{"0":"a","1":...`
 fn is_columns_of_pandas(start: &[u8]) -> bool {
     let text = String::from_utf8_lossy(&start[..start.len().min(2_000)]);
@@ -214,6 +275,81 @@ fn is_columns_of_pandas(start: &[u8]) -> bool {
         return false;
     };
     values.starts_with("{\"0\":")
+}
+
+/// What JSON is if it has one object, which is no row, and what to do with it; `head` is its beginning.
+pub fn whole_object(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    const BY_COLUMNS: (&str, &str) = (
+        "JSON by columns",
+        "write it by rows, with pandas: `pd.DataFrame(json.load(open(FILE))).to_csv(\"ratings.csv\", index=False)`",
+    );
+    const SPLIT: (&str, &str) = (
+        "JSON by columns, as pandas writes it",
+        "write it by rows: `df.to_json(FILE, orient=\"records\", lines=True)`",
+    );
+    const INSIDE: (&str, &str) = (
+        "JSON whose rows are in a list inside it",
+        "take the list out: `jq -c '.NAME[]' FILE > ratings.jsonl`, with the name that it has",
+    );
+    const BY_USER: (&str, &str) = (
+        "JSON with an object of products for each user",
+        "write a row each: `jq -c 'to_entries[] | .key as $user | .value | to_entries[] | {user: $user, item: .key, rating: .value}' \
+         FILE > ratings.jsonl`",
+    );
+    const BY_KEY: (&str, &str) = (
+        "JSON with its rows under keys",
+        "take the rows alone: `jq -c '.[]' FILE > ratings.jsonl`",
+    );
+    if !head.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    let mut objects = serde_json::Deserializer::from_slice(head).into_iter::<Map<String, Value>>();
+    let first = match objects.next() {
+        Some(Ok(first)) => first,
+        // A row ends where one looks.
+        Some(Err(error)) if error.is_eof() && head.len() as u64 == HEAD => {
+            let text = String::from_utf8_lossy(&head[..2_000]);
+            let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+            let values = compact.split_once("\":").map_or("", |(_, values)| values);
+            return match () {
+                () if compact.starts_with("{\"columns\":[") || compact.starts_with("{\"schema\":{") => Some(SPLIT),
+                () if values.starts_with("{\"") && values.contains("},\"") => {
+                    let inner = values.split_once("\":").map_or("", |(_, value)| value);
+                    let is_number = inner.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+                    Some(
+                        if is_number && !inner.contains('[') && !inner.split('}').next().unwrap_or("").contains(":\"") {
+                            BY_USER
+                        } else {
+                            BY_KEY
+                        },
+                    )
+                }
+                () if values.starts_with("[{") => Some(INSIDE),
+                () if values.starts_with('[') => Some(BY_COLUMNS),
+                () => None,
+            };
+        }
+        _ => return None,
+    };
+    if objects.next().is_some() {
+        return None;
+    }
+    let inner: Vec<&Map<String, Value>> = first.values().filter_map(Value::as_object).collect();
+    if inner.len() > 1 && inner.len() == first.len() {
+        let are_ratings = inner.iter().all(|inner| inner.values().all(Value::is_number));
+        return Some(if are_ratings { BY_USER } else { BY_KEY });
+    }
+    let lists: Vec<&Vec<Value>> = first.values().filter_map(Value::as_array).collect();
+    let is_of_rows = |list: &&Vec<Value>| list.len() > 1 && list.iter().all(Value::is_object);
+    match () {
+        () if first.contains_key("columns") && first.contains_key("data") => Some(SPLIT),
+        () if first.contains_key("schema") && first.contains_key("data") => Some(SPLIT),
+        () if lists.len() == 1 && lists.iter().all(is_of_rows) => Some(INSIDE),
+        () if lists.len() > 1 && lists.len() == first.len() && lists.iter().all(|list| list.len() > 1) => {
+            Some(BY_COLUMNS)
+        }
+        () => None,
+    }
 }
 
 /// `4 1:0.5 7:1`

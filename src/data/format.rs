@@ -3,9 +3,11 @@
 //! The first 64 KiB decide. What was found is part of the report, and config keys overrule it.
 
 use super::columns::{Chosen, Sample, Values, choose};
-use super::delimiter::{detect_delimiter, has_header, lines_of, most_common, named_delimiter, rows_of};
+use super::delimiter::{
+    before_table, detect_delimiter, guess_delimiter, has_header, lines_of, most_common, named_delimiter, rows_of,
+};
 use super::fault::{IngestError, shorten};
-use super::foreign::foreign;
+use super::foreign::{foreign, whole_object};
 use super::progress::{Metered, Progress, Unit};
 use super::readers::Rows;
 use super::readers::delimited::{DelimitedRows, Layout};
@@ -98,7 +100,13 @@ pub fn open<'a>(
             None => Err(IngestError::Empty {
                 path: path.to_path_buf(),
             }),
-            Some(b'{' | b'[') => open_json(path, text, config, first),
+            Some(b'{' | b'[') => match whole_object(&text.head) {
+                Some((found, hint)) => {
+                    let path = path.to_path_buf();
+                    Err(IngestError::Format { path, found, hint })
+                }
+                None => open_json(path, text, config, first),
+            },
             Some(_) => open_delimited(path, text, config, first),
         },
     }
@@ -399,6 +407,7 @@ fn open_json<'a>(
                 in_order: false,
             };
             let chosen = choose(path, &config, &sample)?;
+            refuse_nested(path, &head, is_list, &chosen, &names)?;
             (
                 chosen.columns.map(|column| column.map(|column| names[column].clone())),
                 chosen,
@@ -442,6 +451,40 @@ fn no_columns() -> Chosen {
         by_place: false,
         suspicion: None,
     }
+}
+
+/// Errors if the user or the product of the first object is an object itself.
+fn refuse_nested(
+    path: &Path,
+    head: &[u8],
+    is_list: bool,
+    chosen: &Chosen,
+    names: &[String],
+) -> Result<(), IngestError> {
+    let mut texts = match is_list {
+        true => Texts::Objects(Objects::new(path, None, Box::new(head))),
+        false => Texts::Lines(Lines::new(path, None, Box::new(head))),
+    };
+    if !texts.advance().unwrap_or(false) {
+        return Ok(());
+    }
+    let object: Map<String, Value> = serde_json::from_slice(texts.text()).unwrap_or_default();
+    for (key, column) in ["user", "product"].into_iter().zip(chosen.columns) {
+        let name = column.map(|column| names[column].as_str()).unwrap_or_default();
+        if let Some(inner) = object
+            .get(name)
+            .and_then(Value::as_object)
+            .and_then(|inner| inner.keys().next())
+        {
+            return Err(IngestError::Nested {
+                path: path.to_path_buf(),
+                key,
+                name: name.to_string(),
+                inner: inner.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Keys of the first objects in order of appearance, and their values.
@@ -504,7 +547,10 @@ fn open_delimited<'a>(
         (None, "auto") => named.unwrap_or_else(|| detect_delimiter(&lines, quote)),
         (None, given) => given.to_string(),
     };
-    let rows = rows_of(&lines, &delimiter, quote);
+    let mut rows = rows_of(&lines, &delimiter, quote);
+    let before = before_table(&rows);
+    let preface = rows.drain(..before).next();
+    let skip = skip + before;
     let header = match (first, config.header) {
         (Some(Shape::Delimited { header, .. }), _) => is_repeated(rows.first(), header.as_deref()),
         (_, Header::Given(given)) => given,
@@ -515,6 +561,14 @@ fn open_delimited<'a>(
     if header && data.is_empty() && head_is_all && first.is_none() {
         return Err(IngestError::OnlyHeader {
             path: path.to_path_buf(),
+        });
+    }
+    let width = most_common(data.iter().map(Vec::len)).unwrap_or(rows.first().map_or(0, Vec::len));
+    if width < 2 && first.is_none() && lines.len() > 1 {
+        return Err(IngestError::NoDelimiter {
+            path: path.to_path_buf(),
+            line: shorten(&String::from_utf8_lossy(lines[1])),
+            guess: guess_delimiter(&lines),
         });
     }
     let names = header.then(|| rows.first().cloned().unwrap_or_default());
@@ -536,7 +590,6 @@ fn open_delimited<'a>(
             (layout.width, chosen)
         }
         _ => {
-            let width = most_common(data.iter().map(Vec::len)).unwrap_or(rows.first().map_or(0, Vec::len));
             let in_row = |row: &Vec<String>| row.iter().map(|field| Some(field.clone())).collect();
             if let Some(names) = &mut all_names {
                 // R leaves the name above its row names out.
@@ -551,7 +604,15 @@ fn open_delimited<'a>(
                 rows: data.iter().filter(|row| row.len() == width).map(in_row).collect(),
                 in_order: true,
             };
-            (width, choose(path, config, &sample)?)
+            let mut chosen = choose(path, config, &sample)?;
+            chosen.warnings.extend(preface.map(|line| {
+                let line = shorten(line.join(&delimiter).trim());
+                format!(
+                    "the table begins in row {}: what stands above it, such as `{line}`, is not read",
+                    before + 1
+                )
+            }));
+            (width, chosen)
         }
     };
     let layout = Layout {

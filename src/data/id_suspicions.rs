@@ -78,6 +78,83 @@ fn plain(id: &str) -> &str {
     whole.unwrap_or(id)
 }
 
+/// What programs have done to ids, if they have: rounded them, quoted them, or made them fractions.
+pub fn changed(side: &str, ids: &Vocabulary) -> Option<String> {
+    let is_rounded = |id: &&str| {
+        let parts = id
+            .split_once(['E', 'e'])
+            .map(|(number, power)| (number, power.strip_prefix('+')));
+        matches!(parts, Some((number, Some(power))) if number.contains(['.', ',']) && is_digits(power)
+            && number.split(['.', ',']).all(is_digits))
+    };
+    let has_sign = memchr::memchr(b'+', ids.text()).is_some();
+    if let Some(example) = ids.ids().find(is_rounded).filter(|_| has_sign) {
+        let count = ids.ids().filter(is_rounded).count();
+        return Some(format!(
+            "{count} {side} ids such as `{example}` are numbers that a spreadsheet has rounded, and several of them may have become \
+             one: write the table again with ids as text"
+        ));
+    }
+    let looked_at = ids.len().min(LOOKED_AT);
+    let mostly =
+        |is_like: &dyn Fn(&str) -> bool| 2 * ids.ids().take(looked_at).filter(|id| is_like(id)).count() > looked_at;
+    let is_quoted = |id: &str| id.len() > 2 && id.starts_with('\'') && id.ends_with('\'');
+    let is_formula = |id: &str| id.starts_with("=\"") && id.ends_with('"');
+    let is_fraction = |id: &str| id.strip_suffix(".0").is_some_and(is_digits);
+    let example = ids.ids().next()?;
+    match () {
+        () if mostly(&is_quoted) => Some(format!(
+            "{side} ids such as `{example}` keep the quotes around them: `data.quote = \"'\"` takes them off"
+        )),
+        () if mostly(&is_formula) => Some(format!(
+            "{side} ids such as `{example}` are formulas of a spreadsheet, kept as they stand: `sed 's/=\"\\([^\"]*\\)\"/\\1/g' FILE` \
+             leaves the ids"
+        )),
+        () if mostly(&is_fraction) => Some(format!(
+            "{side} ids such as `{example}` keep their `.0`, as pandas writes whole numbers beside missing ones: ask for them so, or \
+             write the table with whole numbers"
+        )),
+        () => None,
+    }
+}
+
+/// The user whose id says that it is nobody, if many rows are said to be theirs: they are many people.
+pub fn nobody(users: &Vocabulary, rows: &[u32]) -> Option<String> {
+    const NOBODY: [&str; 14] = [
+        "anonymous",
+        "anon",
+        "guest",
+        "unknown",
+        "undefined",
+        "none",
+        "nil",
+        "deleted",
+        "[deleted]",
+        "-",
+        "?",
+        "0",
+        "-1",
+        "missing",
+    ];
+    /// Of the rows of a user on the average.
+    const MANY: usize = 5;
+    let is_nobody = |id: &str| id.len() <= 9 && NOBODY.contains(&id.to_ascii_lowercase().as_str());
+    users.ids().zip(0u32..).filter(|(id, _)| is_nobody(id)).find_map(|(id, user)| {
+        let own = rows.iter().filter(|row| **row == user).count();
+        (own > MANY && own * users.len() > MANY * rows.len()).then(|| {
+            format!(
+                "user `{id}` has {own} rows of {}: if that is not one person, leave it out, with `{id}` in `data.missing_ids` and \
+                 `data.max_bad_rows` raised",
+                rows.len()
+            )
+        })
+    })
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Ids that are looked at for what they look like.
 const LOOKED_AT: usize = 1_000;
 
@@ -114,8 +191,21 @@ pub fn swapped(users: &Vocabulary, items: &Vocabulary) -> Option<String> {
 /// Ten characters: `B` and nine letters or digits, or an ISBN.
 fn is_asin(id: &str) -> bool {
     let is_sign = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
-    let isbn = id.len() == 10 && id.bytes().take(9).all(|byte| byte.is_ascii_digit());
-    isbn || id.len() == 10 && id.starts_with("B0") && id.bytes().all(is_sign)
+    is_isbn(id) || id.len() == 10 && id.starts_with("B0") && id.bytes().all(is_sign)
+}
+
+/// Ten digits, or nine and an `X`, whose weighted sum is a multiple of 11: a second of this century is ten digits as well.
+fn is_isbn(id: &str) -> bool {
+    let digit = |(place, byte): (usize, u8)| match byte {
+        b'0'..=b'9' => Some(u32::from(byte - b'0')),
+        b'X' if place == 9 => Some(10),
+        _ => None,
+    };
+    let digits: Option<Vec<u32>> = id.bytes().enumerate().map(digit).collect();
+    digits.is_some_and(|digits| {
+        let sum: u32 = digits.iter().rev().zip(1..).map(|(digit, weight)| digit * weight).sum();
+        digits.len() == 10 && sum.is_multiple_of(11)
+    })
 }
 
 /// `A` and 9 to 20 capital letters or digits.
@@ -198,5 +288,44 @@ mod tests {
         assert!(swapped(&vocabulary(&["x1"]), &vocabulary(&["user-7", "user-8"])).is_some());
         assert_eq!(swapped(&vocabulary(&["user_1"]), &vocabulary(&["item_1"])), None);
         assert_eq!(swapped(&vocabulary(&["1", "2"]), &vocabulary(&["1", "7"])), None);
+        let seconds = vocabulary(&["1417505051", "1463626388", "1401767377"]);
+        assert_eq!(swapped(&seconds, &vocabulary(&["1", "7"])), None);
+    }
+
+    #[test]
+    fn a_user_who_is_nobody_is_noticed_if_many_rows_are_theirs() {
+        let ids: Vec<String> = (0..50)
+            .map(|user| format!("u{user}"))
+            .chain(["Guest".to_string()])
+            .collect();
+        let users = vocabulary(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let each: Vec<u32> = (0..51).collect();
+        assert_eq!(nobody(&users, &each), None);
+        let many: Vec<u32> = each.iter().copied().chain([50; 20]).collect();
+        assert!(
+            nobody(&users, &many)
+                .unwrap()
+                .starts_with("user `Guest` has 21 rows of 71")
+        );
+    }
+
+    #[test]
+    fn ids_that_a_program_has_changed_are_noticed() {
+        let said = |ids: &[&str]| changed("user", &vocabulary(ids)).unwrap_or_default();
+        assert!(
+            said(&["A1", "1.23457E+15", "9,8e+12", "7"]).starts_with("2 user ids such as `1.23457E+15` are numbers")
+        );
+        assert!(said(&["'15'", "'23'"]).ends_with("`data.quote = \"'\"` takes them off"));
+        assert!(said(&["=\"0015\"", "=\"0023\""]).contains("formulas of a spreadsheet"));
+        assert!(said(&["15.0", "23.0"]).starts_with("user ids such as `15.0` keep their `.0`"));
+        for ids in [
+            ["1E5", "2E+5"],
+            ["a'b", "'"],
+            ["v1.0", "1.0.0"],
+            ["1.2E+x", "x.2E+5"],
+            ["15.0", "x"],
+        ] {
+            assert_eq!(said(&ids), "", "{ids:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::clean::{self, Conflict};
 use super::columns::{Chosen, Values};
 use super::fault::{Fault, IngestError};
 use super::format::{Detected, Opened, Shape, open};
-use super::id_suspicions::{look_alikes, lost_zeros, swapped};
+use super::id_suspicions::{changed, look_alikes, lost_zeros, nobody, swapped};
 use super::interactions::Interactions;
 use super::parts::parts;
 use super::progress::{OfParts, Progress, Silent};
@@ -117,7 +117,10 @@ pub fn ingest(
     let (titles, title_report) = titles.unzip();
     let histogram = histogram(&interactions.ratings);
     let mut warnings = read.warnings;
-    if read.chosen.by_place {
+    warnings.extend(changed("user", &users));
+    warnings.extend(changed("product", &items));
+    warnings.extend(nobody(&users, &interactions.users));
+    if read.chosen.by_place && read.chosen.columns[..2] == [Some(0), Some(1)] {
         warnings.extend(swapped(&users, &items));
     }
     if has_ratings {
@@ -517,9 +520,15 @@ fn hint(first: &BadRows, read: &ReadRows, config: &DataConfig, [bad, rows]: [usi
     let suspicion = read.chosen.suspicion.clone();
     match first.fault {
         Fault::OffTheScale => suspicion.unwrap_or_else(|| scale_hint(&read.check, config.rating_scale, [bad, rows])),
+        Fault::ColumnCount if 2 * bad > rows && rows > 1 => ragged(&read.detected),
         Fault::NotANumber => {
             let commas_help = !read.commas && first.example.contains(',');
             match (suspicion, &read.header, read.chosen.columns[2]) {
+                (_, Some(header), Some(rating)) if header.get(rating).is_some_and(|name| name.trim() == first.example) => {
+                    "the row repeats the header, as where files were joined: take it out, or give the files themselves, as a folder \
+                     or a glob"
+                        .to_string()
+                }
                 (Some(suspicion), ..) => suspicion,
                 (None, ..) if commas_help => {
                     "if a comma stands before the fraction, set `data.decimal = \",\"`".to_string()
@@ -530,10 +539,25 @@ fn hint(first: &BadRows, read: &ReadRows, config: &DataConfig, [bad, rows]: [usi
                     header.get(rating).map_or("", |name| name.trim()),
                     first.example,
                 ),
-                _ => first.fault.hint(line).to_string(),
+                _ => first.fault.hint(if bad > 1 { line.max(2) } else { line }).to_string(),
             }
         }
         fault => fault.hint(line).to_string(),
+    }
+}
+
+/// What to do where most rows have another number of columns than most rows have.
+fn ragged(detected: &Detected) -> String {
+    let delimiter = detected.delimiter.as_deref().unwrap_or(",");
+    match delimiter {
+        " " => "if several spaces stand between two columns, make them one: `tr -s ' ' < FILE > ratings.txt`; if a row is a user and \
+                all its products, write a row for each: `awk '{for (i = 2; i <= NF; i++) print $1, $i}' FILE > ratings.txt`"
+            .to_string(),
+        _ => format!(
+            "is a row a user and all its products? then write a row for each: `awk -F'{delimiter}' '{{for (i = 2; i <= NF; i++) print \
+             $1 \"{delimiter}\" $i}}' FILE > ratings.csv`; if it is products alone, `i = 1` and `NR` for `$1`; else set \
+             `data.delimiter` to what stands between two columns"
+        ),
     }
 }
 

@@ -105,6 +105,8 @@ pub fn scale_hint(check: &Check, scale: RatingScale, [bad, rows]: [usize; 2]) ->
             true => format!(" and `data.rating_scale = [{min}, {max}]`"),
             false => String::new(),
         };
+        // Of two values alone the other one ends the scale: likes and dislikes.
+        let max = if high <= 1.0 { 1.0 } else { max };
         return format!(
             "{lone} stands below all other ratings: if it means \"not rated\", set `data.unrated = [{lone}]`{scale_too}; if it is a \
              rating, set `data.rating_scale = [{lone}, {max}]`"

@@ -84,7 +84,11 @@ fn a_file_of_another_kind_is_named_with_what_to_do() {
     let noise: Vec<u8> = (0u32..2_000)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
-    let kinds: [(&[u8], &str, &str); 30] = [
+    let rows: Vec<String> = (0..4_000)
+        .map(|row| format!("{{\"user\":{row},\"item\":7,\"rating\":5}}"))
+        .collect();
+    let long_list = format!("{{\"ratings\": [{}]}}", rows.join(", ")).into_bytes();
+    let kinds: [(&[u8], &str, &str); 42] = [
         (&noise, "no table: its bytes are not text", "check `data.path`"),
         (&gzip(&noise), "no table: its bytes are not text", "check `data.path`"),
         (
@@ -187,6 +191,66 @@ fn a_file_of_another_kind_is_named_with_what_to_do() {
             b"5 1:0.5 7:1\n3 2:1\n",
             "in libsvm's format",
             "write user, product and rating a line: `awk",
+        ),
+        (
+            b"{\"columns\":[\"user\",\"item\"],\"index\":[0],\"data\":[[1,2]]}",
+            "JSON by columns, as pandas writes it",
+            "write it by rows",
+        ),
+        (
+            b"{\"user\":[1,2],\"item\":[3,4],\"rating\":[5,4]}",
+            "JSON by columns",
+            "write it by rows",
+        ),
+        (
+            b"{\"ratings\":[{\"user\":1,\"item\":2},{\"user\":1,\"item\":3}],\"page\":1}",
+            "JSON whose rows are in a list inside it",
+            "take the list out: `jq",
+        ),
+        (
+            &long_list,
+            "JSON whose rows are in a list inside it",
+            "take the list out",
+        ),
+        (
+            b"{\"u1\":{\"i1\":5,\"i2\":4},\"u2\":{\"i1\":3}}",
+            "JSON with an object of products for each user",
+            "write a row each: `jq",
+        ),
+        (
+            b"{\"1\":{\"user\":1,\"item\":\"x\"},\"2\":{\"user\":1,\"item\":\"y\"}}",
+            "JSON with its rows under keys",
+            "take the rows alone: `jq",
+        ),
+        (
+            b"- user: 1\n  item: 2\n  rating: 5\n",
+            "a YAML file",
+            "write it as JSON",
+        ),
+        (
+            b"[[1,2,5],[1,3,4]]",
+            "JSON of lists without names",
+            "write it as CSV: `jq",
+        ),
+        (
+            b"| user | item | rating |\n|---|:---|---|\n| a | b | 5 |\n",
+            "a table of Markdown",
+            "take the line of dashes",
+        ),
+        (
+            b"@RELATION r\n@attribute user numeric\n",
+            "an ARFF file",
+            "take its rows alone",
+        ),
+        (
+            b"INSERT INTO ratings VALUES\n(1,2,5),\n",
+            "a dump of an SQL database",
+            "load it there",
+        ),
+        (
+            b"0|2\n507696\t90\n137915\t70\n",
+            "in the blocks of Yahoo",
+            "write a row each: `awk",
         ),
         (b"\x89HDF\r\n", "an HDF5 file", "with pandas"),
         (b"\x93NUMPY\x01\0", "a NumPy array", "write it as text"),
@@ -373,7 +437,7 @@ fn rows_that_are_not_ratings() {
                 b"a,b,5,1\nJos\xe9,b,4,1\n",
                 "",
                 "the row is not UTF-8 (r.csv:2); bad rows: 1 of 2, allowed: 0\n\
-                 hint: save the file as UTF-8, or raise `data.max_bad_rows`",
+                 hint: save the file as UTF-8, such as with `iconv -f latin1 -t utf-8 FILE > ratings.csv`, or raise `data.max_bad_rows`",
             ),
             (
                 long.as_bytes(),
@@ -448,7 +512,8 @@ fn values_that_are_no_ratings_lead_to_what_is() {
     // The columns of Goodreads without a header: `is_read` stands before the rating.
     assert_eq!(
         hint(b"u1,b1,1,5\nu1,b2,0,3\nu2,b1,1,4\n", "columns.timestamp = \"\""),
-        "column 2 does not look like ratings, column 3 does: set `data.columns.rating = 3`"
+        "column 2 does not look like ratings, column 3 does: set `data.columns.rating = 3`, and, \
+         if they are not columns 0 and 1, `data.columns.user` and `data.columns.product`"
     );
     assert_eq!(
         hint(
@@ -592,7 +657,7 @@ fn packed_files_that_were_cut() {
 
 #[test]
 fn packed_files_that_are_damaged_or_hold_several_tables() {
-    let file = "hint: check `data.path`; it must be a readable file";
+    let file = "hint: the file was changed, perhaps by a broken download: get it again";
     let damaged = |bytes: &[u8], place: usize| {
         let mut bytes = bytes.to_vec();
         bytes[place] ^= 16;
@@ -618,6 +683,105 @@ fn packed_files_that_are_damaged_or_hold_several_tables() {
                 &damaged(&xz, 40),
                 "",
                 &format!("cannot read `r.csv`: damaged xz data after line 1: invalid block checksum\n{file}"),
+            ),
+        ],
+    );
+}
+
+/// Each hint is to be followed, so some of these cases come from following one.
+#[test]
+fn hints_name_what_is_likely_meant() {
+    let off = |value: &str, line: usize, bad: usize, rows: usize| {
+        format!("the rating `{value}` is off the scale [1, 5] (r.csv:{line}); bad rows: {bad} of {rows}, allowed: 0")
+    };
+    let times_first = b"1417505051,115,1018,4\n1463626388,123,1029,5\n1401767377,137,1002,3\n";
+    check(
+        "hints",
+        &[
+            (
+                times_first,
+                "",
+                &format!(
+                    "{}\nhint: column 2 does not look like ratings, column 3 does: set `data.columns = {{ user = 1, product = 2, \
+                     rating = 3, timestamp = 0 }}`",
+                    off("1018", 1, 3, 3)
+                ),
+            ),
+            (
+                b"a\tx\t112\nb\ty\t7\nc\tx\t1300\nd\tz\t200\n",
+                "",
+                &format!(
+                    "{}\nhint: column 2 does not look like ratings: set `data.columns.rating` to the column that holds them; if it \
+                     says how often something was chosen, set `data.columns.rating = \"\"` and `data.columns.count = 2`",
+                    off("112", 1, 4, 4)
+                ),
+            ),
+            (
+                b"user,item,rating\na,x,1\nb,y,-1\nc,x,1\n",
+                "",
+                &format!(
+                    "{}\nhint: -1 stands below all other ratings: if it means \"not rated\", set `data.unrated = [-1]`; if it is a \
+                     rating, set `data.rating_scale = [-1, 1]`",
+                    off("-1", 3, 1, 3)
+                ),
+            ),
+            (
+                b"user,item,rating\na,x,3\nb,y,99\nc,x,5\n",
+                "",
+                &format!(
+                    "{}\nhint: 99 stands above all other ratings: if it means \"not rated\", set `data.unrated = [99]`",
+                    off("99", 3, 1, 3)
+                ),
+            ),
+            (
+                b"user,item,rating\na,x,3\nuser,item,rating\nc,x,5\n",
+                "",
+                "the rating `rating` is not a number (r.csv:3); bad rows: 1 of 3, allowed: 0\n\
+                 hint: the row repeats the header, as where files were joined: take it out, or give the files themselves, as a folder \
+                 or a glob",
+            ),
+            (
+                b"39,59,1008,5\n33,53,1000,4\n31,23,1007,3\n",
+                "",
+                &format!(
+                    "{}\nhint: column 2 does not look like ratings, column 3 does: set `data.columns.rating = 3`, and, \
+                     if they are not columns 0 and 1, `data.columns.user` and `data.columns.product`",
+                    off("1008", 1, 3, 3)
+                ),
+            ),
+            (
+                b"15,Game,play,122.8\n23,Other,play,61.4\n",
+                "",
+                "the rating `play` is not a number (r.csv:1); bad rows: 2 of 2, allowed: 0\n\
+                 hint: column 2 holds no numbers: set `data.columns.rating` to the column that holds ratings; `\"\"` reads each row as \
+                 a choice",
+            ),
+            (
+                b"user,i0,i1,i2,i3,i4,i5,i6,i7\na,5,,3,,1,,,2\nb,,4,,2,,5,1,\n",
+                "",
+                "`r.csv` seems to be a matrix, a user a row and a product a column: 8 of its columns hold ratings\n\
+                 hint: write a row for each rating, with pandas: `df = pd.read_csv(FILE); df.melt(df.columns[0], var_name=\"product\", \
+                 value_name=\"rating\").dropna().to_csv(\"ratings.csv\", index=False)`; if it is none, set `data.columns`",
+            ),
+            (
+                b"15#18#4\n23#29#5\n",
+                "",
+                "`r.csv`: no delimiter cuts its lines, such as `23#29#5`, into columns\n\
+                 hint: set `data.delimiter` to what stands between two columns, such as `data.delimiter = \"#\"`",
+            ),
+            (
+                b"p1,p2,p3\np1,p4,p5,p6,p7\np1,p2,p3,p4\np2,p4,p6,p8\np1,p2\np1,p2,p3,p4,p5,p6\n",
+                "",
+                "found 3 columns, wanted 4 (r.csv:1); bad rows: 6 of 6, allowed: 0\n\
+                 hint: is a row a user and all its products? then write a row for each: `awk -F',' '{for (i = 2; i <= NF; i++) print $1 \
+                 \",\" $i}' FILE > ratings.csv`; if it is products alone, `i = 1` and `NR` for `$1`; else set `data.delimiter` to what \
+                 stands between two columns",
+            ),
+            (
+                b"{\"user\":{\"id\":1},\"item\":2,\"rating\":4}\n{\"user\":{\"id\":2},\"item\":2,\"rating\":5}\n",
+                "",
+                "`r.csv`: the user `user` is an object itself, wanted text or a number\n\
+                 hint: take the value out of it: `jq -c '.user = .user[\"id\"]' FILE > ratings.jsonl`",
             ),
         ],
     );

@@ -302,6 +302,81 @@ fn a_user_that_begins_as_a_packing_does_is_a_user() {
 }
 
 #[test]
+fn ratings_in_percents_and_stars_are_read() {
+    let data = read("user,item,rating\na,x,80%\nb,y,35 %\n".as_bytes(), |config| {
+        config.rating_scale = [0.0, 100.0].into()
+    });
+    assert_eq!(rows(&data), ["a x 80", "b y 35"]);
+    check("user,item,stars\na,x,★★★★☆\nb,y,⭐⭐\n", &["a x 4", "b y 2"]);
+}
+
+#[test]
+fn a_column_whose_name_is_of_something_else_is_no_rating() {
+    let data = read(b"customer_id,product_id,price\n39,8,5\n33,0,4\n39,0,3\n", |_| {});
+    assert!(!data.report.has_ratings);
+    let events = read(b"visitorid,event,itemid\n1,view,7\n2,addtocart,7\n", |_| {})
+        .report
+        .warnings;
+    assert!(
+        events[0].contains("column 1 `event` tells rows of several kinds apart"),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn days_in_eight_digits_are_days() {
+    let wanted = ["a x 5 1399939200", "b x 4 1582934400"];
+    check("user,item,rating,date\na,x,5,20140513\nb,x,4,20200229\n", &wanted);
+    check(
+        "{\"user\":\"a\",\"item\":\"x\",\"rating\":5,\"date\":20140513}\n",
+        &wanted[..1],
+    );
+}
+
+#[test]
+fn what_stands_above_a_table_is_passed_over_and_said() {
+    let table = "user,item,rating\na,x,5\nb,y,4\n";
+    for above in ["Ratings report\n\n", "# made today\n# by us\n", "Report,,\n,,\n"] {
+        let data = read((above.to_string() + table).as_bytes(), |_| {});
+        assert_eq!(rows(&data), ["a x 5", "b y 4"], "{above}");
+        let warnings = &data.report.warnings;
+        assert!(
+            warnings.iter().any(|text| text.starts_with("the table begins in row")),
+            "{warnings:?}"
+        );
+    }
+    let broken = read(b"a,,5\nb,y,4\nc,z,3\n", |config| config.max_bad_rows = 0.5);
+    assert_eq!(
+        broken.report.bad_rows[0].lines,
+        [1],
+        "a row without a product is a bad row, not a title"
+    );
+}
+
+#[test]
+fn ids_that_a_program_has_changed_and_names_that_stand_twice_are_said() {
+    let said = |text: &str, part: &str| {
+        let warnings = read(text.as_bytes(), |_| {}).report.warnings;
+        assert!(
+            warnings.iter().any(|warning| warning.contains(part)),
+            "{text}: {warnings:?}"
+        );
+    };
+    said(
+        "u,i,r\n1.23457E+15,x,5\n1.23457E+15,y,4\n",
+        "that a spreadsheet has rounded",
+    );
+    said("'15',x,5\n'23',y,4\n", "keep the quotes around them");
+    said("user,item,rating\n15.0,x,5\n23.0,y,4\n", "keep their `.0`");
+    said(
+        "user,item,rating,rating\na,x,5,1\nb,y,4,2\n",
+        "several columns are named `rating`: column 2",
+    );
+    let unquoted = read(b"'15',x,5\n'23',y,4\n", |config| config.quote = "'".to_string());
+    assert_eq!(rows(&unquoted), ["15 x 5", "23 y 4"]);
+}
+
+#[test]
 fn tables_without_ratings_are_choices() {
     let text = b"customer,sku,day\na,x,2014-05-13\na,y,2014-05-13\na,x,2014-05-14\nb,x,2014-05-13\n";
     let found = read(text, |config| config.columns.timestamp = Column::Name("day".into()));

@@ -124,18 +124,23 @@ pub fn read_error(path: &Path, compression: Option<&'static str>, line: u64, err
         Err(error) => error,
     };
     match compression {
-        Some(compression) if error.kind() == ErrorKind::OutOfMemory => IngestError::Read {
-            path,
-            message: format!("its {compression} data wants more than {MAX_UNPACKING_MEBIBYTES} MiB to be unpacked"),
-        },
+        Some(_) if error.kind() == ErrorKind::OutOfMemory || error.to_string().contains("too much memory") => {
+            IngestError::Format {
+                path,
+                found: "packed so tightly that much memory is needed to unpack it",
+                hint: "unpack it first: `xz -d FILE`, or `zstd -d --long=31 FILE`",
+            }
+        }
         Some(compression) if error.kind() == ErrorKind::UnexpectedEof => IngestError::Truncated {
             path,
             compression,
             line,
         },
-        Some(compression) => IngestError::Read {
+        Some(compression) => IngestError::Damaged {
             path,
-            message: format!("damaged {compression} data after line {line}: {error}"),
+            compression,
+            line,
+            message: error.to_string(),
         },
         None => IngestError::Read {
             path,
