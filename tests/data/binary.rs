@@ -1,8 +1,10 @@
 //! The binary: exit codes, one-line errors with place and hint, on files and disks that are not as they should be.
 
 use crate::folder;
+use crate::tables::golden_bytes;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const DOTCART: &str = env!("CARGO_BIN_EXE_dotcart");
 
@@ -26,6 +28,36 @@ fn inspect(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
 fn said(output: Output) -> (Option<i32>, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn packed_tables_are_read_through_a_pipe() {
+    let folder = folder("packed-pipe");
+    for kind in ["bzip2", "xz", "zip", "zip, stored"] {
+        let mut child = Command::new(DOTCART)
+            .args([
+                "inspect",
+                "-",
+                "--json",
+                "--set",
+                "split.valid=0",
+                "--set",
+                "split.test=0",
+            ])
+            .current_dir(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&golden_bytes(kind)).unwrap();
+        let (code, json, talk) = said(child.wait_with_output().unwrap());
+        assert_eq!(code, Some(0), "{kind}: {talk}");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["data"]["rows_kept"], 5, "{kind}");
+        assert_eq!(json["data"]["detected"]["compression"], kind.split(',').next().unwrap());
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
