@@ -3,6 +3,7 @@
 //! Safetensors: `user_starts` u64 `[users + 1]`; `item` u32, `rating` f32, `part` u8, each `[rows]` (0 train, 1 valid, 2 test).
 //! Training reads its rows from the same order, so a resumed run needs nothing but this file.
 
+use super::pages::Pages;
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
 use crate::common::interaction::{ItemIndex, Part, UserIndex};
 use crate::data::interactions::Interactions;
@@ -51,13 +52,16 @@ pub struct InteractionsFile {
 
 impl InteractionsFile {
     /// Opens the rows of `users` users and `items` items.
-    pub fn open(path: &Path, users: usize, items: usize) -> Result<Self, FileError> {
-        let file = TensorFile::open(path)?;
-        let starts = file.tensor_of::<u64>("user_starts", &[users + 1])?;
-        let (item, _) = file.tensor::<u32>("item")?;
-        file.tensor_of::<f32>("rating", &[item.len()])?;
-        file.tensor_of::<u8>("part", &[item.len()])?;
-        if starts[0] != 0 || starts[users] != item.len() as u64 {
+    pub fn open(path: &Path, users: usize, items: usize, pages: Option<Pages>) -> Result<Self, FileError> {
+        let file = TensorFile::open(path, pages)?;
+        file.expect::<u64>("user_starts", &[users + 1])?;
+        let &[rows] = file.shape::<u32>("item")? else {
+            return Err(FileError::damaged(path, "`item` is not a column"));
+        };
+        file.expect::<f32>("rating", &[rows])?;
+        file.expect::<u8>("part", &[rows])?;
+        let start = |user: usize| Ok::<u64, FileError>(file.part::<u64>("user_starts", user..user + 1)?[0]);
+        if start(0)? != 0 || start(users)? != rows as u64 {
             return Err(FileError::damaged(path, "`user_starts` does not cover all rows"));
         }
         Ok(Self { file, users, items })
@@ -65,14 +69,14 @@ impl InteractionsFile {
 
     /// The rows of one user. Panics if there is no such user.
     pub fn user(&self, user: UserIndex) -> Result<UserRows<'_>, FileError> {
-        let (starts, _) = self.file.tensor::<u64>("user_starts")?;
-        let range = starts[user as usize] as usize..starts[user as usize + 1] as usize;
-        let damaged = || FileError::damaged(self.file.path(), format!("the rows of user {user} are out of range"));
-        let all = self.columns()?;
+        let user = user as usize;
+        assert!(user < self.users, "InteractionsFile: user {user} of {}", self.users);
+        let starts = self.file.part::<u64>("user_starts", user..user + 2)?;
+        let range = starts[0] as usize..starts[1] as usize;
         let rows = UserRows {
-            items: all.items.get(range.clone()).ok_or_else(damaged)?,
-            ratings: &all.ratings[range.clone()],
-            parts: &all.parts[range],
+            items: self.file.part("item", range.clone())?,
+            ratings: self.file.part("rating", range.clone())?,
+            parts: self.file.part("part", range)?,
         };
         self.check(rows)?;
         Ok(rows)
@@ -80,11 +84,15 @@ impl InteractionsFile {
 
     /// All rows as columns, with their parts.
     pub fn read(&self) -> Result<(Interactions, Vec<u8>), FileError> {
-        let (starts, _) = self.file.tensor::<u64>("user_starts")?;
+        let starts = self.file.tensor::<u64>("user_starts")?;
         if !starts.is_sorted() {
             return Err(FileError::damaged(self.file.path(), "`user_starts` falls"));
         }
-        let all = self.columns()?;
+        let all = UserRows {
+            items: self.file.tensor("item")?,
+            ratings: self.file.tensor("rating")?,
+            parts: self.file.tensor("part")?,
+        };
         self.check(all)?;
         let mut users = Vec::with_capacity(all.items.len());
         for user in 0..self.users {
@@ -97,15 +105,6 @@ impl InteractionsFile {
             timestamps: None,
         };
         Ok((interactions, all.parts.to_vec()))
-    }
-
-    /// All rows, not checked.
-    fn columns(&self) -> Result<UserRows<'_>, FileError> {
-        Ok(UserRows {
-            items: self.file.tensor::<u32>("item")?.0,
-            ratings: self.file.tensor::<f32>("rating")?.0,
-            parts: self.file.tensor::<u8>("part")?.0,
-        })
     }
 
     /// Errors unless rows name products that there are, ratings that are finite and parts that mean something.

@@ -9,6 +9,7 @@
 //! | `model.safetensors` | the best epoch's weights ([`model_file`]) |
 //! | `metrics.jsonl` | one event an object, appended while training |
 //! | `evaluation.json` | the test split, judged |
+//! | `pages.safetensors` | a digest of every page of the files that are read where they lie ([`pages`]) |
 //! | `checkpoint/` | `last.safetensors`, and `best.safetensors` until it becomes the model |
 //! | `manifest.json` | version, sizes and digests, written last: without it a run is unfinished, to be resumed, never loaded |
 //!
@@ -19,6 +20,7 @@ pub mod export;
 pub mod interactions_file;
 pub mod model_file;
 pub mod origin;
+pub mod pages;
 pub mod ratings_log;
 pub mod run_directory;
 pub mod run_files;

@@ -6,9 +6,10 @@
 //! Where choices were learned there are also `user_choice_embedding` `[users, choice dim]`, `item_choice_embedding`
 //! `[items, choice dim]` and `item_appeal` `[items]`. Where nothing else was learned `dim` is 0.
 
+use super::pages::Pages;
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
 use crate::common::hint::Hint;
-use crate::common::interaction::UserIndex;
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::model::{Factors, Head, Model, ModelShape, Question, ROW_HEADER, Side};
 use crate::engine::{EngineError, Trainer, for_each_factor_block};
@@ -113,6 +114,14 @@ pub fn write(path: &Path, trainer: &mut dyn Trainer) -> Result<(), ExportError> 
     Ok(file.finish()?)
 }
 
+/// Which item rows somebody is about to read.
+#[derive(Clone, Copy, Debug)]
+pub enum Read<'a> {
+    All,
+    /// In any order, once or more often.
+    Only(&'a [ItemIndex]),
+}
+
 /// An open model; rows are read where they lie.
 pub struct ModelFile {
     file: TensorFile,
@@ -123,10 +132,10 @@ pub struct ModelFile {
 
 impl ModelFile {
     /// Opens a model and checks that its tensors fit one another.
-    pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = TensorFile::open(path)?;
-        let (_, users) = file.tensor::<f32>("user_embedding")?;
-        let (_, items) = file.tensor::<f32>("item_embedding")?;
+    pub fn open(path: &Path, pages: Option<Pages>) -> Result<Self, FileError> {
+        let file = TensorFile::open(path, pages)?;
+        let users = file.shape::<f32>("user_embedding")?;
+        let items = file.shape::<f32>("item_embedding")?;
         let (&[users, dim], &[items, item_dim]) = (users, items) else {
             return Err(FileError::damaged(path, "an embedding is not a table"));
         };
@@ -140,8 +149,8 @@ impl ModelFile {
                 format!("embeddings of dim {dim} and {item_dim} do not fit"),
             ));
         }
-        file.tensor_of::<f32>("user_bias", &[users])?;
-        file.tensor_of::<f32>("item_bias", &[items])?;
+        file.expect::<f32>("user_bias", &[users])?;
+        file.expect::<f32>("item_bias", &[items])?;
         let head = Head {
             scale: file.tensor_of::<f32>("scale", &[1])?[0],
             bias: file.tensor_of::<f32>("bias", &[1])?[0],
@@ -161,16 +170,15 @@ impl ModelFile {
     }
 
     fn choice_shape(file: &TensorFile, path: &Path, users: usize, items: usize) -> Result<ModelShape, FileError> {
-        let (_, shape) = file.tensor::<f32>(CHOICE[0])?;
-        let &[_, dim] = shape else {
+        let &[_, dim] = file.shape::<f32>(CHOICE[0])? else {
             return Err(FileError::damaged(path, format!("`{}` is not a table", CHOICE[0])));
         };
         if dim == 0 || dim % 4 != 0 {
             return Err(FileError::damaged(path, format!("choices of dim {dim} do not fit")));
         }
-        file.tensor_of::<f32>(CHOICE[0], &[users, dim])?;
-        file.tensor_of::<f32>(CHOICE[1], &[items, dim])?;
-        file.tensor_of::<f32>(CHOICE[2], &[items])?;
+        file.expect::<f32>(CHOICE[0], &[users, dim])?;
+        file.expect::<f32>(CHOICE[1], &[items, dim])?;
+        file.expect::<f32>(CHOICE[2], &[items])?;
         Ok(ModelShape { users, items, dim })
     }
 
@@ -201,33 +209,42 @@ impl ModelFile {
         self.factors(CHOICE[0], None, range, self.choices.expect("choices were learned"))
     }
 
-    /// All user embeddings of what is ranked by, where they lie, `[users, dim]`, not checked, and their dim.
+    /// All user embeddings of what is ranked by, where they lie, `[users, dim]`, finite or not, and their dim.
     pub fn user_embeddings(&self) -> Result<(&[f32], usize), FileError> {
         let (name, shape) = match self.choices {
             Some(shape) => (CHOICE[0], shape),
             None => (RATING[0], self.shape),
         };
-        Ok((self.file.tensor::<f32>(name)?.0, shape.dim))
+        Ok((self.file.tensor(name)?, shape.dim))
     }
 
-    /// The item rows where they lie, not checked: the scorer refuses a score that is not finite.
-    pub fn item_rows(&self) -> Result<ItemRows<'_>, FileError> {
-        let (weights, _) = self.file.tensor::<f32>("item_embedding")?;
-        let (biases, _) = self.file.tensor::<f32>("item_bias")?;
-        if biases.len() != self.shape.items {
-            return Err(FileError::damaged(self.file.path(), "`item_bias` does not fit"));
-        }
-        Ok(ItemRows::of_tensors(weights, biases, self.shape.dim))
+    /// The item rows where they lie, those that are `read` what was written, finite or not: the scorer refuses a score that is
+    /// not. The others may be anything, and must not be looked at.
+    pub fn item_rows(&self, read: Read) -> Result<ItemRows<'_>, FileError> {
+        self.rows(RATING[1], RATING[3], self.shape, read)
     }
 
-    /// What items are chosen by, where it lies, not checked, an item's appeal for its bias; `None` if choices were not learned.
-    pub fn choice_rows(&self) -> Result<Option<ItemRows<'_>>, FileError> {
-        let Some(shape) = self.choices else {
-            return Ok(None);
+    /// What items are chosen by, likewise, an item's appeal for its bias; `None` if choices were not learned.
+    pub fn choice_rows(&self, read: Read) -> Result<Option<ItemRows<'_>>, FileError> {
+        let rows = |shape| self.rows(CHOICE[1], CHOICE[2], shape, read);
+        self.choices.map(rows).transpose()
+    }
+
+    fn rows(&self, embedding: &str, bias: &str, shape: ModelShape, read: Read) -> Result<ItemRows<'_>, FileError> {
+        let tensors = match read {
+            Read::All => (self.file.tensor(embedding)?, self.file.tensor(bias)?),
+            Read::Only(items) => {
+                let rows = |width: usize| {
+                    let rows = items.iter().map(|&item| item as usize);
+                    rows.map(move |row| row * width..(row + 1) * width)
+                };
+                (
+                    self.file.tensor_read_at(embedding, rows(shape.dim))?,
+                    self.file.tensor_read_at(bias, rows(1))?,
+                )
+            }
         };
-        let (weights, _) = self.file.tensor::<f32>(CHOICE[1])?;
-        let (appeals, _) = self.file.tensor::<f32>(CHOICE[2])?;
-        Ok(Some(ItemRows::of_tensors(weights, appeals, shape.dim)))
+        Ok(ItemRows::of_tensors(tensors.0, tensors.1, shape.dim))
     }
 
     /// All item factor rows.
@@ -260,7 +277,7 @@ impl ModelFile {
         let mut file = TensorWriter::create(path, &specs(self.shape, self.choices), None)?;
         let copy = |file: &mut TensorWriter, names: &[&str]| {
             for name in names {
-                for block in self.file.tensor::<f32>(name)?.0.chunks(1 << 20) {
+                for block in self.file.tensor::<f32>(name)?.chunks(1 << 20) {
                     file.append_finite(block)?;
                 }
             }
@@ -283,13 +300,10 @@ impl ModelFile {
         shape: ModelShape,
     ) -> Result<Vec<f32>, FileError> {
         let dim = shape.dim;
-        let (weights, _) = self.file.tensor::<f32>(embedding)?;
-        let biases = match bias {
-            Some(bias) => Some(self.file.tensor::<f32>(bias)?.0),
-            None => None,
-        };
+        let weights = self.file.part::<f32>(embedding, rows.start * dim..rows.end * dim)?;
+        let biases = bias.map(|bias| self.file.part::<f32>(bias, rows.clone())).transpose()?;
         let mut factors = Vec::with_capacity(rows.len() * shape.factor_len());
-        for row in rows {
+        for row in 0..rows.len() {
             factors.extend([biases.map_or(0.0, |biases| biases[row]), 0.0, 0.0, 0.0]);
             factors.extend_from_slice(&weights[row * dim..(row + 1) * dim]);
         }

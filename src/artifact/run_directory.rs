@@ -1,6 +1,7 @@
 //! One run's folder: made, filled, completed by its manifest, found again.
 
 use super::interactions_file::InteractionsFile;
+use super::pages::{self, PAGE, PageDigests};
 use super::run_files::RunFiles;
 use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
@@ -37,12 +38,14 @@ pub const EVALUATION: &str = "evaluation.json";
 pub const CHECKPOINT: &str = "checkpoint";
 pub const CHECKPOINT_LAST: &str = "checkpoint/last.safetensors";
 pub const CHECKPOINT_BEST: &str = "checkpoint/best.safetensors";
+/// Digests of the pages of the files that are read where they lie.
+pub const PAGES: &str = "pages.safetensors";
 pub const MANIFEST: &str = "manifest.json";
 /// Held by the process that trains the run.
 pub const LOCK: &str = "lock";
 
 /// The files that a manifest vouches for.
-const VOUCHED: [&str; 8] = [
+const VOUCHED: [&str; 9] = [
     CONFIG,
     DATA_REPORT,
     USERS,
@@ -51,7 +54,14 @@ const VOUCHED: [&str; 8] = [
     CALIBRATION,
     MODEL,
     EVALUATION,
+    PAGES,
 ];
+
+/// Those that are read where they lie, page by page.
+const PAGED: [&str; 4] = [USERS, PRODUCTS, INTERACTIONS, MODEL];
+
+/// Those that are small and say how the others are to be read: whoever opens a run checks all of them.
+const SMALL: [&str; 4] = [CONFIG, DATA_REPORT, CALIBRATION, PAGES];
 
 /// What a complete run consists of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -366,10 +376,7 @@ impl RunDirectory {
 
     /// Writes the manifest, which makes this the newest run.
     pub fn complete(&self, best_epoch: usize) -> Result<(), RunError> {
-        let mut files = BTreeMap::new();
-        for name in VOUCHED {
-            files.insert(name.to_string(), digest(&self.file(name))?);
-        }
+        let files = self.vouch()?;
         // Later than the others even where the clock was set back.
         let after = Self::newest(&self.root()).map_or(0, |newest| newest.completed_ms().saturating_add(1));
         self.write_json(
@@ -386,7 +393,26 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Checks that the run is complete, and that the manifest vouches for every file and each has its size. Contents are checked by [`RunDirectory::verify`].
+    /// Writes the digests of the pages, and returns what a manifest has to say of every file as it stands.
+    pub fn vouch(&self) -> Result<BTreeMap<String, FileEntry>, RunError> {
+        let mut files = BTreeMap::new();
+        let mut digests = Vec::new();
+        for name in VOUCHED.into_iter().filter(|name| *name != PAGES) {
+            let mut own = Vec::new();
+            let entry = read_through(&self.file(name), |page| own.push(pages::digest(page)))?;
+            files.insert(name.to_string(), entry);
+            if PAGED.contains(&name) {
+                digests.push((name, own));
+            }
+        }
+        let path = self.file(PAGES);
+        PageDigests::write(&path, &digests)?;
+        files.insert(PAGES.to_string(), digest(&path)?);
+        Ok(files)
+    }
+
+    /// Checks that the run is complete, that the manifest vouches for every file, and that each has its size, and small ones
+    /// their content. Pages are checked where they are read, all contents by [`RunDirectory::verify`].
     pub fn manifest(&self) -> Result<Manifest, RunError> {
         if !self.is_complete() {
             return Err(RunError::Unfinished(self.path.clone()));
@@ -400,7 +426,12 @@ impl RunDirectory {
         }
         // An older dotcart, which noted no time, did not calibrate, and judged otherwise.
         let is_older = manifest.completed_ms.is_none();
-        let is_demanded = |name: &&str| !(is_older && [CALIBRATION, EVALUATION].contains(name));
+        let is_demanded = |name: &&str| match *name {
+            CALIBRATION | EVALUATION => !is_older,
+            // Nor did one of a later day take digests of pages; then there is no such file.
+            PAGES => self.file(PAGES).exists() || manifest.files.contains_key(PAGES),
+            _ => true,
+        };
         for name in VOUCHED.into_iter().filter(is_demanded) {
             let path = self.file(name);
             let Some(entry) = manifest.files.get(name) else {
@@ -410,6 +441,9 @@ impl RunDirectory {
             if found != entry.bytes {
                 let fault = format!("it has {found} bytes, its manifest says {}", entry.bytes);
                 return Err(FileError::damaged(&path, fault).into());
+            }
+            if SMALL.contains(&name) {
+                check(&path, entry)?;
             }
         }
         Ok(manifest)
@@ -423,27 +457,34 @@ impl RunDirectory {
             .iter()
             .filter(|(name, _)| VOUCHED.contains(&name.as_str()))
         {
-            let path = self.file(name);
-            if digest(&path)? != *entry {
-                return Err(FileError::damaged(&path, "its content is not what its manifest says").into());
-            }
+            check(&self.file(name), entry)?;
         }
         Ok(manifest)
     }
 
     /// All that the run holds of its ratings and its model, each file checked against the others.
     pub fn open(&self) -> Result<RunFiles, RunError> {
-        Ok(RunFiles::open(self)?)
+        Ok(RunFiles::open(self, &self.pages()?)?)
     }
 
     /// The users' vocabulary.
     pub fn users(&self) -> Result<VocabularyFile, RunError> {
-        Ok(VocabularyFile::open(&self.file(USERS))?)
+        Ok(VocabularyFile::open(&self.file(USERS), self.pages()?.of(USERS))?)
     }
 
     /// The rows of `users` users and `items` items.
     pub fn interactions(&self, users: usize, items: usize) -> Result<InteractionsFile, RunError> {
-        Ok(InteractionsFile::open(&self.file(INTERACTIONS), users, items)?)
+        let pages = self.pages()?.of(INTERACTIONS);
+        Ok(InteractionsFile::open(&self.file(INTERACTIONS), users, items, pages)?)
+    }
+
+    /// The digests of the pages; none of a run that is not complete yet, nor of one that an older dotcart completed.
+    fn pages(&self) -> Result<PageDigests, RunError> {
+        let has_pages = self.is_complete() && self.manifest()?.files.contains_key(PAGES);
+        Ok(match has_pages {
+            true => PageDigests::read(&self.file(PAGES), &PAGED)?,
+            false => PageDigests::default(),
+        })
     }
 }
 
@@ -451,18 +492,35 @@ fn milliseconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
+fn check(path: &Path, entry: &FileEntry) -> Result<(), RunError> {
+    match digest(path)? == *entry {
+        true => Ok(()),
+        false => Err(FileError::damaged(path, "its content is not what its manifest says").into()),
+    }
+}
+
 fn digest(path: &Path) -> Result<FileEntry, RunError> {
+    read_through(path, |_| {})
+}
+
+/// Reads a file once; each of its pages is handed on.
+fn read_through(path: &Path, mut each_page: impl FnMut(&[u8])) -> Result<FileEntry, RunError> {
+    const PAGES_AT_ONCE: usize = 16;
     let mut file = regular_file::open(path).map_err(FileError::read(path))?;
     let mut hash = Xxh3::new();
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = Vec::with_capacity(PAGES_AT_ONCE * PAGE);
     let mut bytes = 0;
     loop {
-        let read = std::io::Read::read(&mut file, &mut buffer).map_err(FileError::read(path))?;
+        buffer.clear();
+        // A read may be short of what it is asked for; this one is so at the end alone.
+        let mut some = std::io::Read::take(&mut file, (PAGES_AT_ONCE * PAGE) as u64);
+        let read = std::io::Read::read_to_end(&mut some, &mut buffer).map_err(FileError::read(path))?;
         if read == 0 {
             break;
         }
         bytes += read as u64;
-        hash.update(&buffer[..read]);
+        hash.update(&buffer);
+        buffer.chunks(PAGE).for_each(&mut each_page);
     }
     Ok(FileEntry {
         bytes,

@@ -5,6 +5,7 @@
 
 use super::interactions_file::InteractionsFile;
 use super::model_file::ModelFile;
+use super::pages::PageDigests;
 use super::run_directory::{INTERACTIONS, MODEL, PRODUCTS, RunDirectory, USERS};
 use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
@@ -21,10 +22,10 @@ pub struct RunFiles {
 
 impl RunFiles {
     /// Opens the files; what is in them is read where it lies, when it is asked for.
-    pub(super) fn open(run: &RunDirectory) -> Result<Self, FileError> {
-        let users = VocabularyFile::open(&run.file(USERS))?;
-        let products = VocabularyFile::open(&run.file(PRODUCTS))?;
-        let model = ModelFile::open(&run.file(MODEL))?;
+    pub(super) fn open(run: &RunDirectory, pages: &PageDigests) -> Result<Self, FileError> {
+        let users = VocabularyFile::open(&run.file(USERS), pages.of(USERS))?;
+        let products = VocabularyFile::open(&run.file(PRODUCTS), pages.of(PRODUCTS))?;
+        let model = ModelFile::open(&run.file(MODEL), pages.of(MODEL))?;
         let shape = model.shape();
         if (users.len(), products.len()) != (shape.users, shape.items) {
             let fault = format!(
@@ -36,7 +37,8 @@ impl RunFiles {
             );
             return Err(FileError::damaged(&run.file(MODEL), fault));
         }
-        let rows = InteractionsFile::open(&run.file(INTERACTIONS), shape.users, shape.items)?;
+        let path = run.file(INTERACTIONS);
+        let rows = InteractionsFile::open(&path, shape.users, shape.items, pages.of(INTERACTIONS))?;
         Ok(Self {
             users,
             products,

@@ -3,6 +3,7 @@
 //! The header comes from the `safetensors` crate; the data follows block by block, so that a table of gigabytes is never in
 //! memory twice. The same content gives the same bytes. Format: <https://huggingface.co/docs/safetensors>.
 
+use super::pages::Pages;
 use crate::common::hint::{Hint, writing};
 use crate::common::regular_file;
 use crate::common::whole_file::WholeFile;
@@ -10,6 +11,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use std::collections::HashMap;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A file of a run cannot be written, or is not what it should be.
@@ -175,10 +177,12 @@ impl TensorWriter {
     }
 }
 
-/// A safetensors file that is read where it lies.
+/// A safetensors file that is read where it lies, each page checked before it is first given away, if there is a digest of it.
 pub struct TensorFile {
     path: PathBuf,
     map: memmap2::Mmap,
+    /// None if nothing vouches for the file.
+    pages: Option<Pages>,
     /// Read once: bulk output asks for an id or a row millions of times.
     tensors: HashMap<String, Tensor>,
 }
@@ -187,15 +191,29 @@ pub struct TensorFile {
 struct Tensor {
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: std::ops::Range<usize>,
+    bytes: Range<usize>,
 }
+
+/// Bytes before the header of a safetensors file: its length.
+const LENGTH: usize = 8;
 
 impl TensorFile {
     /// Maps a file and checks its header and length.
-    pub fn open(path: &Path) -> Result<Self, FileError> {
+    pub fn open(path: &Path, pages: Option<Pages>) -> Result<Self, FileError> {
         let file = regular_file::open(path).map_err(FileError::read(path))?;
         // SAFETY: run files are replaced by renaming, never written in place, so a mapped file does not change.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(FileError::read(path))?;
+        if let Some(pages) = &pages {
+            if !pages.fit(map.len()) {
+                return Err(FileError::damaged(path, "it has other pages than there are digests of"));
+            }
+            check(path, &map, pages, 0..map.len().min(LENGTH))?;
+            let length = map
+                .first_chunk::<LENGTH>()
+                .map_or(0, |length| u64::from_le_bytes(*length));
+            let end = (length as usize).saturating_add(LENGTH).min(map.len());
+            check(path, &map, pages, 0..end)?;
+        }
         let header = SafeTensors::deserialize(&map).map_err(|error| FileError::damaged(path, error.to_string()))?;
         let tensor = |(name, view): (String, TensorView)| {
             let start = view.data().as_ptr() as usize - map.as_ptr() as usize;
@@ -210,6 +228,7 @@ impl TensorFile {
         Ok(Self {
             path: path.to_path_buf(),
             map,
+            pages,
             tensors,
         })
     }
@@ -230,8 +249,8 @@ impl TensorFile {
         self.tensors.contains_key(name)
     }
 
-    /// A tensor's data and shape. Errors if it is not there or of another type.
-    pub fn tensor<T: Element>(&self, name: &str) -> Result<(&[T], &[usize]), FileError> {
+    /// A tensor's place and shape, its data not read. Errors if it is not there or of another type.
+    fn entry<T: Element>(&self, name: &str) -> Result<&Tensor, FileError> {
         let damaged = |fault: String| FileError::damaged(&self.path, fault);
         let tensor = self
             .tensors
@@ -244,22 +263,92 @@ impl TensorFile {
                 T::DTYPE
             )));
         }
-        let data = bytemuck::try_cast_slice(&self.map[tensor.bytes.clone()])
-            .map_err(|error| damaged(format!("tensor `{name}`: {error}")))?;
-        Ok((data, &tensor.shape))
+        Ok(tensor)
     }
 
-    /// A tensor of exactly this shape.
-    pub fn tensor_of<T: Element>(&self, name: &str, shape: &[usize]) -> Result<&[T], FileError> {
-        let (data, found) = self.tensor(name)?;
-        if found != shape {
-            return Err(FileError::damaged(
+    /// A tensor's shape; its data is not read.
+    pub fn shape<T: Element>(&self, name: &str) -> Result<&[usize], FileError> {
+        Ok(&self.entry::<T>(name)?.shape)
+    }
+
+    /// Errors unless there is a tensor of exactly this shape; its data is not read.
+    pub fn expect<T: Element>(&self, name: &str, shape: &[usize]) -> Result<(), FileError> {
+        let found = self.shape::<T>(name)?;
+        match found == shape {
+            true => Ok(()),
+            false => Err(FileError::damaged(
                 &self.path,
                 format!("tensor `{name}` has shape {found:?}, wanted {shape:?}"),
-            ));
+            )),
         }
-        Ok(data)
     }
+
+    /// All of a tensor.
+    pub fn tensor<T: Element>(&self, name: &str) -> Result<&[T], FileError> {
+        let tensor = self.entry::<T>(name)?;
+        self.check(&tensor.bytes)?;
+        self.data(name, tensor.bytes.clone())
+    }
+
+    /// All of a tensor of exactly this shape.
+    pub fn tensor_of<T: Element>(&self, name: &str, shape: &[usize]) -> Result<&[T], FileError> {
+        self.expect::<T>(name, shape)?;
+        self.tensor(name)
+    }
+
+    /// All of a tensor, of which only some elements will be read: no other pages are checked than those that they lie in.
+    /// Errors if they are not there.
+    pub fn tensor_read_at<T: Element>(
+        &self,
+        name: &str,
+        parts: impl Iterator<Item = Range<usize>>,
+    ) -> Result<&[T], FileError> {
+        let tensor = self.entry::<T>(name)?;
+        for elements in parts {
+            self.check(&self.place::<T>(name, tensor, elements)?)?;
+        }
+        self.data(name, tensor.bytes.clone())
+    }
+
+    /// Some elements of a tensor; no other page is read than those that they lie in. Errors if they are not there.
+    pub fn part<T: Element>(&self, name: &str, elements: Range<usize>) -> Result<&[T], FileError> {
+        let tensor = self.entry::<T>(name)?;
+        let bytes = self.place::<T>(name, tensor, elements)?;
+        self.check(&bytes)?;
+        self.data(name, bytes)
+    }
+
+    /// The bytes of some elements of a tensor. Errors if they are not there.
+    fn place<T>(&self, name: &str, tensor: &Tensor, elements: Range<usize>) -> Result<Range<usize>, FileError> {
+        let count = tensor.bytes.len() / size_of::<T>();
+        if elements.start > elements.end || elements.end > count {
+            let fault = format!("{elements:?} lies outside of tensor `{name}`, which has {count} elements");
+            return Err(FileError::damaged(&self.path, fault));
+        }
+        let place = |element: usize| tensor.bytes.start + element * size_of::<T>();
+        Ok(place(elements.start)..place(elements.end))
+    }
+
+    /// Errors at the first page of some bytes that is not what was written.
+    fn check(&self, bytes: &Range<usize>) -> Result<(), FileError> {
+        match &self.pages {
+            Some(pages) => check(&self.path, &self.map, pages, bytes.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes as elements, checked or not.
+    fn data<T: Element>(&self, name: &str, bytes: Range<usize>) -> Result<&[T], FileError> {
+        bytemuck::try_cast_slice(&self.map[bytes])
+            .map_err(|error| FileError::damaged(&self.path, format!("tensor `{name}`: {error}")))
+    }
+}
+
+/// Errors at the first page of a range that is not what was written.
+fn check(path: &Path, file: &[u8], pages: &Pages, range: Range<usize>) -> Result<(), FileError> {
+    pages
+        .check(file, range)
+        .map_err(|page| FileError::damaged(path, format!("bytes {page:?} are not what was written")))
 }
 
 /// A number type that stands in run files.
@@ -286,6 +375,7 @@ impl Element for u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::pages::{self, PAGE};
 
     fn path(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("dotcart-tensor-{}-{name}", std::process::id()))
@@ -309,7 +399,7 @@ mod tests {
     fn what_was_written_is_read_back_and_the_crate_agrees() {
         let path = path("round");
         write(&path);
-        let file = TensorFile::open(&path).unwrap();
+        let file = TensorFile::open(&path, None).unwrap();
         assert_eq!(
             file.tensor_of::<f32>("a", &[2, 3]).unwrap(),
             [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
@@ -324,6 +414,16 @@ mod tests {
                 .contains("is F32, wanted U32")
         );
         assert!(file.tensor_of::<f32>("a", &[3, 2]).is_err() && file.tensor::<f32>("c").is_err());
+        assert_eq!(file.shape::<f32>("a").unwrap(), [2, 3]);
+        assert_eq!(file.part::<f32>("a", 1..4).unwrap(), [2.0, 3.0, 4.0]);
+        assert!(file.part::<f32>("a", 6..6).unwrap().is_empty());
+        for outside in [5..7, 7..7, 0..usize::MAX, Range { start: 3, end: 2 }] {
+            let error = file.part::<f32>("a", outside).unwrap_err().to_string();
+            assert!(
+                error.contains("lies outside of tensor `a`, which has 6 elements"),
+                "{error}"
+            );
+        }
         std::fs::remove_file(path).unwrap();
     }
 
@@ -340,8 +440,49 @@ mod tests {
             b"",
         ] {
             std::fs::write(&path, damaged).unwrap();
-            assert!(TensorFile::open(&path).is_err(), "{} bytes pass", damaged.len());
+            assert!(TensorFile::open(&path, None).is_err(), "{} bytes pass", damaged.len());
         }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_part_is_given_away_only_if_its_pages_are_what_was_written() {
+        let path = path("pages");
+        let rows = 3 * PAGE / 4;
+        let specs = [
+            TensorSpec::new("a", Dtype::F32, &[rows]),
+            TensorSpec::new("b", Dtype::U8, &[9]),
+        ];
+        let mut file = TensorWriter::create(&path, &specs, None).unwrap();
+        file.append_finite(&vec![0.5; rows]).unwrap();
+        file.append(b"the bytes").unwrap();
+        file.finish().unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let open = |damaged: usize| {
+            let mut bytes = whole.clone();
+            bytes[damaged] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            TensorFile::open(&path, Some(Pages::new(whole.chunks(PAGE).map(pages::digest).collect())))
+        };
+        for header in [0, 7, 8, 30] {
+            let error = open(header).err().unwrap().to_string();
+            assert!(
+                error.ends_with("is damaged: bytes 0..65536 are not what was written"),
+                "{error}"
+            );
+        }
+        let file = open(PAGE + 1).unwrap();
+        assert_eq!(file.part::<f32>("a", rows - 2..rows).unwrap(), [0.5; 2]);
+        assert_eq!(file.tensor::<u8>("b").unwrap(), b"the bytes");
+        for element in [PAGE / 4 - 1, PAGE / 4 + 7000] {
+            let error = file.part::<f32>("a", element..element + 1).unwrap_err().to_string();
+            assert!(
+                error.ends_with("is damaged: bytes 65536..131072 are not what was written"),
+                "{error}"
+            );
+        }
+        assert!(file.tensor::<f32>("a").is_err());
+        assert!(TensorFile::open(&path, Some(Pages::new(vec![0; 3]))).is_err());
         std::fs::remove_file(path).unwrap();
     }
 

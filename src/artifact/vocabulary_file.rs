@@ -4,6 +4,7 @@
 //! of their ids, for a binary search; `train_ratings` u32 `[n]`, ratings in the training split. Products with a title table have
 //! `title_starts` into `title_text` and `detail_starts` into `detail_text` (JSON) as well; empty means that there is none.
 
+use super::pages::Pages;
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
 use crate::data::titles::Titles;
 use crate::data::vocabulary::Vocabulary;
@@ -78,20 +79,24 @@ pub struct VocabularyFile {
 
 impl VocabularyFile {
     /// Opens a vocabulary and checks that its tensors fit one another.
-    pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = TensorFile::open(path)?;
-        let (sorted, _) = file.tensor::<u32>("sorted")?;
-        let count = sorted.len();
-        file.tensor_of::<u32>("train_ratings", &[count])?;
-        let starts = file.tensor_of::<u64>("id_starts", &[count + 1])?;
-        let (text, _) = file.tensor::<u8>("id_text")?;
-        if starts[count] != text.len() as u64 {
+    pub fn open(path: &Path, pages: Option<Pages>) -> Result<Self, FileError> {
+        let file = TensorFile::open(path, pages)?;
+        let &[count] = file.shape::<u32>("sorted")? else {
+            return Err(FileError::damaged(path, "`sorted` is not a column"));
+        };
+        file.expect::<u32>("train_ratings", &[count])?;
+        file.expect::<u64>("id_starts", &[count + 1])?;
+        let ends = file.part::<u64>("id_starts", count..count + 1)?;
+        if file.shape::<u8>("id_text")? != [ends[0] as usize] {
             return Err(FileError::damaged(
                 path,
                 "`id_starts` does not end where `id_text` does",
             ));
         }
         let has_titles = file.has("title_starts");
+        if has_titles {
+            file.expect::<u64>("title_starts", &[count + 1])?;
+        }
         Ok(Self {
             file,
             count,
@@ -121,20 +126,23 @@ impl VocabularyFile {
     }
 
     fn bytes(&self, index: u32) -> Result<&[u8], FileError> {
-        let (starts, _) = self.file.tensor::<u64>("id_starts")?;
-        let (text, _) = self.file.tensor::<u8>("id_text")?;
-        let range = starts[index as usize] as usize..starts[index as usize + 1] as usize;
-        text.get(range)
-            .ok_or_else(|| FileError::damaged(self.file.path(), format!("id {index} lies outside the text")))
+        self.text("id_starts", "id_text", index)
+    }
+
+    /// The bytes of an index in a text; no other page is read than those that they and their bounds lie in.
+    fn text(&self, starts: &str, text: &str, index: u32) -> Result<&[u8], FileError> {
+        let index = index as usize;
+        assert!(index < self.count, "VocabularyFile: index {index} of {}", self.count);
+        let bounds = self.file.part::<u64>(starts, index..index + 2)?;
+        self.file.part(text, bounds[0] as usize..bounds[1] as usize)
     }
 
     /// The index of an id, by binary search.
     pub fn index(&self, id: &str) -> Result<Option<u32>, FileError> {
-        let (sorted, _) = self.file.tensor::<u32>("sorted")?;
-        let mut range = 0..sorted.len();
+        let mut range = 0..self.count;
         while !range.is_empty() {
             let middle = range.start + range.len() / 2;
-            let index = sorted[middle];
+            let index = self.file.part::<u32>("sorted", middle..middle + 1)?[0];
             if index as usize >= self.count {
                 return Err(FileError::damaged(
                     self.file.path(),
@@ -158,8 +166,8 @@ impl VocabularyFile {
         const EDITS: usize = 2;
         let letters = |text: &[u8]| text.iter().fold(0u64, |set, letter| set | 1 << (letter & 63));
         let (wanted, length) = (letters(id.as_bytes()), id.len());
-        let (starts, _) = self.file.tensor::<u64>("id_starts")?;
-        let (text, _) = self.file.tensor::<u8>("id_text")?;
+        let starts = self.file.tensor::<u64>("id_starts")?;
+        let text = self.file.tensor::<u8>("id_text")?;
         let mut nearest = Vec::new();
         for bounds in starts.windows(2) {
             let Some(other) = text.get(bounds[0] as usize..bounds[1] as usize) else {
@@ -187,12 +195,8 @@ impl VocabularyFile {
         if !self.has_titles {
             return Ok(None);
         }
-        let starts = self.file.tensor_of::<u64>("title_starts", &[self.count + 1])?;
-        let (text, _) = self.file.tensor::<u8>("title_text")?;
-        let range = starts[index as usize] as usize..starts[index as usize + 1] as usize;
-        let title = text.get(range).and_then(|title| std::str::from_utf8(title).ok());
-        let damaged = || FileError::damaged(self.file.path(), format!("title {index} lies outside the text"));
-        let title = title.ok_or_else(damaged)?;
+        let title = std::str::from_utf8(self.text("title_starts", "title_text", index)?)
+            .map_err(|_| FileError::damaged(self.file.path(), format!("title {index} is not UTF-8")))?;
         Ok((!title.is_empty()).then_some(title))
     }
 
@@ -232,7 +236,14 @@ impl VocabularyFile {
 
     /// Ratings in the training split, by index.
     pub fn train_ratings(&self) -> Result<&[u32], FileError> {
-        Ok(self.file.tensor::<u32>("train_ratings")?.0)
+        self.file.tensor("train_ratings")
+    }
+
+    /// Ratings of one index in the training split. Panics if there is no such index.
+    pub fn train_ratings_of(&self, index: u32) -> Result<u32, FileError> {
+        let index = index as usize;
+        assert!(index < self.count, "VocabularyFile: index {index} of {}", self.count);
+        Ok(self.file.part("train_ratings", index..index + 1)?[0])
     }
 }
 
@@ -255,7 +266,7 @@ mod tests {
                 titles.details.push("{}");
             });
             write(&path, &vocabulary, &counts, Some(&titles)).unwrap();
-            let file = VocabularyFile::open(&path).unwrap();
+            let file = VocabularyFile::open(&path, None).unwrap();
             prop_assert_eq!(file.len(), ids.len());
             for (index, id) in vocabulary.ids().enumerate() {
                 prop_assert_eq!(file.id(index as u32).unwrap(), id);

@@ -63,6 +63,7 @@ impl<'a> Catalogue<'a> {
 pub struct Ranker<'a> {
     catalogue: Catalogue<'a>,
     scorer: Box<dyn Scorer + 'a>,
+    rated: Vec<ItemIndex>,
 }
 
 /// Items that are looked at first for each one that is wanted, where scores count.
@@ -75,13 +76,24 @@ impl<'a> Ranker<'a> {
             Some(rows) => open::scorer(device, Head::PLAIN, rows, threads)?,
             None => open::scorer(device, catalogue.head, catalogue.ratings, threads)?,
         };
-        Ok(Self { catalogue, scorer })
+        Ok(Self {
+            catalogue,
+            scorer,
+            rated: Vec::new(),
+        })
+    }
+
+    /// The items whose rating rows the last [`Ranker::top_k`] read, each once or more often, where choices were learned: few of
+    /// all. Where they were not it read every row.
+    pub fn rated(&self) -> &[ItemIndex] {
+        &self.rated
     }
 
     /// For each query its k best items, best first; fewer only if fewer are unseen.
     ///
     /// Panics if a query's rows do not fit the model.
     pub fn top_k(&mut self, queries: &[RankQuery], k: usize) -> Result<Vec<Vec<RankedItem>>, EngineError> {
+        self.rated.clear();
         if self.catalogue.choices.is_none() {
             let asked: Vec<Query> = queries.iter().map(|query| query.of(query.rating)).collect();
             let ranked = self.scorer.top_k(&asked, k)?;
@@ -98,6 +110,7 @@ impl<'a> Ranker<'a> {
         let asked: Vec<Query> = queries.iter().map(|query| query.of(query.choice)).collect();
         if self.catalogue.like_weight == 0.0 {
             let ranked = self.scorer.top_k(&asked, k)?;
+            self.rated.extend(ranked.iter().flatten().map(|scored| scored.item));
             return Ok(ranked
                 .iter()
                 .zip(queries)
@@ -110,6 +123,7 @@ impl<'a> Ranker<'a> {
         while !left.is_empty() {
             let asked: Vec<Query> = left.iter().map(|&number| asked[number]).collect();
             let ranked = self.scorer.top_k(&asked, look)?;
+            self.rated.extend(ranked.iter().flatten().map(|scored| scored.item));
             let mut again = Vec::new();
             for (&number, items) in left.iter().zip(ranked) {
                 let last = items.last().map_or(0.0, |last| last.logit);

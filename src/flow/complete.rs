@@ -17,7 +17,7 @@ pub fn write_model(run: &RunDirectory, config: &Config) -> Result<(), PipelineEr
     let best = run.file(CHECKPOINT_BEST);
     // Gone only if an earlier process came this far, and then the model stands.
     if best.exists() {
-        let file = ModelFile::open(&best)?;
+        let file = ModelFile::open(&best, None)?;
         let (head, calibration) = refit_head(run, config, &file)?;
         run.write_json(CALIBRATION, &calibration)?;
         file.write_with_head(&run.file(MODEL), head)?;

@@ -7,6 +7,7 @@
 //! Nothing that it trained on may judge the new run. So its training rows train here too; where rows are held out at random each
 //! of its rows stays in its part, and only new rows are drawn.
 
+use crate::artifact::model_file::Read;
 use crate::artifact::ratings_log::{NewRating, read_postings};
 use crate::artifact::run_directory::{CALIBRATION, RunDirectory};
 use crate::artifact::run_files::RunFiles;
@@ -147,7 +148,7 @@ impl Earlier {
             crate::artifact::run_directory::USERS,
             crate::artifact::run_directory::PRODUCTS,
         ];
-        let new = new.map(|name| VocabularyFile::open(&run.file(name)));
+        let new = new.map(|name| VocabularyFile::open(&run.file(name), None));
         for (side, new) in Side::BOTH.into_iter().zip(new) {
             let new = new?;
             let known = match side {
@@ -183,8 +184,8 @@ impl Earlier {
         let length = shape.record_len(trainer.schedule().optimizer());
         let model = &self.files.model;
         let items = match question {
-            Question::Rating => Some(model.item_rows()?),
-            Question::Choice => model.choice_rows()?,
+            Question::Rating => Some(model.item_rows(Read::All)?),
+            Question::Choice => model.choice_rows(Read::All)?,
         };
         for (block, places) in places.chunks(ROWS_PER_READ).enumerate() {
             let mut records = vec![0.0; places.len() * length];

@@ -15,6 +15,7 @@
 //! beside it: the two rows differ, as the trained one also moved while the items did.
 
 use super::{Because, Ranking, RecommendError, Recommender, Why};
+use crate::artifact::model_file::Read;
 use crate::common::interaction::ItemIndex;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::recommend::fold_in::FoldedUser;
@@ -32,10 +33,10 @@ const REASONS: usize = 3;
 impl Recommender {
     /// Adds to each product of a ranking what it comes from.
     pub(super) fn explain(&self, ranking: &mut Ranking, ratings: &[(ItemIndex, f32)]) -> Result<(), RecommendError> {
-        let (rows, head) = (self.item_rows()?, self.model.head());
-        let fitted = match (self.fold_in_choices(ratings)?, self.model.choice_rows()?) {
+        let head = self.model.head();
+        let fitted = match (self.fold_in_choices(ratings)?, self.model.choice_rows(Read::All)?) {
             (Some(folded), Some(rows)) => Fitted::Choices(folded, rows),
-            _ => Fitted::Ratings(self.fold_in_ratings(ratings)?, rows),
+            _ => Fitted::Ratings(self.fold_in_ratings(ratings)?, self.model.item_rows(Read::All)?),
         };
         for product in &mut ranking.products {
             let item = self.product(&product.product)?;

@@ -2,6 +2,7 @@
 
 use super::lists::Unlisted;
 use super::{RecommendError, Recommender};
+use crate::artifact::model_file::Read;
 use crate::common::interaction::ItemIndex;
 use crate::engine::cpu::item_rows::ItemRows;
 use std::path::PathBuf;
@@ -117,8 +118,8 @@ impl Recommender {
                 reason: reasons.join(", "),
             });
         }
-        let factors = self.item_rows()?.factors(&items);
-        let choices = self.model.choice_rows()?;
+        let factors = self.item_rows(&items)?.factors(&items);
+        let choices = self.model.choice_rows(Read::Only(&items))?;
         let choices = choices.map_or_else(Vec::new, |rows| rows.factors(&items));
         let some = Some(Copied {
             items,

@@ -20,7 +20,7 @@ pub use error::RecommendError;
 pub use ranking::{Basis, Because, Ranking, Recommendation, Why};
 
 use crate::artifact::interactions_file::InteractionsFile;
-use crate::artifact::model_file::ModelFile;
+use crate::artifact::model_file::{ModelFile, Read};
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
 use crate::artifact::run_files::RunFiles;
 use crate::artifact::vocabulary_file::VocabularyFile;
@@ -192,8 +192,9 @@ impl Recommender {
         Ok(FoldInRating { item, target })
     }
 
-    fn item_rows(&self) -> Result<ItemRows<'_>, RecommendError> {
-        Ok(self.model.item_rows()?)
+    /// The rating rows of some products.
+    fn item_rows(&self, items: &[ItemIndex]) -> Result<ItemRows<'_>, RecommendError> {
+        Ok(self.model.item_rows(Read::Only(items))?)
     }
 
     /// The engine to rank for so many users on: as asked, else the run's, but the cpu for up to [`USERS_PER_BATCH`], since
@@ -211,14 +212,36 @@ impl Recommender {
         candidates: &'a Candidates,
         device: DeviceChoice,
     ) -> Result<Ranker<'a>, RecommendError> {
-        let choices = self.model.choice_rows()?;
+        // Of what was copied nothing more is read; where choices rank, which ratings are is seen afterwards.
+        let [read, read_ratings] = match (candidates.items(), self.model.choices()) {
+            (Some(_), _) => [Read::Only(&[]); 2],
+            (None, Some(_)) => [Read::All, Read::Only(&[])],
+            (None, None) => [Read::All; 2],
+        };
+        let choices = self.model.choice_rows(read)?;
         let catalogue = Catalogue {
             head: self.model.head(),
-            ratings: candidates.rows(self.item_rows()?),
+            ratings: candidates.rows(self.model.item_rows(read_ratings)?),
             choices: choices.map(|rows| candidates.choice_rows(rows)),
             like_weight: self.config.train.ranking.like_weight as f32,
         };
         Ok(Ranker::open(device, catalogue, self.config.threads)?)
+    }
+
+    /// The best for some queries, none of which rests on a row that is not what was written.
+    fn best(
+        &self,
+        ranker: &mut Ranker,
+        candidates: &Candidates,
+        queries: &[RankQuery],
+        top: usize,
+    ) -> Result<Vec<Vec<RankedItem>>, RecommendError> {
+        let ranked = ranker.top_k(queries, top);
+        if candidates.items().is_none() {
+            // First: what is not what was written may be why it failed.
+            self.item_rows(ranker.rated())?;
+        }
+        Ok(ranked?)
     }
 
     /// What a ranking rests on for somebody who has no training rating.
@@ -231,7 +254,7 @@ impl Recommender {
 
     /// Somebody who is known by some ratings only, as choices see them; `None` if choices were not learned.
     fn fold_in_choices(&self, ratings: &[(ItemIndex, f32)]) -> Result<Option<FoldedChooser>, RecommendError> {
-        let Some(rows) = self.model.choice_rows()? else {
+        let Some(rows) = self.model.choice_rows(Read::All)? else {
             return Ok(None);
         };
         let chosen: Vec<ChosenItem> = ratings
@@ -293,7 +316,7 @@ impl Recommender {
             .collect();
         let asked = asked?;
         let queries: Vec<RankQuery> = asked.iter().map(Asked::query).collect();
-        let ranked = ranker.top_k(&queries, ask.top)?;
+        let ranked = self.best(ranker, candidates, &queries, ask.top)?;
         let mut rankings = Vec::with_capacity(requests.len());
         for ((request, asked), ranked) in requests.iter().zip(&asked).zip(ranked) {
             let user = match request.who {
@@ -331,7 +354,7 @@ impl Recommender {
         let left_out = candidates.places(&left_out);
         match (&request.who, folded) {
             (Who::User(user), _) => {
-                let train_ratings = self.users.train_ratings()?[*user as usize];
+                let train_ratings = self.users.train_ratings_of(*user)?;
                 Ok(Asked {
                     rating: self.model.user(*user)?,
                     choice: match self.model.choices() {
@@ -381,7 +404,8 @@ impl Recommender {
             .iter()
             .map(|&(item, rating)| self.target(item, rating))
             .collect();
-        Ok(fold_in(self.item_rows()?, self.model.head(), &targets?))
+        let items: Vec<ItemIndex> = ratings.iter().map(|&(item, _)| item).collect();
+        Ok(fold_in(self.item_rows(&items)?, self.model.head(), &targets?))
     }
 
     /// What the model predicts that somebody known by `ratings` alone would give to `items`, as scores in (0, 1).
@@ -395,7 +419,7 @@ impl Recommender {
     }
 
     fn predict(&self, row: &[f32], items: &[ItemIndex]) -> Result<Vec<f32>, RecommendError> {
-        let mut scorer = CpuScorer::from_rows(self.model.head(), self.item_rows()?, 1);
+        let mut scorer = CpuScorer::from_rows(self.model.head(), self.item_rows(items)?, 1);
         let logits = scorer.score_pairs(&vec![row; items.len()], items)?;
         Ok(logits.into_iter().map(sigmoid).collect())
     }
@@ -408,7 +432,6 @@ impl Recommender {
         seen: usize,
         ask: Ask,
     ) -> Result<Ranking, RecommendError> {
-        let counts = self.products.train_ratings()?;
         let mut products = Vec::with_capacity(ranked.len());
         for (place, ranked) in ranked.into_iter().enumerate() {
             let item = candidates.item(ranked.item);
@@ -421,7 +444,7 @@ impl Recommender {
                 score,
                 predicted_rating: self.objective.predicted_rating(score).filter(|_| rates),
                 appeal: self.model.choices().map(|_| ranked.value),
-                train_ratings: counts[item as usize],
+                train_ratings: self.products.train_ratings_of(item)?,
                 why: None,
             });
         }

@@ -31,7 +31,8 @@ impl Recommender {
                 choice: &choice,
                 seen: &[],
             };
-            let ranked = self.ranker(candidates, DeviceChoice::Cpu)?.top_k(&[query], ask.top)?;
+            let mut ranker = self.ranker(candidates, DeviceChoice::Cpu)?;
+            let ranked = self.best(&mut ranker, candidates, &[query], ask.top)?;
             let ranked = ranked.into_iter().next().expect("one query has one answer");
             return Ok(Ranking {
                 basis: Basis::ProductAppeal,

@@ -15,6 +15,7 @@
 //! rating have no direction and are left out. Accumulated in f64; ties by lower index.
 
 use super::{RecommendError, Recommender};
+use crate::artifact::model_file::Read;
 use crate::artifact::run_directory::MODEL;
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::vocabulary_file::VocabularyFile;
@@ -59,9 +60,9 @@ impl Recommender {
     /// The `top` products most like one, of those with so many training ratings. Errors if there is none.
     pub fn similar_products(&self, id: &str, top: usize, min_ratings: u32) -> Result<Similar, RecommendError> {
         let item = self.product(id)?;
-        let rows = match self.model.choice_rows()? {
+        let rows = match self.model.choice_rows(Read::All)? {
             Some(rows) => rows,
-            None => self.item_rows()?,
+            None => self.model.item_rows(Read::All)?,
         };
         let row = |place: usize| rows.weights(place);
         self.similar("product", &self.products, item, top, min_ratings, &row)

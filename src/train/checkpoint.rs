@@ -81,7 +81,7 @@ pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(),
 /// Reads a checkpoint into a new engine of the same shape, and returns its place.
 pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError> {
     let optimizer = trainer.schedule().optimizer();
-    let file = TensorFile::open(path)?;
+    let file = TensorFile::open(path, None)?;
     let damaged = |fault: String| FileError::damaged(path, fault);
     let note = file.note().ok_or_else(|| damaged("it has no place".to_string()))?;
     let place: Place = serde_json::from_str(&note).map_err(|error| damaged(error.to_string()))?;

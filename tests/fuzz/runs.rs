@@ -1,8 +1,10 @@
 //! A fuzzer without a special compiler: runs are damaged under digests that match, and asked by all commands, which may refuse
-//! them as damaged but never panic, hang, or send a control character to a terminal.
+//! them as damaged but never panic, hang, or send a control character to a terminal. Of some the
+//! digests of the pages are damaged, too.
 //!
 //! `cargo bench --bench fuzz_runs -- SECONDS [SEED]`. A finding is kept in the temporary folder and named.
 
+use dotcart::artifact::run_directory::{PAGES, RunDirectory};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
@@ -181,10 +183,15 @@ impl Whole {
         let mut manifest: serde_json::Value = serde_json::from_str(&self.manifest).expect("a manifest is JSON");
         for (name, bytes) in FILES.iter().zip(&files) {
             std::fs::write(self.run.join(name), bytes).expect("the folder can be written");
-            if manifest["files"].get(name).is_some() {
-                manifest["files"][name] =
-                    serde_json::json!({"bytes": bytes.len(), "xxh3": format!("{:032x}", xxh3_128(bytes))});
-            }
+        }
+        let run = RunDirectory::find(self.run.to_str()).expect("it has a config");
+        manifest["files"] = serde_json::json!(run.vouch().expect("the folder can be written"));
+        if rng.random_range(0..16) == 0 {
+            let (path, mut bytes) = (self.run.join(PAGES), std::fs::read(self.run.join(PAGES)).expect(PAGES));
+            done.push(format!("{PAGES}: {}", mutate(&mut bytes, &files[0], PAGES, rng)));
+            std::fs::write(path, &bytes).expect("the folder can be written");
+            manifest["files"][PAGES] =
+                serde_json::json!({"bytes": bytes.len(), "xxh3": format!("{:032x}", xxh3_128(&bytes))});
         }
         let mut manifest = manifest.to_string().into_bytes();
         if rng.random_range(0..16) == 0 {

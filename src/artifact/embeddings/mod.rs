@@ -22,6 +22,7 @@ mod parquet_file;
 use super::run_directory::{CONFIG, MODEL, RunDirectory, RunError};
 use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
+use crate::artifact::model_file::Read;
 use crate::artifact::origin::Origin;
 use crate::common::hint::Hint;
 use crate::common::whole_file::{WholeFile, write_whole};
@@ -121,7 +122,7 @@ pub fn export_embeddings(
 ) -> Result<Vec<(PathBuf, usize)>, ExportEmbeddingsError> {
     let config = Config::load(&run.file(CONFIG), &[])?;
     let files = run.open()?;
-    let choices = files.model.choice_rows()?;
+    let choices = files.model.choice_rows(Read::All)?;
     let like_weight = config.train.ranking.like_weight;
     if choices.is_some() && like_weight > 0.0 {
         let run = run.path().display().to_string();
@@ -129,7 +130,7 @@ pub fn export_embeddings(
     }
     let (inner_product, products) = match choices {
         Some(rows) => ("appeal", rows),
-        None => ("(logit - bias) / scale - user_bias", files.model.item_rows()?),
+        None => ("(logit - bias) / scale - user_bias", files.model.item_rows(Read::All)?),
     };
     let (embeddings, dim) = files.model.user_embeddings()?;
     let ones = vec![1.0; files.users.len()];
