@@ -210,7 +210,8 @@ fn conclude(
     output: &mut Output,
 ) -> Result<(), PipelineError> {
     output.data("");
-    output.learned(data, config.train.ranking.weight > 0.0, evaluation);
+    let train_rows = run.users()?.train_ratings()?.iter().map(|&rows| rows as usize).sum();
+    output.learned(data, train_rows, config.train.ranking.weight > 0.0, evaluation);
     output.data("");
     let sample = sample(run)?;
     output.sample(&sample);

@@ -13,6 +13,7 @@ use crate::data::progress::{Progress, Unit};
 use crate::engine::EngineError;
 use crate::engine::model::Model;
 use crate::engine::ranker::{RankQuery, Ranker};
+use crate::evaluate::metrics::bootstrap::{Interval, intervals};
 use crate::evaluate::metrics::catalogue::Shown;
 use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::seq::SliceRandom;
@@ -57,6 +58,9 @@ pub struct RankingAt {
     pub k: usize,
     #[serde(flatten)]
     pub metrics: RankingMetrics,
+    /// Of the model's NDCG over all users; the other rankers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ndcg_interval: Option<Interval>,
     pub coverage: Option<f64>,
     pub novelty: Option<f64>,
 }
@@ -72,12 +76,25 @@ pub struct FixedRanking {
 /// Means over users at each k, and what was shown.
 struct Tally<'a> {
     predictor: Predictor,
-    at: Vec<(usize, MeanRanking, Shown<'a>)>,
+    at: Vec<TallyAt<'a>>,
+}
+
+struct TallyAt<'a> {
+    k: usize,
+    mean: MeanRanking,
+    /// Of each user.
+    ndcg: Vec<[f64; 1]>,
+    shown: Shown<'a>,
 }
 
 impl<'a> Tally<'a> {
     fn new(predictor: Predictor, ks: &[usize], item_counts: &'a [u32]) -> Self {
-        let at = ks.iter().map(|&k| (k, MeanRanking::default(), Shown::new(item_counts)));
+        let at = ks.iter().map(|&k| TallyAt {
+            k,
+            mean: MeanRanking::default(),
+            ndcg: Vec::new(),
+            shown: Shown::new(item_counts),
+        });
         Self {
             predictor,
             at: at.collect(),
@@ -86,22 +103,24 @@ impl<'a> Tally<'a> {
 
     fn add(&mut self, ranked: &[ItemIndex], relevant: &[ItemIndex]) {
         let hits: Vec<bool> = ranked.iter().map(|item| relevant.binary_search(item).is_ok()).collect();
-        for (k, mean, shown) in &mut self.at {
-            if let Some(metrics) = RankingMetrics::at(*k, &hits, relevant.len()) {
-                mean.add(metrics);
+        for at in &mut self.at {
+            if let Some(metrics) = RankingMetrics::at(at.k, &hits, relevant.len()) {
+                at.mean.add(metrics);
+                at.ndcg.push([metrics.ndcg]);
             }
-            ranked.iter().take(*k).for_each(|&item| shown.show(item));
+            ranked.iter().take(at.k).for_each(|&item| at.shown.show(item));
         }
     }
 
     fn scores(self) -> RankerScores {
-        let users = self.at.first().map_or(0, |(_, mean, _)| mean.users());
-        let at = self.at.into_iter().filter_map(|(k, mean, shown)| {
+        let users = self.at.first().map_or(0, |at| at.mean.users());
+        let at = self.at.into_iter().filter_map(|at| {
             Some(RankingAt {
-                k,
-                metrics: mean.mean()?,
-                coverage: shown.coverage(),
-                novelty: shown.novelty(),
+                k: at.k,
+                metrics: at.mean.mean()?,
+                ndcg_interval: None,
+                coverage: at.shown.coverage(),
+                novelty: at.shown.novelty(),
             })
         });
         RankerScores {
@@ -179,12 +198,23 @@ pub fn judge_rankings(
         progress.at(done as u64);
     }
     progress.end();
+    let users = chosen.len() as f64;
+    let ndcg_intervals: Vec<Option<Interval>> = all
+        .at
+        .iter()
+        .map(|at| intervals(&at.ndcg, config.seed, |&[sum]| [Some(sum / users)])[0])
+        .collect();
+    let mut all = all.scores();
+    for (at, interval) in all.at.iter_mut().zip(ndcg_intervals) {
+        at.ndcg_interval = interval;
+    }
+    let baselines = baselines.into_iter().map(Tally::scores);
     Ok(Some(Rankings {
         users: chosen.len(),
         users_with_relevant,
         users_without_relevant,
         catalogue: model.shape.items,
-        rankers: std::iter::once(all).chain(baselines).map(Tally::scores).collect(),
+        rankers: std::iter::once(all).chain(baselines).collect(),
         warm_users: warm.scores(),
         cold_users: cold.scores(),
         sampled: sampled.scores(),

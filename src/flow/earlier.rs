@@ -62,7 +62,19 @@ impl Earlier {
     pub fn add_ratings(&self, ingested: &mut Ingested) -> Result<usize, PipelineError> {
         let (postings, _) = read_postings(&self.run)?;
         let ratings: Vec<NewRating> = postings.into_iter().flat_map(|posting| posting.ratings).collect();
-        if ratings.is_empty() || ingested.split.is_some() {
+        if ratings.is_empty() {
+            return Ok(0);
+        }
+        let came = format!(
+            "{} ratings that came to {} since its training",
+            ratings.len(),
+            self.run.path().display()
+        );
+        if ingested.split.is_some() {
+            let warning = format!(
+                "{came} are left out: `data.test_path` says which rows are held out, and they may be among them"
+            );
+            ingested.report.warnings.push(warning);
             return Ok(0);
         }
         let rows = &mut ingested.interactions;
@@ -106,11 +118,7 @@ impl Earlier {
         report.single_items = singles(&rows.items, report.items);
         report.histogram = histogram(&rows.ratings);
         report.time_range = time_range(rows);
-        report.warnings.push(format!(
-            "{} ratings that came to {} since its training are taken in",
-            ratings.len(),
-            self.run.path().display()
-        ));
+        report.warnings.push(format!("{came} are taken in"));
         Ok(ratings.len())
     }
 

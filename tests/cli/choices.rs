@@ -48,8 +48,7 @@ fn purchases_without_ratings_train_and_lists_stay_in_the_half_that_a_buyer_shops
         ran.stderr
     );
     assert!(
-        ran.stdout
-            .contains("learned from 240 choices of 40 products by 24 users"),
+        ran.stdout.contains(" of 240 choices: 40 products, 24 users"),
         "{}",
         ran.stdout
     );

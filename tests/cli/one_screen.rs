@@ -31,9 +31,21 @@ fn sampled(text: &str) -> Vec<String> {
 fn the_end_of_a_training_is_one_screen_of_figures_that_are_judged() {
     let scene = Scene::new("one-screen", CONFIG);
     let text = end(&scene, &[]);
+    scene.succeed(&["export", "splits", "small-1", "--out", "splits"]);
+    let train_rows = String::from_utf8(scene.read("splits/train.csv"))
+        .unwrap()
+        .lines()
+        .count()
+        - 1;
+    let learned = text
+        .strip_prefix("\nlearned from ")
+        .unwrap_or_default()
+        .replacen(',', "", 1);
     assert!(
-        text.contains("learned from 12,000 GENERATED ratings of 300 products by 1,500 users"),
-        "{text}"
+        learned.starts_with(&format!(
+            "{train_rows} of 12,000 GENERATED ratings: 300 products, 1,500 users"
+        )),
+        "{train_rows} {text}"
     );
     assert!(
         text.contains("run:  runs/small-1 (trained in ") && text.contains("best epoch "),
@@ -57,6 +69,8 @@ fn the_end_of_a_training_is_one_screen_of_figures_that_are_judged() {
         (&"most_popular".into(), &10.into())
     );
     let [ndcg, base_ndcg] = [lists, popular].map(|at| at["ndcg"].as_f64().unwrap());
+    let [low, high] = ["low", "high"].map(|end| lists["ndcg_interval"][end].as_f64().unwrap());
+    assert!(low < ndcg && ndcg < high && high - low < 0.2, "{low} {ndcg} {high}");
     assert_eq!(evaluation["ratings"][2]["predictor"], "user_item_bias");
     let [rmse, base_rmse] = [0, 2].map(|place| evaluation["ratings"][place]["rmse"].as_f64().unwrap());
     for (name, model, base) in [("NDCG@10", ndcg, base_ndcg), ("RMSE", rmse, base_rmse)] {

@@ -275,6 +275,9 @@ impl Output {
             table.row("precision_at_k", &row(&|column| Some(at[column].metrics.precision)));
             table.row("recall_at_k", &row(&|column| Some(at[column].metrics.recall)));
             table.row("ndcg", &row(&|column| Some(at[column].metrics.ndcg)));
+            if let Some(Interval { low, high }) = at[0].ndcg_interval {
+                table.row("interval", &[format!("{low:.3}-{high:.3}")]);
+            }
             let map = row(&|column| Some(at[column].metrics.average_precision));
             table.row("average_precision_at_k", &map);
             table.row(

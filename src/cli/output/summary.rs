@@ -71,13 +71,17 @@ fn verdict(lists: Option<(usize, Beside)>, ratings: Option<Beside>) -> Option<St
 }
 
 impl Output {
-    /// What was learned, and how good it is; `learns_choices`: lists are ranked by what was chosen.
-    pub fn learned(&mut self, data: &DataReport, learns_choices: bool, evaluation: &Evaluation) {
+    /// What was learned of how many rows, and how good it is; `learns_choices`: lists are ranked by what was chosen.
+    pub fn learned(&mut self, data: &DataReport, train_rows: usize, learns_choices: bool, evaluation: &Evaluation) {
         let generated = if data.generated { "GENERATED " } else { "" };
         let rows = if data.has_ratings { "ratings" } else { "choices" };
+        let of = match train_rows == data.rows_kept {
+            true => String::new(),
+            false => format!(" of {}", count(data.rows_kept)),
+        };
         self.data(&format!(
-            "learned from {} {generated}{rows} of {} products by {} users, the held-out ones left out",
-            count(data.rows_kept),
+            "learned from {}{of} {generated}{rows}: {} products, {} users",
+            count(train_rows),
             count(data.items),
             count(data.users),
         ));
