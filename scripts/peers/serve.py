@@ -2,6 +2,7 @@
 
     python3 scripts/peers/serve.py [--binary target/release/dotcart] [--users 50000] [--products 476002] [--seconds 10]
     python3 scripts/peers/serve.py --soak 600     dotcart alone for ten minutes: memory and errors by the minute
+    python3 scripts/peers/serve.py --reloads 50   the run is read anew and takes over, under load: requests that failed
     python3 scripts/peers/serve.py --kills 100    ratings are posted, the server killed with -9, and every kept rating looked for
 
 Both answer the ten best products for a user from the same embeddings (dim 64) of a model of GENERATED ratings, trained here,
@@ -16,6 +17,7 @@ import random
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -68,6 +70,7 @@ def parse():
     parser.add_argument("--ratings", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--soak", type=int, default=0, metavar="SECONDS")
+    parser.add_argument("--reloads", type=int, default=0)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--without-peer", action="store_true")
     return parser.parse_args()
@@ -189,6 +192,31 @@ def soak(words, folder, port, seconds):
     sys.exit(server.wait())
 
 
+def reloads(words, folder, port, count):
+    """Has the run read anew and take over, again and again, under the load of 64 connections."""
+    server = start(words, folder, port)
+    token = (folder / "token").read_text().strip()
+    done = []
+
+    def reload():
+        for _ in range(count):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/model/reload", b"", {"Authorization": f"Bearer {token}"})
+            began = time.perf_counter()
+            urllib.request.urlopen(request).read()
+            done.append(time.perf_counter() - began)
+
+    thread = threading.Thread(target=reload)
+    thread.start()
+    failed = []
+    while thread.is_alive():
+        rate, _, p99, wrong = load(folder, port, 64, 5)
+        failed.append(wrong)
+        print(f"{len(done)} of {count} reloads, {rate:.0f} answers/s, p99 {p99:.1f} ms, failed {wrong}", flush=True)
+    server.terminate()
+    print(f"{len(done)} reloads of {statistics.median(done):.2f} s at the median")
+    sys.exit(server.wait() or len(done) < count or any(wrong != "0" for wrong in failed))
+
+
 def kills(words, folder, users, count):
     """Posts ratings on four threads, kills the server at random moments, and looks for every rating that was answered."""
     products = names(folder / "runs/load-1/products.safetensors")
@@ -248,6 +276,8 @@ def main():
             kills(serve, folder, users, arguments.kills)
         port = free_port()
         words = [*serve, "--address", f"127.0.0.1:{port}"]
+        if arguments.reloads:
+            reloads(words, folder, port, arguments.reloads)
         if arguments.soak:
             soak(words, folder, port, arguments.soak)
         print(f"ten best of {arguments.products:,} products, dim 64, from {len(users):,} users of GENERATED ratings; {os.cpu_count()} cores, load included")

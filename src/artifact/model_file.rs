@@ -75,8 +75,8 @@ pub fn write(path: &Path, trainer: &mut dyn Trainer) -> Result<(), ExportError> 
         .shape(Question::Rating)
         .or(nothing)
         .expect("a trainer is asked something");
-    let head = trainer.head()?;
-    let sign = if head[0] < 0.0 { -1.0 } else { 1.0 };
+    let head = trainer.head()?.head();
+    let sign = if head.scale < 0.0 { -1.0 } else { 1.0 };
     let mut file = TensorWriter::create(path, &specs(shape, choices), None)?;
     let mut biases = [Vec::new(), Vec::new()];
     let mut weights = Vec::new();
@@ -96,7 +96,7 @@ pub fn write(path: &Path, trainer: &mut dyn Trainer) -> Result<(), ExportError> 
         biases.resize(shape.rows(side), 0.0);
         file.append_finite(biases)?;
     }
-    file.append_finite(&[sign * head[0], head[4]])?;
+    file.append_finite(&[sign * head.scale, head.bias])?;
     let mut appeals = Vec::new();
     for side in Side::BOTH {
         for_each_factor_block(trainer, Question::Choice, side, |block| {

@@ -112,7 +112,7 @@ fn outcome(trainer: &mut dyn Trainer, chunks: &[PlanChunk]) -> Result<Vec<(Strin
             outcome.push((format!("{} records of {question:?}", side.name()), records));
         }
     }
-    outcome.push(("the head".to_string(), trainer.head()?.to_vec()));
+    outcome.push(("the head".to_string(), trainer.head()?.words().to_vec()));
     outcome.push(("losses".to_string(), statistics.iter().map(|step| step.loss).collect()));
     let of_choices = statistics.iter().filter_map(|step| step.choice_loss);
     outcome.push(("losses of choices".to_string(), of_choices.collect()));

@@ -79,11 +79,69 @@ impl TrainerSetup {
     }
 }
 
-/// The head with its optimiser's state: `scale, m, v, 0, bias, m, v, 0`; Adagrad's sums stand in the places of v.
-pub type HeadState = [f32; 8];
+/// A number of the head with its optimiser's state; Adagrad's sum stands in the place of v.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct HeadNumber {
+    pub value: f32,
+    pub m: f32,
+    pub v: f32,
+    /// Fills four words; 0.
+    pub unused: f32,
+}
 
-/// A head before the first step: scale 1, bias 0.
-pub const START_HEAD: HeadState = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+impl HeadNumber {
+    /// A value that no step has moved.
+    pub const fn at(value: f32) -> Self {
+        Self {
+            value,
+            m: 0.0,
+            v: 0.0,
+            unused: 0.0,
+        }
+    }
+}
+
+/// The head with its optimiser's state, as shaders and checkpoints hold it: `scale, m, v, 0, bias, m, v, 0`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct HeadState {
+    pub scale: HeadNumber,
+    pub bias: HeadNumber,
+}
+
+impl HeadState {
+    /// Words of a head.
+    pub const WORDS: usize = 8;
+    /// A head before the first step.
+    pub const START: Self = Self::at(Head { scale: 1.0, bias: 0.0 });
+
+    /// A head that no step has moved.
+    pub const fn at(head: Head) -> Self {
+        Self {
+            scale: HeadNumber::at(head.scale),
+            bias: HeadNumber::at(head.bias),
+        }
+    }
+
+    /// The head alone.
+    pub fn head(&self) -> Head {
+        Head {
+            scale: self.scale.value,
+            bias: self.bias.value,
+        }
+    }
+
+    /// As words.
+    pub fn words(&self) -> &[f32; Self::WORDS] {
+        bytemuck::cast_ref(self)
+    }
+
+    /// Of words.
+    pub fn from_words(words: [f32; Self::WORDS]) -> Self {
+        bytemuck::cast(words)
+    }
+}
 
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -331,16 +389,12 @@ pub fn export(trainer: &mut dyn Trainer) -> Result<Model, EngineError> {
         }),
         (None, None) => unreachable!("a trainer is asked something"),
     };
-    let head = trainer.head()?;
     Ok(Model {
         shape: ratings.shape,
         users: ratings.users,
         items: ratings.items,
         choices,
-        head: Head {
-            scale: head[0],
-            bias: head[4],
-        },
+        head: trainer.head()?.head(),
     })
 }
 

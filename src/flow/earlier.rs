@@ -19,7 +19,7 @@ use crate::data::interactions::Interactions;
 use crate::data::report::{histogram, singles, time_range};
 use crate::data::split::Split;
 use crate::engine::model::{Question, ROW_HEADER, Side};
-use crate::engine::{ROWS_PER_READ, Trainer};
+use crate::engine::{HeadState, ROWS_PER_READ, Trainer};
 use crate::evaluate::calibrate::Calibration;
 use crate::flow::error::{FlowError, PipelineError};
 
@@ -171,9 +171,7 @@ impl Earlier {
         }
         if trainer.shape(Question::Rating).is_some() {
             let calibration: Calibration = self.run.read_json(CALIBRATION)?;
-            let mut head = trainer.head()?;
-            (head[0], head[4]) = (calibration.uncalibrated.scale, calibration.uncalibrated.bias);
-            trainer.set_head(head, 0)?;
+            trainer.set_head(HeadState::at(calibration.uncalibrated), 0)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::artifact::model_file::ExportError;
 use crate::artifact::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
 use crate::engine::model::{LAST_STEP, ModelShape, Question, Side};
 use crate::engine::optimizer::Reduction;
-use crate::engine::{ROWS_PER_READ, Trainer};
+use crate::engine::{HeadState, ROWS_PER_READ, Trainer};
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -62,7 +62,7 @@ pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(),
         let lengths = [shape.rows(side), shape.record_len(optimizer)];
         specs.push(TensorSpec::new(name, Dtype::F32, &lengths));
     }
-    specs.push(TensorSpec::new("head", Dtype::F32, &[8]));
+    specs.push(TensorSpec::new("head", Dtype::F32, &[HeadState::WORDS]));
     let note = serde_json::to_string(place).expect("a place is JSON");
     let mut file = TensorWriter::create(path, &specs, Some(&note))?;
     let mut records = Vec::new();
@@ -74,7 +74,7 @@ pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(),
             file.append_finite(&records)?;
         }
     }
-    file.append_finite(&trainer.head()?)?;
+    file.append_finite(trainer.head()?.words())?;
     Ok(file.finish()?)
 }
 
@@ -109,7 +109,8 @@ pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError
         schedule = schedule.reduced(reduction.after_step, reduction.factor);
     }
     trainer.set_schedule(schedule)?;
-    let head = file.tensor_of::<f32>("head", &[8])?;
-    trainer.set_head(head.try_into().expect("the shape was checked"), place.step)?;
+    let head = file.tensor_of::<f32>("head", &[HeadState::WORDS])?;
+    let head = HeadState::from_words(head.try_into().expect("the shape was checked"));
+    trainer.set_head(head, place.step)?;
     Ok(place)
 }

@@ -10,7 +10,7 @@ use crate::common::random::{Purpose, stream};
 use crate::config::{Config, DeviceChoice};
 use crate::data::interactions::Interactions;
 use crate::engine::cpu::item_rows::ItemRows;
-use crate::engine::model::{Head, Question, Side};
+use crate::engine::model::{Question, Side};
 use crate::engine::ranker::{Catalogue, RankQuery, Ranker};
 use crate::engine::{EngineError, Trainer, read_factors, read_table};
 use crate::evaluate::baselines::falling_order;
@@ -111,7 +111,7 @@ impl ValidRankings {
     pub fn judge(&self, trainer: &mut dyn Trainer) -> Result<ValidRanking, EngineError> {
         let users: Vec<UserIndex> = self.cases.iter().map(|case| case.user).collect();
         let [ratings, choices] = Question::BOTH.map(|question| trainer.shape(question));
-        let head = trainer.head()?;
+        let head = trainer.head()?.head();
         let mut read = |question| {
             let rows = read_factors(trainer, question, Side::User, &users)?;
             Ok::<_, EngineError>((rows, read_table(trainer, question, Side::Item)?))
@@ -135,10 +135,7 @@ impl ValidRankings {
             false => ItemRows::of_factors(&rating_items, dim),
         };
         let catalogue = Catalogue {
-            head: Head {
-                scale: head[0],
-                bias: head[4],
-            },
+            head,
             ratings: rating_rows,
             choices: choices.map(|shape| ItemRows::of_factors(&choice_items, shape.dim)),
             like_weight: if ratings.is_some() { self.like_weight } else { 0.0 },

@@ -5,6 +5,7 @@ use crate::support::{
     DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_close_by, batch, both_teams, chunk, factor_rows, garbage,
     read, read_status, rng, status, uniform, upload,
 };
+use dotcart::engine::HeadState;
 use dotcart::engine::cpu;
 use dotcart::engine::gpu::device::Gpu;
 use dotcart::engine::gpu::pair_forward::{self, PairForward};
@@ -333,8 +334,8 @@ fn update_head_equals_its_twin() {
 fn check_head(gpu: Gpu, schedule: &Schedule) {
     for count in [0, 1, 127, 128, 129, 255, 256, 257, 70_000] {
         let partials = uniform(&mut rng(count as u64), 4 * count, 0.0, 2.0 / count.max(1) as f32);
-        let mut expected = [1.5, 0.1, 0.01, 0.0, -0.5, -0.2, 0.02, 0.0];
-        let (head, statistics) = (upload(gpu, &expected), garbage(gpu, 3));
+        let mut expected = HeadState::from_words([1.5, 0.1, 0.01, 0.0, -0.5, -0.2, 0.02, 0.0]);
+        let (head, statistics) = (upload(gpu, expected.words()), garbage(gpu, 3));
         UpdateHead::new(both_teams(8)[0], schedule.optimizer()).launch(
             gpu,
             &upload(gpu, &partials),
@@ -349,7 +350,7 @@ fn check_head(gpu: Gpu, schedule: &Schedule) {
         }
         let loss = cpu::update_head::update_head(&[sum.map(|sum| sum as f32)], schedule, 3, &mut expected);
         let what = format!("{:?}, clip {}, {count} partials", schedule.optimizer(), schedule.clip());
-        assert_close(&format!("head, {what}"), &read(gpu, &head), &expected);
+        assert_close(&format!("head, {what}"), &read(gpu, &head), expected.words());
         assert_close(
             &format!("loss, {what}"),
             &read(gpu, &statistics),

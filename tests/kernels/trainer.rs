@@ -90,7 +90,13 @@ fn assert_same_state(gpu: &mut dyn Trainer, cpu: &mut dyn Trainer) {
         let what = format!("{question:?}, {}", side.name());
         assert_records_close(&what, &received, &expected, length, ATOL, RTOL);
     }
-    assert_close_by("head", &gpu.head().unwrap(), &cpu.head().unwrap(), ATOL, RTOL);
+    assert_close_by(
+        "head",
+        gpu.head().unwrap().words(),
+        cpu.head().unwrap().words(),
+        ATOL,
+        RTOL,
+    );
 }
 
 #[track_caller]
@@ -172,7 +178,7 @@ fn two_runs_give_the_same_bytes() {
                 .map(f32::to_bits)
                 .collect::<Vec<_>>()
         });
-        (losses, tables, trainer.head().unwrap().map(f32::to_bits))
+        (losses, tables, trainer.head().unwrap().words().map(f32::to_bits))
     };
     let first = run(None);
     assert!(first == run(None), "two runs differ");

@@ -7,11 +7,11 @@
 
 use crate::{Engine, cpu, gpu, needs};
 use dotcart::config::{OptimizerChoice, Prior};
-use dotcart::engine::TrainerSetup;
-use dotcart::engine::model::{ModelShape, Question, ROW_HEADER, Side};
+use dotcart::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side};
 use dotcart::engine::optimizer::LearningRate;
 use dotcart::engine::optimizer::adam::BETA1;
 use dotcart::engine::plan::{EpochPrior, PIECE, PlanChunk, Sample};
+use dotcart::engine::{HeadState, TrainerSetup};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -153,8 +153,11 @@ fn engine_gradients(
         let records: Vec<f32> = table.chunks(1 + shape.dim).flat_map(untrained_record).collect();
         trainer.write_records(Question::Rating, side, 0, &records).unwrap();
     }
-    let head = [head[0], 0.0, 0.0, 0.0, head[1], 0.0, 0.0, 0.0];
-    trainer.set_head(head, 0).unwrap();
+    let head = Head {
+        scale: head[0],
+        bias: head[1],
+    };
+    trainer.set_head(HeadState::at(head), 0).unwrap();
 
     let centres = centres();
     let prior = prior.is_set().then(|| EpochPrior::new(prior, &centres, &epoch()));
@@ -173,7 +176,7 @@ fn engine_gradients(
         }
     }
     let head = trainer.head().unwrap();
-    m.extend([head[1], head[5]]);
+    m.extend([head.scale.m, head.bias.m]);
     let gradients = m.iter().map(|&m| m as f64 / (1.0 - BETA1)).collect();
     (gradients, statistics[0].loss as f64)
 }

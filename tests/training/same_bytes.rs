@@ -216,7 +216,7 @@ fn state(trainer: &mut dyn Trainer) -> Vec<(String, Vec<u32>)> {
             (name, bits(&table(trainer, question, side)))
         })
         .collect();
-    state.push(("head".to_string(), bits(&trainer.head().unwrap())));
+    state.push(("head".to_string(), bits(trainer.head().unwrap().words())));
     state
 }
 

@@ -20,7 +20,7 @@ use crate::engine::choice::ChoiceSetup;
 use crate::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::{PAIRS_PER_PLAN, PlanChunk, StepLayout, pair_plans};
-use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
+use crate::engine::{EngineError, HeadState, StepStatistics, Trainer, TrainerSetup};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl CpuTrainer {
             choice: setup.choice,
             schedule: setup.schedule(),
             step: 0,
-            head: START_HEAD,
+            head: HeadState::START,
             ratings: factors(Question::Rating),
             choices: factors(Question::Choice),
             drawn: Drawn::default(),
@@ -158,10 +158,7 @@ impl CpuTrainer {
                     share: self.rating_share,
                 },
                 items,
-                head: Head {
-                    scale: self.head[0],
-                    bias: self.head[4],
-                },
+                head: self.head.head(),
                 dim,
             },
             plan: user_plan,
@@ -471,10 +468,7 @@ impl Trainer for CpuTrainer {
 
     fn score_pairs(&mut self, users: &[UserIndex], items: &[ItemIndex]) -> Result<Vec<f32>, EngineError> {
         let mut logits = vec![0.0; users.len()];
-        let head = Head {
-            scale: self.head[0],
-            bias: self.head[4],
-        };
+        let head = self.head.head();
         let Some(factors) = &mut self.ratings else {
             return Ok(logits);
         };

@@ -10,10 +10,10 @@
 //! Twin of `shaders/update_head.wgsl`.
 
 use crate::config::OptimizerChoice;
-use crate::engine::HeadState;
 use crate::engine::optimizer::Schedule;
 use crate::engine::optimizer::adagrad::adagrad_step;
 use crate::engine::optimizer::adam::adam_step;
+use crate::engine::{HeadNumber, HeadState};
 
 /// Steps the head and returns the loss of the batch.
 pub fn update_head(partials: &[[f32; 4]], schedule: &Schedule, step: u32, head: &mut HeadState) -> f32 {
@@ -24,12 +24,12 @@ pub fn update_head(partials: &[[f32; 4]], schedule: &Schedule, step: u32, head: 
         }
     }
     let step_size = schedule.step_size(step);
-    let (scale, bias) = head.split_at_mut(4);
     let held = usize::from(schedule.holds_scale());
-    for (state, sum) in [(scale, sums[1]), (bias, sums[2])].into_iter().skip(held) {
-        let [value, m, v, _] = state else {
-            unreachable!("each half of a head state is 4 words")
-        };
+    for (state, sum) in [(&mut head.scale, sums[1]), (&mut head.bias, sums[2])]
+        .into_iter()
+        .skip(held)
+    {
+        let HeadNumber { value, m, v, .. } = state;
         let gradient = sum.clamp(-schedule.clip(), schedule.clip());
         *value = match schedule.optimizer() {
             OptimizerChoice::Adam | OptimizerChoice::LazyAdam => adam_step(*value, m, v, gradient, step_size),

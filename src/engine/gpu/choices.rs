@@ -16,7 +16,7 @@ use crate::engine::choice::ChoiceSetup;
 use crate::engine::gpu::device::{AdapterKind, Buffer, Gpu};
 use crate::engine::model::{ModelShape, Question, Side};
 use crate::engine::plan::{ChoiceLayout, PlanChunk, StepLayout};
-use crate::engine::{EngineError, START_HEAD, TrainerSetup};
+use crate::engine::{EngineError, HeadState, TrainerSetup};
 
 /// What choices are learned with.
 pub struct Choices {
@@ -53,7 +53,7 @@ impl Choices {
             choice_gradient: ChoiceGradient::new(factors.teams, choice.loss),
             choice_sums: Side::BOTH.map(|side| ChoiceSums::new(kind, side, shape.dim)),
             update_head: UpdateHead::new(factors.teams, setup.optimizer),
-            plain_head: gpu.upload("plain head", START_HEAD.to_vec())?,
+            plain_head: gpu.upload("plain head", HeadState::START.words().to_vec())?,
             appeals: empty()?,
             scores: empty()?,
             extra: [empty()?, empty()?],

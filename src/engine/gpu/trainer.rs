@@ -15,7 +15,7 @@ use crate::engine::gpu::device::{Buffer, Gpu, Pending};
 use crate::engine::model::{ModelShape, Question, Side};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::{PlanChunk, pair_plans};
-use crate::engine::{EngineError, HeadState, START_HEAD, StepStatistics, Trainer, TrainerSetup};
+use crate::engine::{EngineError, HeadState, StepStatistics, Trainer, TrainerSetup};
 use std::collections::VecDeque;
 
 /// Chunks whose losses may still be on their way; training waits for the oldest beyond that, so that the host cannot run
@@ -98,7 +98,7 @@ impl GpuTrainer {
                 .transpose()?,
             schedule_table: gpu.upload("schedule", schedule.table().as_flattened().to_vec())?,
             schedule,
-            head: gpu.upload("head", START_HEAD.to_vec())?,
+            head: gpu.upload("head", HeadState::START.words().to_vec())?,
             status: gpu.upload("status", vec![0u32])?,
             in_flight: VecDeque::new(),
             clock: StageClock::new(gpu),
@@ -253,7 +253,7 @@ impl Trainer for GpuTrainer {
 
     fn head(&mut self) -> Result<HeadState, EngineError> {
         let words = self.gpu.read(&[&self.head]).wait_one::<f32>("reading the head")?;
-        Ok(words.try_into().expect("a head is 8 words"))
+        Ok(HeadState::from_words(words.try_into().expect("a head is 8 words")))
     }
 
     fn step(&self) -> u32 {
@@ -261,7 +261,7 @@ impl Trainer for GpuTrainer {
     }
 
     fn set_head(&mut self, head: HeadState, step: u32) -> Result<(), EngineError> {
-        self.gpu.write(&self.head, head.to_vec());
+        self.gpu.write(&self.head, head.words().to_vec());
         self.step = step;
         Ok(())
     }
