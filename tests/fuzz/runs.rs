@@ -211,6 +211,11 @@ impl Whole {
 /// Damages bytes as a disk, a program or somebody with a plan would; says how.
 fn mutate(bytes: &mut Vec<u8>, other: &[u8], name: &str, rng: &mut impl Rng) -> String {
     const NUMBERS: [u32; 6] = [u32::MAX, 0x7fc0_0000, 0x7f80_0000, 0xff7f_ffff, 0, 1 << 31];
+    // The first of two damages may have left next to nothing for the second.
+    if bytes.len() < 8 {
+        *bytes = other.to_vec();
+        return "that of another run".to_string();
+    }
     let at = rng.random_range(0..bytes.len());
     // Where the tensors of a safetensors file begin.
     let data = match name.ends_with(".safetensors") {
@@ -248,7 +253,9 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], name: &str, rng: &mut impl Rng) -> 
             let digits: Vec<usize> = (0..bytes.len())
                 .filter(|&place| bytes[place].is_ascii_digit())
                 .collect();
-            let place = digits[rng.random_range(0..digits.len())];
+            let Some(&place) = digits.get(rng.random_range(0..digits.len().max(1))) else {
+                return "no digit is left".to_string();
+            };
             bytes[place] = b'0' + rng.random_range(0..10u8);
             format!("a digit at {place}")
         }
