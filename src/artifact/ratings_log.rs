@@ -13,6 +13,7 @@ use super::run_directory::{RunDirectory, RunError};
 use super::tensor_file::FileError;
 use crate::common::regular_file;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
@@ -41,12 +42,55 @@ pub struct Posting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     pub ratings: Vec<NewRating>,
+    /// XXH3-64 of the ratings as the client sent them.
+    digest: u64,
+    /// Whether it stands in the log of an older run, too; what this one was trained on is left out here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_carried: bool,
 }
 
 impl Posting {
-    /// Of its ratings.
+    /// Of ratings as the client sent them.
+    pub fn new(request_id: Option<String>, ratings: Vec<NewRating>) -> Self {
+        let digest = xxh3_64(&serde_json::to_vec(&ratings).expect("ratings are JSON"));
+        Self {
+            request_id,
+            ratings,
+            digest,
+            is_carried: false,
+        }
+    }
+
+    /// Of the ratings as the client sent them.
     pub fn digest(&self) -> u64 {
-        xxh3_64(&serde_json::to_vec(&self.ratings).expect("ratings are JSON"))
+        self.digest
+    }
+
+    /// The digest, if it was carried over from an older run's log.
+    pub fn carried_digest(&self) -> Option<u64> {
+        self.is_carried.then_some(self.digest)
+    }
+
+    /// Its ratings came now, where the client did not say when.
+    pub fn stamp(&mut self, now: i64) {
+        for rating in &mut self.ratings {
+            rating.time.get_or_insert(now);
+        }
+    }
+
+    /// For a newer run's log, without the ratings that it has no use for.
+    pub fn carried<'a>(&'a self, mut is_wanted: impl FnMut(&'a NewRating) -> bool) -> Self {
+        Self {
+            request_id: self.request_id.clone(),
+            ratings: self
+                .ratings
+                .iter()
+                .filter(|&rating| is_wanted(rating))
+                .cloned()
+                .collect(),
+            digest: self.digest,
+            is_carried: true,
+        }
     }
 
     /// As it stands in the log.
@@ -66,6 +110,24 @@ impl Posting {
         }
         serde_json::from_slice(text).map_err(|error| error.to_string())
     }
+}
+
+/// The postings of some runs, the oldest first, each once.
+///
+/// Errors if a log is damaged.
+pub fn gather(runs: &[RunDirectory]) -> Result<Vec<Posting>, RunError> {
+    let mut all = Vec::new();
+    for run in runs {
+        append_log(&mut all, read_postings(run)?.0);
+    }
+    Ok(all)
+}
+
+/// Appends a newer log to those of older runs, without what was carried over from these.
+pub fn append_log(older: &mut Vec<Posting>, newer: Vec<Posting>) {
+    let known: HashSet<u64> = older.iter().map(Posting::digest).collect();
+    let is_new = |posting: &Posting| !(posting.is_carried && known.contains(&posting.digest));
+    older.extend(newer.into_iter().filter(is_new));
 }
 
 /// The postings of a run, and how many bytes of its log are whole; none if there is no log. Errors if it is damaged.
@@ -101,15 +163,13 @@ mod tests {
     use super::*;
 
     fn posting(id: &str, rating: f32) -> Posting {
-        Posting {
-            request_id: Some(id.to_string()),
-            ratings: vec![NewRating {
-                user: "a \"user\"\n".to_string(),
-                product: "p".to_string(),
-                rating,
-                time: None,
-            }],
-        }
+        let rating = NewRating {
+            user: "a \"user\"\n".to_string(),
+            product: "p".to_string(),
+            rating,
+            time: None,
+        };
+        Posting::new(Some(id.to_string()), vec![rating])
     }
 
     #[test]
@@ -134,5 +194,18 @@ mod tests {
                 "a change of byte {place} went unseen"
             );
         }
+    }
+
+    #[test]
+    fn what_was_carried_over_counts_once_and_what_was_said_again_counts_again() {
+        let [one, two] = [posting("1", 1.0), posting("2", 4.0)];
+        let all = [one.carried(|_| false), two.carried(|_| true), one.clone()];
+        let mut older = vec![one.clone(), two.clone()];
+        append_log(&mut older, all.to_vec());
+        assert_eq!(older, [one.clone(), two.clone(), one.clone()]);
+        // The older run's folder was removed.
+        let mut older = vec![two.clone()];
+        append_log(&mut older, all.to_vec());
+        assert_eq!(older, [two, one.carried(|_| false), one]);
     }
 }

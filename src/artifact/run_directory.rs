@@ -238,13 +238,28 @@ impl RunDirectory {
 
     /// The newest complete run of a name in [`RUNS`]: of the folders `<name>-<n>`.
     pub fn newest_of(name: &str) -> Result<Self, RunError> {
-        let is_of = |run: &Self| {
-            let own = run.name();
-            let number = own.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-            number.is_some_and(|number| number.parse::<u32>().is_ok())
-        };
-        let newest = Self::newest_where(Path::new(RUNS), is_of);
+        let newest = Self::newest_where(Path::new(RUNS), |run| run.series().as_deref() == Some(name));
         newest.ok_or_else(|| RunError::NoneOfName(name.to_string()))
+    }
+
+    /// The name that it shares with the runs that came before it and come after it, `<name>` of `<name>-<n>`.
+    pub fn series(&self) -> Option<String> {
+        let name = self.name();
+        let (series, number) = name.rsplit_once('-')?;
+        number.parse::<u32>().is_ok().then(|| series.to_string())
+    }
+
+    /// The complete runs of its series beside it that were completed before it, the oldest first.
+    pub fn older(&self) -> Vec<Self> {
+        let Some(series) = self.series() else { return Vec::new() };
+        let own = self.completed_ms();
+        let entries = std::fs::read_dir(self.root()).into_iter().flatten().flatten();
+        let runs = entries.map(|entry| Self { path: entry.path() });
+        let of_series = runs.filter(|run| run.series().as_ref() == Some(&series) && run.is_complete());
+        let mut older: Vec<(u64, Self)> = of_series.map(|run| (run.completed_ms(), run)).collect();
+        older.retain(|&(completed, _)| completed < own);
+        older.sort_by_key(|&(completed, _)| completed);
+        older.into_iter().map(|(_, run)| run).collect()
     }
 
     /// The run in a folder that was completed last, by the manifests; of runs that do not tell apart, the one that

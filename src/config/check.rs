@@ -1,8 +1,8 @@
 //! Ranges and contradictions, each checked once.
 
 use super::schema::{
-    Column, Config, Duplicates, MAX_DIM, MAX_NEGATIVES, OversampleStrategy, Prior, SplitStrategy, StoppingMetric,
-    Target, Threshold, WhenMissing,
+    Column, Config, Duplicates, MAX_DIM, MAX_NEGATIVES, OversampleStrategy, Positives, Prior, SplitStrategy,
+    StoppingMetric, Target, Threshold, WhenMissing,
 };
 use crate::common::calendar::day_of;
 
@@ -234,7 +234,8 @@ impl Config {
                 "another, because `train.ranking.weight` is 0: rankings are not learned",
             ))
             .or(wanted(
-                self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,
+                ranking.positives == Positives::Counted
+                    || self.evaluate.relevant_from > scale.min && self.evaluate.relevant_from <= scale.max,
                 "evaluate.relevant_from",
                 &self.evaluate.relevant_from,
                 "a rating on the scale, above its lowest",

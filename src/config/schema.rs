@@ -462,7 +462,8 @@ impl Config {
         config.train.ranking.positives = Positives::Counted;
         config.train.early_stopping.metric = StoppingMetric::ValidNdcg;
         config.train.calibrate = false;
-        config.evaluate.relevant_from = 1.0;
+        // Whatever was chosen at all.
+        config.evaluate.relevant_from = 0.0;
         config
     }
 }

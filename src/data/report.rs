@@ -119,7 +119,7 @@ pub struct HeldOut {
     /// Users and products that no training row names.
     pub new_users: usize,
     pub new_products: usize,
-    /// Rows whose pair of user and product trains as well: it is seen, so no ranking can find it.
+    /// Rows whose pair of user and product trains as well: it is seen, so no ranking is to find it.
     pub also_trained: usize,
 }
 

@@ -18,7 +18,7 @@ pub struct Table<'a> {
 /// A user to rank for.
 pub struct Case {
     pub user: UserIndex,
-    /// Held out and relevant, ascending.
+    /// Held out, relevant and not seen, ascending: what was seen is not to be found.
     pub relevant: Vec<ItemIndex>,
     /// What training saw, ascending.
     pub seen: Vec<ItemIndex>,
@@ -44,17 +44,54 @@ impl Table<'_> {
             items.sort_unstable();
             items
         };
+        // Parts are in the order in which they are looked at.
+        let seen = items(&|row| self.parts[row] < part as u8);
+        let mut relevant = items(&|row| self.is_relevant(row, part, relevant_from));
+        relevant.retain(|item| seen.binary_search(item).is_err());
         Case {
             user: self.interactions.users[rows.start],
-            relevant: items(&|row| self.is_relevant(row, part, relevant_from)),
-            // Parts are in the order in which they are looked at.
-            seen: items(&|row| self.parts[row] < part as u8),
+            relevant,
+            seen,
             rated: items(&|_| true),
         }
     }
 
-    /// Whether a row is held out in a part and relevant.
-    pub fn is_relevant(&self, row: usize, part: Part, from: f32) -> bool {
+    /// Whether something that a user has not seen is held out in a part and relevant.
+    pub fn has_relevant(&self, rows: Range<usize>, part: Part, from: f32) -> bool {
+        rows.clone().any(|row| self.is_relevant(row, part, from)) && !self.case(rows, part, from).relevant.is_empty()
+    }
+
+    fn is_relevant(&self, row: usize, part: Part, from: f32) -> bool {
         self.parts[row] == part as u8 && self.interactions.ratings[row] >= from
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_user_has_seen_is_not_to_be_found() {
+        // A held-out table brought along may hold pairs that train.
+        let interactions = Interactions {
+            users: vec![0, 0, 0, 1, 1],
+            items: vec![4, 2, 4, 1, 1],
+            ratings: vec![5.0; 5],
+            timestamps: None,
+        };
+        let [train, test] = [Part::Train as u8, Part::Test as u8];
+        let table = Table {
+            interactions: &interactions,
+            parts: &[train, test, test, train, test],
+            user_counts: &[1, 1],
+            item_counts: &[0, 1, 0, 0, 1],
+        };
+        let case = table.case(0..3, Part::Test, 4.0);
+        assert_eq!(
+            (case.relevant, case.seen, case.rated),
+            (vec![2], vec![4], vec![2, 4, 4])
+        );
+        assert!(table.has_relevant(0..3, Part::Test, 4.0));
+        assert!(!table.has_relevant(3..5, Part::Test, 4.0));
     }
 }

@@ -144,7 +144,7 @@ pub fn judge_rankings(
     let from = config.evaluate.relevant_from;
     let (mut chosen, mut users_without_relevant) = (Vec::new(), 0);
     for rows in table.users() {
-        if rows.clone().any(|row| table.is_relevant(row, part, from)) {
+        if table.has_relevant(rows.clone(), part, from) {
             chosen.push(rows);
         } else if rows.clone().any(|row| table.parts[row] == part as u8) {
             users_without_relevant += 1;

@@ -8,7 +8,7 @@
 //! of its rows stays in its part, and only new rows are drawn.
 
 use crate::artifact::model_file::Read;
-use crate::artifact::ratings_log::{NewRating, read_postings};
+use crate::artifact::ratings_log::{NewRating, gather};
 use crate::artifact::run_directory::{CALIBRATION, RunDirectory};
 use crate::artifact::run_files::RunFiles;
 use crate::artifact::vocabulary_file::VocabularyFile;
@@ -22,6 +22,7 @@ use crate::engine::model::{Question, ROW_HEADER, Side};
 use crate::engine::{HeadState, ROWS_PER_READ, Trainer};
 use crate::evaluate::calibrate::Calibration;
 use crate::flow::error::{FlowError, PipelineError};
+use std::collections::HashMap;
 
 /// A finished run, open.
 pub struct Earlier {
@@ -58,15 +59,16 @@ impl Earlier {
         }
     }
 
-    /// Takes in the ratings that came to the run since, behind the table's rows; returns how many they are.
+    /// Takes in the ratings that came to the run and those before it, behind the table's rows; returns how many they are.
     pub fn add_ratings(&self, ingested: &mut Ingested) -> Result<usize, PipelineError> {
-        let (postings, _) = read_postings(&self.run)?;
-        let ratings: Vec<NewRating> = postings.into_iter().flat_map(|posting| posting.ratings).collect();
+        let mut runs = self.run.older();
+        runs.push(self.run.clone());
+        let ratings: Vec<NewRating> = gather(&runs)?.into_iter().flat_map(|posting| posting.ratings).collect();
         if ratings.is_empty() {
             return Ok(0);
         }
         let came = format!(
-            "{} ratings that came to {} since its training",
+            "{} ratings that came to {} and the runs before it",
             ratings.len(),
             self.run.path().display()
         );
@@ -80,13 +82,20 @@ impl Earlier {
         let rows = &mut ingested.interactions;
         let latest = time_range(rows).map_or(0, |(_, latest)| latest);
         let known = rows.len();
+        // The places of the rows that come behind the table's.
+        let mut new: HashMap<(UserIndex, ItemIndex), usize> = HashMap::new();
         for rating in &ratings {
             let (user, item) = (
                 ingested.users.intern(&rating.user),
                 ingested.items.intern(&rating.product),
             );
             let time = rating.time.unwrap_or(latest);
-            match place(rows, known, user, item) {
+            let there = new.get(&(user, item)).copied();
+            match there.or_else(|| place(rows, known, user, item)) {
+                // The table has a later one.
+                Some(row)
+                    if ingested.report.has_ratings
+                        && rows.timestamps.as_ref().is_some_and(|times| times[row] > time) => {}
                 Some(row) => {
                     rows.ratings[row] = match ingested.report.has_ratings {
                         true => rating.rating,
@@ -96,6 +105,7 @@ impl Earlier {
                     rows.timestamps.iter_mut().for_each(|times| times[row] = time);
                 }
                 None => {
+                    new.insert((user, item), rows.len());
                     rows.users.push(user);
                     rows.items.push(item);
                     rows.ratings.push(rating.rating);
@@ -124,11 +134,41 @@ impl Earlier {
 
     /// A split in which nothing that the run trained on is held out.
     pub fn keep_parts(&self, config: &Config, ingested: &Ingested, split: Split) -> Result<Split, PipelineError> {
+        let keeps_all = config.split.strategy == SplitStrategy::Random;
+        let mut parts = split.parts().to_vec();
+        for (part, before) in parts.iter_mut().zip(self.parts_of(ingested)?) {
+            if let Some(before) = before.filter(|&before| keeps_all || before == Part::Train as u8) {
+                *part = before;
+            }
+        }
+        Ok(Split::from_parts(parts))
+    }
+
+    /// Has the report say how many of the rows that judge, which the config brings, the run was trained on.
+    pub fn warn_of_judges(&self, ingested: &mut Ingested) -> Result<(), PipelineError> {
+        let parts = ingested.split.as_ref().map_or(&[][..], Split::parts);
+        let is_trained =
+            |(part, before): (&u8, Option<u8>)| *part != Part::Train as u8 && before == Some(Part::Train as u8);
+        let trained = parts
+            .iter()
+            .zip(self.parts_of(ingested)?)
+            .filter(|&row| is_trained(row))
+            .count();
+        if trained > 0 {
+            ingested.report.warnings.push(format!(
+                "{trained} of the held-out rows are rows that {} was trained on: figures of them flatter what begins with it",
+                self.run.path().display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// The part of the run that each row of a table stood in, if it did.
+    fn parts_of(&self, ingested: &Ingested) -> Result<Vec<Option<u8>>, PipelineError> {
         let rows = &ingested.interactions;
         let users = places(&self.files.users, ingested.users.ids())?;
         let items = places(&self.files.products, ingested.items.ids())?;
-        let keeps_all = config.split.strategy == SplitStrategy::Random;
-        let mut parts = split.parts().to_vec();
+        let mut parts = vec![None; rows.len()];
         let mut own: (UserIndex, Vec<(ItemIndex, u8)>) = (UserIndex::MAX, Vec::new());
         for (row, part) in parts.iter_mut().enumerate() {
             let (Some(user), Some(item)) = (users[rows.users[row] as usize], items[rows.items[row] as usize]) else {
@@ -141,13 +181,9 @@ impl Earlier {
                 own.1.sort_unstable();
             }
             let found = own.1.binary_search_by_key(&item, |&(item, _)| item);
-            if let Ok(found) = found
-                && (keeps_all || own.1[found].1 == Part::Train as u8)
-            {
-                *part = own.1[found].1;
-            }
+            *part = found.ok().map(|found| own.1[found].1);
         }
-        Ok(Split::from_parts(parts))
+        Ok(parts)
     }
 
     /// Gives an engine at its start what the run had learned of the users and products of both.
@@ -227,10 +263,9 @@ fn places<'a>(known: &VocabularyFile, ids: impl Iterator<Item = &'a str>) -> Res
     Ok(places?)
 }
 
-/// The row of a pair, among the first `known`, which are grouped by user, or behind them.
+/// The row of a pair among the first `known`, which are grouped by user.
 fn place(rows: &Interactions, known: usize, user: UserIndex, item: ItemIndex) -> Option<usize> {
     let first = rows.users[..known].partition_point(|&other| other < user);
-    let own = (first..known).take_while(|&row| rows.users[row] == user);
-    let is_it = |row: &usize| (rows.users[*row], rows.items[*row]) == (user, item);
-    own.chain(known..rows.len()).find(is_it)
+    let mut own = (first..known).take_while(|&row| rows.users[row] == user);
+    own.find(|&row| rows.items[row] == item)
 }

@@ -39,11 +39,19 @@ pub struct Loaded {
 pub fn load(config: &Config, path_is_explicit: bool, progress: &dyn Progress) -> Result<Loaded, PipelineError> {
     let Source { path, generated } = locate(&config.data, path_is_explicit, config.seed, progress)?;
     let mut ingested = ingest(&path, generated, &config.data, progress)?;
-    if let Some(earlier) = Earlier::of(config)? {
+    // What it will be trained with: of a table without ratings choices are all there is to learn.
+    let trained = match ingested.report.has_ratings {
+        true => config.clone(),
+        false => config.of_choices_alone(),
+    };
+    if let Some(earlier) = Earlier::of(&trained)? {
         earlier.add_ratings(&mut ingested)?;
-        if ingested.split.is_none() {
-            let split = Split::new(&ingested.interactions, &config.split, config.seed)?;
-            ingested.split = Some(earlier.keep_parts(config, &ingested, split)?);
+        match ingested.split.is_some() {
+            true => earlier.warn_of_judges(&mut ingested)?,
+            false => {
+                let split = Split::new(&ingested.interactions, &config.split, config.seed)?;
+                ingested.split = Some(earlier.keep_parts(config, &ingested, split)?);
+            }
         }
     }
     let Ingested {

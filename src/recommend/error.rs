@@ -56,6 +56,8 @@ pub enum RecommendError {
     MalformedRating(String),
     #[error("the rating `{rating}` is off the scale of {min} to {max}")]
     OffScale { rating: f32, min: f32, max: f32 },
+    #[error("`{0}` is no count")]
+    NoCount(f32),
     #[error("product `{0}` is rated twice")]
     RatedTwice(String),
     #[error("no product is left to choose from: of {products}, {reason}")]
@@ -128,6 +130,7 @@ impl Hint for RecommendError {
             }
             Self::InList { error, .. } => error.hint(),
             Self::MalformedRating(_) => "for example `--rated B00004ZCJE=5`; in a file one to a line".to_string(),
+            Self::NoCount(_) => "the run learned how often something was chosen: give a number above 0".to_string(),
             Self::OffScale { .. } => "ratings are on the scale that the run was trained on".to_string(),
             Self::RatedTwice(_) => "name each product once".to_string(),
             Self::NoCandidates { .. } => "loosen `--min-ratings`, `--only` or `--exclude`".to_string(),

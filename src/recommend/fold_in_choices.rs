@@ -5,8 +5,9 @@
 //! minimise     sum over chosen r of weight[r] ( -a[r] + ln( exp(a[r]) + sum over j of exp(a[j] + offset[j]) ) + l2 |w|^2 )
 //! ```
 //!
-//! The objective of training by softmax for one row, with its own l2, over items that are drawn once, at random but always the
-//! same, or over all where there are few. Convex; solved by Newton steps whose curvature is that of the drawn items, halved
+//! The objective of training by softmax for one row over items that are drawn once, at random but always the same, or over all
+//! where there are few. Its l2 is `train.ranking.l2`, that of a row as long as most: training tempers it by the lengths of all
+//! ([`ChoiceL2::tempered`]), which one row does not tell. Convex; solved by Newton steps whose curvature is that of the drawn items, halved
 //! until the loss falls.
 //!
 //! Where the gradient is zero w is a sum over what was chosen, and so is every appeal; that is what
@@ -21,6 +22,8 @@ use crate::common::cholesky::Cholesky;
 use crate::common::interaction::ItemIndex;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::model::ROW_HEADER;
+#[cfg(doc)]
+use crate::engine::plan::ChoiceL2;
 use crate::engine::plan::Draws;
 
 /// Items that are drawn; a catalogue of no more is taken whole.

@@ -38,6 +38,7 @@ use crate::recommend::fold_in_choices::{ChosenItem, DRAWN, FoldedChooser, fold_i
 use bulk::USERS_PER_BATCH;
 use filter::Candidates;
 use rayon::ThreadPool;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// What is wanted for each user.
@@ -146,8 +147,7 @@ impl Recommender {
 
     /// The rating from which a product counts as liked; `None` where rows are choices.
     pub fn liked_from(&self) -> Option<f32> {
-        let is_rated = self.config.train.ranking.positives != Positives::Counted;
-        is_rated.then_some(self.config.evaluate.relevant_from)
+        (!self.has_counts()).then_some(self.config.evaluate.relevant_from)
     }
 
     /// The scale that ratings are on.
@@ -165,15 +165,26 @@ impl Recommender {
         self.products.len()
     }
 
-    /// Whether the run has read this very rating, in any part. Panics if there is no such user.
-    pub fn has_read(&self, user: UserIndex, item: ItemIndex, rating: f32) -> Result<bool, RecommendError> {
+    /// The ratings that the run has read of a pair, in any part. Panics if there is no such user.
+    pub fn read_ratings(&self, user: UserIndex, item: ItemIndex) -> Result<Vec<f32>, RecommendError> {
         let rows = self.rows.user(user)?;
-        let mut read = rows.items.iter().zip(rows.ratings);
-        Ok(read.any(|(&other, &found)| (other, found) == (item, rating)))
+        let of_item = rows.items.iter().zip(rows.ratings).filter(|&(&other, _)| other == item);
+        Ok(of_item.map(|(_, &rating)| rating).collect())
     }
 
-    /// Errors if a rating is off the scale.
+    /// Whether rows are counted choices, and no ratings.
+    pub fn has_counts(&self) -> bool {
+        self.config.train.ranking.positives == Positives::Counted
+    }
+
+    /// Errors if a rating is off the scale, or a count is none.
     pub fn check_rating(&self, rating: f32) -> Result<(), RecommendError> {
+        if self.has_counts() {
+            return match rating.is_finite() && rating > 0.0 {
+                true => Ok(()),
+                false => Err(RecommendError::NoCount(rating)),
+            };
+        }
         let scale = self.config.data.rating_scale;
         match scale.contains(rating) {
             true => Ok(()),
@@ -185,11 +196,10 @@ impl Recommender {
         }
     }
 
-    /// A rating as the model sees it. Errors if it is off the scale.
-    fn target(&self, item: ItemIndex, rating: f32) -> Result<FoldInRating, RecommendError> {
-        self.check_rating(rating)?;
+    /// A rating as the model sees it.
+    fn target(&self, item: ItemIndex, rating: f32) -> FoldInRating {
         let target = self.objective.target(rating);
-        Ok(FoldInRating { item, target })
+        FoldInRating { item, target }
     }
 
     /// The rating rows of some products.
@@ -393,6 +403,17 @@ impl Recommender {
         let rows = self.rows.user(*user)?;
         let trained = (0..rows.items.len()).filter(|&row| rows.parts[row] == Part::Train as u8);
         let ratings = trained.map(|row| (rows.items[row], rows.ratings[row]));
+        // Another run's scale may have held when they were posted: what is off this one says nothing here.
+        let since = since.iter().filter(|&&(_, rating)| self.check_rating(rating).is_ok());
+        if self.has_counts() {
+            // As a training adds them up.
+            let mut counts: BTreeMap<ItemIndex, f32> = BTreeMap::new();
+            for (item, count) in ratings.chain(since.copied()) {
+                *counts.entry(item).or_default() += count;
+            }
+            return Ok(counts.into_iter().collect());
+        }
+        let since: Vec<_> = since.copied().collect();
         let is_newer = |item: ItemIndex| since.iter().any(|&(newer, _)| newer == item);
         let kept = ratings.filter(|&(item, _)| !is_newer(item));
         Ok(kept.chain(since.iter().copied()).collect())
@@ -400,12 +421,14 @@ impl Recommender {
 
     /// Somebody who is known by some ratings only, as ratings see them.
     fn fold_in_ratings(&self, ratings: &[(ItemIndex, f32)]) -> Result<FoldedUser, RecommendError> {
-        let targets: Result<Vec<_>, _> = ratings
+        // Where ratings were not learned there is nobody to fit.
+        let ratings = if self.has_counts() { &[][..] } else { ratings };
+        let targets: Vec<_> = ratings
             .iter()
             .map(|&(item, rating)| self.target(item, rating))
             .collect();
         let items: Vec<ItemIndex> = ratings.iter().map(|&(item, _)| item).collect();
-        Ok(fold_in(self.item_rows(&items)?, self.model.head(), &targets?))
+        Ok(fold_in(self.item_rows(&items)?, self.model.head(), &targets))
     }
 
     /// What the model predicts that somebody known by `ratings` alone would give to `items`, as scores in (0, 1).

@@ -58,7 +58,11 @@ impl Access {
             return Err(ApiError::forbidden());
         };
         let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-        let given = given.and_then(|value| value.strip_prefix(b"Bearer "));
+        // The scheme's name is one in any case (RFC 9110, 11.1).
+        let given = given.and_then(|value| {
+            let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+            scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+        });
         // The time that it takes says nothing of how much of the token was right.
         let is_right = given.is_some_and(|given| bool::from(given.ct_eq(token.as_bytes())));
         match is_right {

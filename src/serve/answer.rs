@@ -81,7 +81,7 @@ impl ApiError {
         use RecommendError as E;
         let status = match error {
             E::Unknown { .. } | E::NoEmbedding { .. } | E::NoNeighbour { .. } => StatusCode::NOT_FOUND,
-            E::OffScale { .. } | E::RatedTwice(_) => StatusCode::BAD_REQUEST,
+            E::OffScale { .. } | E::NoCount(_) | E::RatedTwice(_) => StatusCode::BAD_REQUEST,
             _ => return Self::fault(error.to_string()),
         };
         let hint = match error {

@@ -21,6 +21,9 @@ const TOP: std::ops::RangeInclusive<usize> = 1..=1000;
 const USUAL_TOP: usize = 5;
 /// Users of one request.
 pub const USERS: usize = 256;
+/// Products of all lists of one request, and of lists with reasons, each of which takes longer and is a hundred times as long.
+const LISTED: usize = 20_000;
+const EXPLAINED: usize = 2_000;
 /// Products that a request names to be left out, and ratings that it gives.
 const NAMED: usize = 10_000;
 /// Bytes of an id.
@@ -164,6 +167,12 @@ pub async fn many(State(service): Shared, body: GivenBody) -> Answered {
     if users.len() > USERS {
         let message = format!("{} users are asked for at once", users.len());
         return Err(ApiError::malformed(message, format!("ask for up to {USERS}")));
+    }
+    let most = if ask.why { EXPLAINED } else { LISTED };
+    if users.len() * ask.top > most {
+        let message = format!("{} lists of {} are asked for at once", users.len(), ask.top);
+        let hint = format!("ask for {most} products in all: fewer users, or a smaller `top`");
+        return Err(ApiError::malformed(message, hint));
     }
     let (mut wishes, mut ids, mut unknown_users) = (Vec::new(), Vec::new(), Vec::new());
     for id in users {

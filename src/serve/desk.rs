@@ -183,7 +183,9 @@ fn work_for_run(queue: &Queue, first: Vec<Job>, device: DeviceChoice, listener: 
     };
     let mut jobs = first;
     loop {
-        let (wishes, replies): (Vec<Wish>, Vec<Reply>) = jobs.into_iter().map(|job| (job.wish, job.reply)).unzip();
+        // Who has gone, with a time-out or of themselves, keeps nobody waiting.
+        let waiting = jobs.into_iter().filter(|job| !job.reply.is_closed());
+        let (wishes, replies): (Vec<Wish>, Vec<Reply>) = waiting.map(|job| (job.wish, job.reply)).unzip();
         // A fault of ours costs those who met it their answer, and nobody else theirs.
         let answered = catch_unwind(AssertUnwindSafe(|| answer(&served, &mut ranker, wishes)));
         let is_whole = answered.is_ok();

@@ -32,6 +32,7 @@ pub use error::ServeError;
 pub use served::Source;
 pub use server::Stop;
 
+use crate::artifact::run_directory::RunDirectory;
 use crate::config::DeviceChoice;
 use answer::ApiError;
 use desk::Desk;
@@ -40,10 +41,12 @@ use ratings_log::RatingsLog;
 use served::{Served, Slot};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a newer run is looked for, where one of a name is served.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// When one that could not be taken is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is served, to whom, where.
 #[derive(Debug)]
@@ -131,7 +134,9 @@ pub fn serve(options: Options, listener: Listener, stop: Stop) -> Result<(), Ser
     if service.slot.source.is_followed() {
         follow(&service, &stop);
     }
-    let result = runtime.block_on(server::run(service.clone(), options.address, stop));
+    let result = runtime.block_on(server::run(service.clone(), options.address, stop.clone()));
+    // Whatever ended it, who follows newer runs ends as well.
+    stop.tell();
     service.desk.close();
     result
 }
@@ -140,20 +145,23 @@ pub fn serve(options: Options, listener: Listener, stop: Stop) -> Result<(), Ser
 fn follow(service: &Arc<Service>, stop: &Stop) {
     let (service, stop) = (service.clone(), stop.clone());
     let watch = move || {
-        // What could not be taken is not tried again.
-        let mut refused = None;
+        // What could not be taken, and why: a full disk or another server may go away.
+        let mut refused: Option<(RunDirectory, String, Instant)> = None;
         while !stop.within(LOOK_EVERY) {
             let Some(newer) = service.slot.newer() else { continue };
-            if refused.as_ref() == Some(&newer) {
+            let before = refused.as_ref().filter(|(run, ..)| *run == newer);
+            if before.is_some_and(|(_, _, when)| when.elapsed() < TRY_AGAIN) {
                 continue;
             }
-            if let Err(error) = service.reload() {
+            let Err(error) = service.reload() else { continue };
+            let why = error.to_string();
+            if before.is_none_or(|(_, told, _)| *told != why) {
                 (service.listener)(Notice::NotTaken {
                     run: newer.path().display().to_string(),
-                    why: error.to_string(),
+                    why: why.clone(),
                 });
-                refused = Some(newer);
             }
+            refused = Some((newer, why, Instant::now()));
         }
     };
     // It ends with the process at the latest.

@@ -4,18 +4,19 @@
 //! is cut off at the next start. One thread writes; postings that come while it syncs share the next sync.
 //!
 //! Users and products stand in it by id, so it holds for any run, and those that the run does not know are kept for the next
-//! training.
+//! training. A run begins with what came to the older runs of its series and it was not trained on, whether it takes their
+//! place or a server starts with it.
 
 use super::answer::ApiError;
 use super::error::ServeError;
 use super::served::Served;
-use crate::artifact::ratings_log::{NewRating, Posting, RATINGS_LOG, read_postings};
+use crate::artifact::ratings_log::{NewRating, Posting, RATINGS_LOG, append_log, gather, read_postings};
 use crate::artifact::run_directory::RunDirectory;
 use crate::common::file_lock;
 use crate::common::interaction::ItemIndex;
 use crate::recommend::RecommendError;
 use axum::http::StatusCode;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,11 @@ use tokio::sync::oneshot;
 const LOG_LOCK: &str = "ratings.log.lock";
 /// Postings that wait to be written at the most.
 const WAITING: usize = 256;
+
+const OTHER_WRITES: &str = "another server keeps the ratings of this run";
+
+/// Names of postings that go along to a newer run at the most, the last ones.
+const NAMES: usize = 10_000;
 
 /// How a posting was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,20 +64,17 @@ pub struct RatingsLog {
 }
 
 impl RatingsLog {
-    /// Reads what the run's folder holds, and starts the thread.
+    /// Reads what the run's folder holds and those of the older runs of its series, and starts the thread.
     ///
-    /// Errors if the log is damaged. A log that another server writes, or in a folder that cannot be written, is read, and
+    /// Errors if a log is damaged. A log that another server writes, or in a folder that cannot be written, is read, and
     /// postings are refused.
     pub fn open(served: &Served) -> Result<Self, ServeError> {
-        let mut postings = Vec::new();
-        let writer = Writer::open(served.run(), &mut postings)?;
-        let mut known = Known::default();
-        postings.iter().for_each(|posting| known.add(posting));
-        let known = Arc::new(RwLock::new(known));
+        let log = Log::open(served, &gather(&served.run().older())?, true)?;
+        let known = Arc::new(RwLock::new(log.known()));
         let (orders, inbox) = mpsc::sync_channel(WAITING);
         let at_log = known.clone();
         let thread = std::thread::Builder::new().name("ratings-log".to_string());
-        let work = move || write_orders(&inbox, writer, postings, &at_log);
+        let work = move || write_orders(&inbox, log, &at_log);
         thread.spawn(work).map_err(ServeError::Start)?;
         Ok(Self { orders, known })
     }
@@ -116,15 +119,15 @@ impl RatingsLog {
 }
 
 impl Known {
-    fn add(&mut self, posting: &Posting) {
+    fn add(&mut self, posting: &Posting, has_counts: bool) {
         for NewRating {
             user, product, rating, ..
         } in &posting.ratings
         {
-            self.by_user
-                .entry(user.clone())
-                .or_default()
-                .insert(product.clone(), *rating);
+            let of_user = self.by_user.entry(user.clone()).or_default();
+            let known = of_user.entry(product.clone()).or_default();
+            // Counts add up; of ratings the last one stands.
+            *known = if has_counts { *known + rating } else { *rating };
         }
         if let Some(id) = &posting.request_id {
             self.requests.insert(id.clone(), posting.digest());
@@ -133,12 +136,7 @@ impl Known {
 }
 
 /// Takes orders until nobody can give any.
-fn write_orders(
-    inbox: &mpsc::Receiver<Order>,
-    mut writer: Result<Writer, String>,
-    mut postings: Vec<Posting>,
-    known: &RwLock<Known>,
-) {
+fn write_orders(inbox: &mpsc::Receiver<Order>, mut log: Log, known: &RwLock<Known>) {
     while let Ok(first) = inbox.recv() {
         let mut orders = vec![first];
         orders.extend(inbox.try_iter().take(WAITING));
@@ -147,22 +145,21 @@ fn write_orders(
             match order {
                 Order::Post(posting, reply) => together.push((posting, reply)),
                 Order::CarryTo(served, reply) => {
-                    write_together(std::mem::take(&mut together), &mut writer, &mut postings, known);
-                    let carried = carry(&served, &mut writer, &mut postings, known);
+                    write_together(std::mem::take(&mut together), &mut log, known);
+                    let carried = carry(&served, &mut log, known);
                     // Who ordered it waits for the answer.
                     let _ = reply.send(carried);
                 }
             }
         }
-        write_together(together, &mut writer, &mut postings, known);
+        write_together(together, &mut log, known);
     }
 }
 
 /// Writes what came together, syncs once, and answers.
 fn write_together(
     together: Vec<(Posting, oneshot::Sender<Result<Taken, ApiError>>)>,
-    writer: &mut Result<Writer, String>,
-    postings: &mut Vec<Posting>,
+    log: &mut Log,
     known: &RwLock<Known>,
 ) {
     let mut named: HashMap<String, u64> = HashMap::new();
@@ -190,15 +187,15 @@ fn write_together(
         };
         answers.push((reply, answer));
     }
-    let written = match (writer, lines.is_empty()) {
+    let written = match (&mut log.writer, lines.is_empty()) {
         (_, true) => Ok(()),
         (Ok(writer), false) => writer.append(lines.as_bytes()).map_err(|error| error.to_string()),
         (Err(why), false) => Err(why.clone()),
     };
     if written.is_ok() {
         let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
-        new.iter().for_each(|posting| known.add(posting));
-        postings.extend(new);
+        new.iter().for_each(|posting| known.add(posting, log.has_counts));
+        log.postings.extend(new);
     }
     for (reply, answer) in answers {
         // What had been posted before stands all the same, and will be told so when it is posted again.
@@ -216,63 +213,151 @@ fn write_together(
 }
 
 /// Goes on in another run's folder: what that holds already, and behind it what it was not trained on.
-fn carry(
-    served: &Served,
-    writer: &mut Result<Writer, String>,
-    postings: &mut Vec<Posting>,
-    known: &RwLock<Known>,
-) -> Result<(), ServeError> {
-    if let Ok(old) = writer
-        && old.path == served.run().file(RATINGS_LOG)
-    {
+fn carry(served: &Served, log: &mut Log, known: &RwLock<Known>) -> Result<(), ServeError> {
+    let is_in_place = log.writer.as_ref().map(Writer::is_in_place);
+    let path = served.run().file(RATINGS_LOG);
+    if path == log.path && is_in_place == Ok(true) {
         // The same folder, whose log goes on.
         return Ok(());
     }
-    let mut there = Vec::new();
-    let mut next = Writer::open(served.run(), &mut there)?;
-    let mut carried = Vec::new();
-    for posting in postings.iter() {
-        let mut left = posting.clone();
-        left.ratings = untrained(served, &posting.ratings)?;
-        if !left.ratings.is_empty() && !there.contains(&left) {
-            carried.push(left);
-        }
+    let runs = served.run().older();
+    let mut older = gather(&runs)?;
+    // Who only reads has it from a file; a folder that was replaced took its log away.
+    let stands = match is_in_place {
+        Ok(is_in_place) => is_in_place && runs.iter().any(|run| run.file(RATINGS_LOG) == log.path),
+        Err(_) => true,
+    };
+    if !stands {
+        append_log(&mut older, log.postings.clone());
     }
-    if let (Err(why), false) = (&next, carried.is_empty()) {
+    // Where two servers follow one series, the one that writes goes on to write.
+    let is_other_alive = log.writer.is_err() && file_lock::is_held(&log.path.with_file_name(LOG_LOCK));
+    let next = Log::open(served, &older, !is_other_alive)?;
+    if let (Err(why), false) = (&next.writer, stands || log.postings.is_empty()) {
         // They would be known until the next start, and then to nobody.
-        return Err(ServeError::NotCarried(carried.len(), why.clone()));
+        return Err(ServeError::NotCarried(log.postings.len(), why.clone()));
     }
-    if let Ok(writer) = &mut next {
-        let lines: String = carried.iter().map(Posting::line).collect();
-        writer.append(lines.as_bytes()).map_err(|source| ServeError::WriteLog {
-            path: writer.path.clone(),
-            source,
-        })?;
-    }
-    there.extend(carried);
-    let mut fresh = Known::default();
-    there.iter().for_each(|posting| fresh.add(posting));
-    *known.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-    (*writer, *postings) = (next, there);
+    *known.write().unwrap_or_else(PoisonError::into_inner) = next.known();
+    *log = next;
     Ok(())
 }
 
-/// Of some ratings, those that a run has not read, or read otherwise.
-fn untrained(served: &Served, ratings: &[NewRating]) -> Result<Vec<NewRating>, RecommendError> {
-    let mut left = Vec::new();
-    for rating in ratings {
-        let has_read = match (
-            served.recommender.find_user(&rating.user)?,
-            served.recommender.find_product(&rating.product)?,
-        ) {
-            (Some(user), Some(item)) => served.recommender.has_read(user, item, rating.rating)?,
-            _ => false,
+/// A run's log as the thread holds it.
+struct Log {
+    path: PathBuf,
+    /// Or why nothing can be written.
+    writer: Result<Writer, String>,
+    postings: Vec<Posting>,
+    has_counts: bool,
+}
+
+impl Log {
+    /// Opens a run's log and appends what older ones hold and it was not trained on.
+    ///
+    /// Where it cannot be written that is known all the same: the older ones hold it.
+    fn open(served: &Served, older: &[Posting], may_write: bool) -> Result<Self, ServeError> {
+        let (mut writer, mut postings) = match may_write {
+            true => Writer::open(served.run())?,
+            false => (Err(OTHER_WRITES.to_string()), read_postings(served.run())?.0),
         };
-        if !has_read {
-            left.push(rating.clone());
+        let carried = carried(served, &postings, older)?;
+        if let Ok(writer) = &mut writer {
+            let lines: String = carried.iter().map(Posting::line).collect();
+            writer.append(lines.as_bytes()).map_err(|source| ServeError::WriteLog {
+                path: writer.path.clone(),
+                source,
+            })?;
+        }
+        postings.extend(carried);
+        Ok(Self {
+            path: served.run().file(RATINGS_LOG),
+            writer,
+            postings,
+            has_counts: served.recommender.has_counts(),
+        })
+    }
+
+    fn known(&self) -> Known {
+        let mut known = Known::default();
+        for posting in &self.postings {
+            known.add(posting, self.has_counts);
+        }
+        known
+    }
+}
+
+/// Of the postings of older runs what a run needs whose log holds those that are `there`.
+fn carried(served: &Served, there: &[Posting], older: &[Posting]) -> Result<Vec<Posting>, RecommendError> {
+    let digests: HashSet<u64> = there.iter().filter_map(Posting::carried_digest).collect();
+    let mut read = Read::of(served, there, older)?;
+    // Names without ratings stay known, so that a posting that comes again is told from a new one; not all of them for ever.
+    let names_from = older.len().saturating_sub(NAMES);
+    let mut carried = Vec::new();
+    for (place, posting) in older.iter().enumerate() {
+        let left = posting.carried(|rating| !read.take(rating));
+        let is_wanted = !left.ratings.is_empty() || (left.request_id.is_some() && place >= names_from);
+        if is_wanted && !digests.contains(&left.digest()) {
+            carried.push(left);
         }
     }
-    Ok(left)
+    Ok(carried)
+}
+
+/// A user's and a product's id.
+type Pair<'a> = (&'a str, &'a str);
+
+/// Which ratings of older logs say nothing new to a run.
+enum Read<'a> {
+    /// All of these pairs: the run has read the last one of each, or its own log has a newer.
+    Ratings(HashSet<Pair<'a>>),
+    /// So many of each.
+    Counts(HashMap<Pair<'a>, f32>),
+}
+
+impl<'a> Read<'a> {
+    fn of(served: &Served, there: &'a [Posting], older: &'a [Posting]) -> Result<Self, RecommendError> {
+        let ratings = older.iter().flat_map(|posting| &posting.ratings);
+        let last: HashMap<Pair, f32> = ratings.map(|rating| (pair(rating), rating.rating)).collect();
+        let read = |(user, product): Pair| -> Result<Vec<f32>, RecommendError> {
+            match (
+                served.recommender.find_user(user)?,
+                served.recommender.find_product(product)?,
+            ) {
+                (Some(user), Some(item)) => served.recommender.read_ratings(user, item),
+                _ => Ok(Vec::new()),
+            }
+        };
+        if served.recommender.has_counts() {
+            let counts = last.keys().map(|&pair| Ok((pair, read(pair)?.iter().sum())));
+            return Ok(Self::Counts(counts.collect::<Result<_, RecommendError>>()?));
+        }
+        let own = there.iter().flat_map(|posting| &posting.ratings);
+        let mut settled: HashSet<Pair> = own.map(pair).collect();
+        for (pair, rating) in last {
+            if read(pair)?.contains(&rating) {
+                settled.insert(pair);
+            }
+        }
+        Ok(Self::Ratings(settled))
+    }
+
+    /// Whether a rating says nothing new. In the order of the postings: counts are used up.
+    fn take(&mut self, rating: &'a NewRating) -> bool {
+        match self {
+            Self::Ratings(settled) => settled.contains(&pair(rating)),
+            Self::Counts(left) => match left.get_mut(&pair(rating)) {
+                Some(left) if *left >= rating.rating => {
+                    *left -= rating.rating;
+                    true
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+fn pair(rating: &NewRating) -> Pair<'_> {
+    (&rating.user, &rating.product)
 }
 
 /// A file that is new is there after a power cut only if its folder is synced.
@@ -287,6 +372,20 @@ fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether two open files are one.
+#[cfg(unix)]
+fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let place = |file: &File| file.metadata().map(|data| (data.dev(), data.ino()));
+    Ok(place(one)? == place(other)?)
+}
+
+/// Where an open file keeps its folder from being replaced, one path is one file.
+#[cfg(not(unix))]
+fn is_same(_one: &File, _other: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
 /// The log's file, held by this process.
 struct Writer {
     path: PathBuf,
@@ -298,18 +397,17 @@ struct Writer {
 
 impl Writer {
     /// Opens a run's log and reads its postings; in place of a writer the reason why there is none.
-    fn open(run: &RunDirectory, postings: &mut Vec<Posting>) -> Result<Result<Self, String>, ServeError> {
+    fn open(run: &RunDirectory) -> Result<(Result<Self, String>, Vec<Posting>), ServeError> {
         let path = run.file(RATINGS_LOG);
         let lock = match file_lock::hold(&run.file(LOG_LOCK)) {
             Ok(Some(lock)) => Ok(lock),
-            Ok(None) => Err("another server keeps the ratings of this run".to_string()),
+            Ok(None) => Err(OTHER_WRITES.to_string()),
             Err(error) => Err(format!("the run's folder cannot be written: {error}")),
         };
-        let (read, whole) = read_postings(run)?;
-        postings.extend(read);
+        let (postings, whole) = read_postings(run)?;
         let lock = match lock {
             Ok(lock) => lock,
-            Err(why) => return Ok(Err(why)),
+            Err(why) => return Ok((Err(why), postings)),
         };
         let opened = File::options().create(true).truncate(false).write(true).open(&path);
         let file = opened.and_then(|mut file| {
@@ -320,15 +418,20 @@ impl Writer {
             sync_folder(run.path())?;
             Ok(file)
         });
-        Ok(match file {
-            Ok(file) => Ok(Self {
-                path,
-                file,
-                whole,
-                _lock: lock,
-            }),
-            Err(error) => Err(format!("the run's folder cannot be written: {error}")),
-        })
+        let writer = file.map(|file| Self {
+            path,
+            file,
+            whole,
+            _lock: lock,
+        });
+        let why = |error| format!("the run's folder cannot be written: {error}");
+        Ok((writer.map_err(why), postings))
+    }
+
+    /// Whether its path still leads to it: a folder may have been put in the place of another.
+    fn is_in_place(&self) -> bool {
+        let there = File::open(&self.path).and_then(|there| is_same(&there, &self.file));
+        there.unwrap_or(false)
     }
 
     /// Writes lines behind the others and syncs. Where that fails the file ends where it did.

@@ -13,7 +13,9 @@ use std::time::SystemTime;
 pub enum Source {
     /// This one, or the newest complete one.
     Run(Option<String>),
-    /// The newest complete one of a name, and newer ones as they come.
+    /// The newest complete one of a name.
+    Newest(String),
+    /// The same, and newer ones as they come.
     Name(String),
 }
 
@@ -21,7 +23,7 @@ impl Source {
     fn find(&self) -> Result<RunDirectory, RunError> {
         match self {
             Self::Run(run) => RunDirectory::find(run.as_deref()),
-            Self::Name(name) => RunDirectory::newest_of(name),
+            Self::Newest(name) | Self::Name(name) => RunDirectory::newest_of(name),
         }
     }
 
@@ -89,6 +91,12 @@ pub struct Slot {
 impl Slot {
     pub fn open(source: Source) -> Result<Self, ServeError> {
         let served = Arc::new(Served::open(&source)?);
+        // The newest run of all is where it begins; what takes its place is of its series, not of other data.
+        let source = match (source, served.run().series()) {
+            (Source::Run(None), Some(series)) => Source::Newest(series),
+            (Source::Run(None), None) => Source::Run(Some(served.run().argument())),
+            (source, _) => source,
+        };
         Ok(Self {
             source,
             current: RwLock::new(served),

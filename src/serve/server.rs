@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 
 /// Connections that are open at once; more wait to be taken.
 const CONNECTIONS: usize = 1024;
@@ -17,6 +18,8 @@ const CONNECTIONS: usize = 1024;
 const HEAD: usize = 16 << 10;
 /// For a head to come, counted from the one before it: what is idle longer is closed.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+/// For a client to read on: who asks and does not read is cut.
+const READ_ON_TIME: Duration = Duration::from_secs(30);
 /// For what was begun to end, once the server is told to.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Before it is tried again, where the system has no more sockets.
@@ -103,7 +106,9 @@ pub async fn run(service: Arc<Service>, address: SocketAddr, stop: Stop) -> Resu
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIME)
                 .max_buf_size(HEAD);
-            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(READ_ON_TIME));
+            let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
             let mut connection = pin!(connection);
             // A connection that breaks is the client's affair.
             tokio::select! {

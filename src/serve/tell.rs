@@ -9,6 +9,7 @@ use crate::artifact::ratings_log::{NewRating, Posting};
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ratings of one posting.
 const RATINGS: usize = 1000;
@@ -43,10 +44,7 @@ impl Posted {
                 ));
             }
         };
-        Ok(Posting {
-            request_id: self.request_id,
-            ratings,
-        })
+        Ok(Posting::new(self.request_id, ratings))
     }
 }
 
@@ -62,10 +60,11 @@ struct Kept {
 
 /// `POST /v1/ratings`
 pub async fn ratings(State(service): Shared, body: GivenBody) -> Answered {
-    let posting = given_json::<Posted>(body)?.posting()?;
+    let mut posting = given_json::<Posted>(body)?.posting()?;
     let served = service.served();
     let unknown_products = check(&served, &posting)?;
     let ratings = posting.ratings.len();
+    posting.stamp(now());
     let taken = service
         .log
         .post(posting)
@@ -81,6 +80,24 @@ pub async fn ratings(State(service): Shared, body: GivenBody) -> Answered {
         Taken::Before => StatusCode::OK,
     };
     Ok(json(status, &kept))
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().cast_signed()
+}
+
+/// Errors if a time lies before 1970, or more than a day from now.
+fn check_time(time: i64) -> Result<(), ApiError> {
+    const DAY: i64 = 86_400;
+    match (0..=now() + DAY).contains(&time) {
+        true => Ok(()),
+        false => Err(ApiError::malformed(
+            format!("`{time}` is no time of a rating"),
+            "`time` is in seconds since 1970; a clock of milliseconds gives 1,000 times as many",
+        )),
+    }
 }
 
 /// Errors unless all of it can be kept; the products that the run does not know.
@@ -102,8 +119,19 @@ fn check(served: &Served, posting: &Posting) -> Result<Vec<String>, ApiError> {
             return Err(ApiError::malformed(format!("`{id}` is no `{what}`"), hint));
         }
     }
+    // The words that tables have where there is no id, as a client writes what it does not know.
+    let missing = &served.recommender.config().data.missing_ids;
+    let ids = posting
+        .ratings
+        .iter()
+        .flat_map(|rating| [&rating.user, &rating.product]);
+    if let Some(word) = ids.into_iter().find(|id| missing.contains(id)) {
+        let hint = "it is one of `data.missing_ids`, which no table gives to a user or a product";
+        return Err(ApiError::malformed(format!("`{word}` is no id"), hint));
+    }
     let mut unknown = Vec::new();
     for rating in &posting.ratings {
+        rating.time.map_or(Ok(()), check_time)?;
         let fault = |error| ApiError::from_recommend(&error);
         served.recommender.check_rating(rating.rating).map_err(fault)?;
         if served

@@ -24,7 +24,7 @@ pub const MOST_USERS: usize = 2048;
 /// A user to rank for.
 struct Case {
     user: UserIndex,
-    /// Held out and relevant, ascending.
+    /// Held out, relevant and not seen, ascending.
     relevant: Vec<ItemIndex>,
     /// What training saw, ascending.
     seen: Vec<ItemIndex>,
@@ -75,7 +75,10 @@ impl ValidRankings {
         for case in &mut cases {
             case.seen.sort_unstable();
             case.relevant.sort_unstable();
+            case.relevant.retain(|item| case.seen.binary_search(item).is_err());
         }
+        // Where a table of held-out rows is brought along, all that is relevant to a user may train as well.
+        cases.retain(|case| !case.relevant.is_empty());
         let mut rankings = Self {
             k: nearest_to_ten(&config.evaluate.k),
             like_weight: config.train.ranking.like_weight as f32,

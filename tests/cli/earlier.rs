@@ -103,14 +103,12 @@ fn ratings_that_came_to_a_run_since_are_trained_on() {
         rating,
         time: None,
     };
-    let posting = Posting {
-        request_id: None,
-        ratings: vec![
-            rating(&known, &product, 1.0),
-            rating("somebody new", &product, 5.0),
-            rating("somebody new", "something new", 4.0),
-        ],
-    };
+    let ratings = vec![
+        rating(&known, &product, 1.0),
+        rating("somebody new", &product, 5.0),
+        rating("somebody new", "something new", 4.0),
+    ];
+    let posting = Posting::new(None, ratings);
     std::fs::write(scene.folder.join("runs/small-1/ratings.log"), posting.line()).unwrap();
     train(&scene, &["--from", "small-1"]);
     let before = scene.json("runs/small-1/data.json");
@@ -132,4 +130,40 @@ fn ratings_that_came_to_a_run_since_are_trained_on() {
             .all(|other| other["product"] != product.as_str() && other["product"] != "something new")
     );
     scene.succeed(&["evaluate", "--run", "small-2"]);
+}
+
+#[test]
+fn held_out_rows_that_the_run_was_trained_on_are_told_of() {
+    let scene = grown("from-test-path");
+    let all = String::from_utf8(scene.read("all.csv")).unwrap();
+    // Of these some are from the first table.
+    let held_out: Vec<&str> = all.lines().skip(7000).step_by(2).collect();
+    std::fs::write(scene.folder.join("test.csv"), held_out.join("\n") + "\n").unwrap();
+    let trained = pairs(&scene, "small-1", "train");
+    let pair = |line: &&str| {
+        let mut fields = line.split(',').map(str::to_string);
+        trained.contains(&(fields.next().unwrap(), fields.next().unwrap()))
+    };
+    let count = held_out.iter().filter(|line| pair(line)).count();
+    assert!(count > 0);
+    let fresh = [
+        "--set",
+        "data.test_path=test.csv",
+        "--set",
+        "split.test=0",
+        "--set",
+        "split.valid=0",
+    ];
+    let ran = scene.run(
+        &[
+            &["train", "--from", "small-1", "--device", "cpu", "--plain"],
+            &fresh[..],
+        ]
+        .concat(),
+    );
+    let told = format!("{count} of the held-out rows are rows that runs/small-1 was trained on");
+    assert!(
+        ran.code == Some(0) && (ran.stdout + &ran.stderr).contains(&told),
+        "{told}"
+    );
 }

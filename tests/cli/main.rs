@@ -2,6 +2,7 @@
 
 #[path = "../common/needs.rs"]
 mod needs;
+mod newer_runs;
 
 mod bad_input;
 mod bench;
@@ -23,6 +24,7 @@ mod recommend;
 mod same_bytes;
 mod scene;
 mod serve;
+mod server;
 mod sweep;
 mod table;
 mod terminal;

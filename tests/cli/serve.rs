@@ -1,107 +1,13 @@
 //! `serve`: the command line's answers over HTTP, ratings that survive a kill, runs that change under load, hostile requests.
 
-use super::scene::{CONFIG, Scene};
+use super::server::{Server, TOKEN, ids, trained};
 use dotcart::common::random::{Purpose, stream};
 use rand::RngExt;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStderr, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-const TOKEN: &str = "a-token-of-many-letters";
-
-/// A server of its own, killed when it is dropped.
-struct Server {
-    child: Child,
-    address: String,
-    talk: BufReader<ChildStderr>,
-}
-
-impl Server {
-    fn start(scene: &Scene, arguments: &[&str]) -> Self {
-        std::fs::write(scene.folder.join("token"), format!("{TOKEN}\n")).unwrap();
-        let fixed = ["serve", "--token-file", "token"];
-        let address = if arguments.contains(&"--address") {
-            &[][..]
-        } else {
-            &["--address", "127.0.0.1:0"]
-        };
-        let mut command = scene.command(&[&fixed[..], address, arguments].concat());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut talk = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        talk.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit("http://").next().unwrap().to_string();
-        assert!(line.contains("answers at"), "{line}");
-        Self { child, address, talk }
-    }
-
-    /// Sends bytes as they are on a connection of their own; the status and the body. `None` if it was closed without an answer.
-    fn send(&self, request: &[u8]) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        // The server may answer and close before all is sent.
-        let _ = stream.write_all(request);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().unwrap(), body.to_string()))
-    }
-
-    fn request(&self, method: &str, path: &str, body: &str, token: Option<&str>) -> (u16, String) {
-        let token = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{token}");
-        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-        self.send(request.as_bytes()).expect("an answer")
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        self.request("GET", path, "", None)
-    }
-
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let (status, body) = self.request("POST", path, &body.to_string(), Some(TOKEN));
-        (status, serde_json::from_str(&body).unwrap_or_else(|_| panic!("{body}")))
-    }
-
-    fn json(&self, path: &str) -> Value {
-        let (status, body) = self.get(path);
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn trained(name: &str) -> Scene {
-    let scene = Scene::new(name, CONFIG);
-    scene.succeed(&["train", "config.toml", "--device", "cpu", "--quiet"]);
-    scene
-}
-
-/// Some users of the run, and some products.
-fn ids(scene: &Scene) -> (Vec<String>, Vec<String>) {
-    scene.succeed(&["export", "splits", "small-1", "--out", "splits", "--force"]);
-    let text = String::from_utf8(scene.read("splits/train.csv")).unwrap();
-    let (mut users, mut products) = (Vec::new(), Vec::new());
-    for line in text.lines().skip(1).step_by(97) {
-        let mut fields = line.split(',').map(str::to_string);
-        users.push(fields.next().unwrap());
-        products.push(fields.next().unwrap());
-    }
-    users.dedup();
-    products.sort();
-    products.dedup();
-    (users, products)
-}
+use std::time::Duration;
 
 #[test]
 fn its_answers_are_those_of_the_command_line_to_the_last_digit_alone_and_in_a_crowd() {
@@ -175,6 +81,12 @@ fn its_answers_are_those_of_the_command_line_to_the_last_digit_alone_and_in_a_cr
         [&lists[0]["user"], &lists[1]["user"]],
         [&json!(users[1]), &json!(users[2])]
     );
+    // So many that they would keep everybody waiting.
+    for (count, top, why) in [(21, 1000, false), (3, 700, true)] {
+        let body = json!({ "users": vec![&users[1]; count], "top": top, "why": why });
+        let (status, answer) = post(body);
+        assert!(status == 400 && answer.contains("fewer users"), "{answer}");
+    }
     for list in lists {
         let products = list["products"].as_array().unwrap();
         assert!(products.len() == 2 && products.iter().all(|product| product["product"] != best));
@@ -240,6 +152,9 @@ fn ratings_are_kept_whatever_comes_and_the_next_list_knows_them() {
         json!({ "user": " ", "product": product, "rating": 4 }),
         json!({ "ratings": [] }),
         json!({ "user": user, "product": product, "rating": 4, "ratings": [] }),
+        json!({ "user": "nan", "product": product, "rating": 4 }),
+        json!({ "user": user, "product": product, "rating": 4, "time": 1_700_000_000_000_i64 }),
+        json!({ "user": user, "product": product, "rating": 4, "time": -1 }),
     ] {
         assert_eq!(server.post("/v1/ratings", &wrong).0, 400, "{wrong}");
     }
@@ -323,11 +238,7 @@ fn a_newer_run_takes_its_place_under_load_and_no_request_fails() {
             assert_eq!((status, &answer["run"]), (200, &json!("runs/small-1")));
         }
         scene.succeed(&["train", "config.toml", "--device", "cpu", "--quiet", "--set", "seed=7"]);
-        let began = Instant::now();
-        while server.json("/v1/model")["run"] != "runs/small-2" {
-            assert!(began.elapsed() < Duration::from_secs(60), "the newer run is not taken");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        server.wait_for_run("runs/small-2");
         is_over.store(true, Ordering::Relaxed);
         load.into_iter().map(|load| load.join().unwrap()).sum::<usize>()
     });
@@ -503,6 +414,36 @@ fn five_thousand_hostile_requests_are_each_refused_with_a_reason() {
 }
 
 #[test]
+fn who_asks_and_does_not_read_is_cut() {
+    let scene = trained("serve-deaf");
+    let server = Server::start(&scene, &[]);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+    // So many answers that no buffer on the way holds them.
+    let ask = "GET /v1/users/1/recommendations?top=300&why=true HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (users, _) = ids(&scene);
+    let ask = ask.replace("/1/", &format!("/{}/", users[0]));
+    let answer = server
+        .get(&format!("/v1/users/{}/recommendations?top=300&why=true", users[0]))
+        .1;
+    let asked = (32 << 20) / answer.len();
+    for _ in 0..asked {
+        if stream.write_all(ask.as_bytes()).is_err() {
+            break;
+        }
+    }
+    std::thread::sleep(Duration::from_secs(32));
+    let mut read = Vec::new();
+    let _ = stream.read_to_end(&mut read);
+    assert!(
+        read.len() < asked * answer.len(),
+        "{} bytes were kept for it",
+        read.len()
+    );
+    assert_eq!(server.json("/health/live")["status"], "live");
+}
+
+#[test]
 fn it_is_not_exposed_unasked_and_ends_in_order() {
     let scene = trained("serve-access");
     let exposed = scene.run(&["serve", "--address", "0.0.0.0:0"]);
@@ -519,6 +460,15 @@ fn it_is_not_exposed_unasked_and_ends_in_order() {
         "{}",
         short.stderr
     );
+    // One that follows newer runs ends as well where it cannot begin.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let taken = scene.run(&["serve", "--name", "small", "--address", &address]);
+    assert!(
+        taken.code == Some(1) && taken.stderr.contains("another process listens"),
+        "{}",
+        taken.stderr
+    );
     let unknown = scene.run(&["serve", "--name", "nothing"]);
     assert!(
         unknown.code == Some(1) && unknown.stderr.contains("nothing-N"),
@@ -531,6 +481,9 @@ fn it_is_not_exposed_unasked_and_ends_in_order() {
     server.address = server.address.replace("0.0.0.0", "127.0.0.1");
     assert_eq!(server.get("/v1/model").0, 401);
     assert_eq!(server.request("GET", "/v1/model", "", Some(TOKEN)).0, 200);
+    let any_case =
+        format!("GET /v1/model HTTP/1.1\r\nHost: a\r\nConnection: close\r\nauthorization: bearer {TOKEN}\r\n\r\n");
+    assert_eq!(server.send(any_case.as_bytes()).unwrap().0, 200);
     assert_eq!(server.get("/health/live").0, 200);
     // A connection that is open and idle does not keep it from ending.
     let idle = TcpStream::connect(&server.address).unwrap();
