@@ -308,7 +308,7 @@ type Pair<'a> = (&'a str, &'a str);
 
 /// Which ratings of older logs say nothing new to a run.
 enum Read<'a> {
-    /// All of these pairs: the run has read the last one of each, or its own log has a newer.
+    /// All of these pairs: the run has read the last one of each, or its own log has one of no earlier time.
     Ratings(HashSet<Pair<'a>>),
     /// So many of each.
     Counts(HashMap<Pair<'a>, f32>),
@@ -317,7 +317,7 @@ enum Read<'a> {
 impl<'a> Read<'a> {
     fn of(served: &Served, there: &'a [Posting], older: &'a [Posting]) -> Result<Self, RecommendError> {
         let ratings = older.iter().flat_map(|posting| &posting.ratings);
-        let last: HashMap<Pair, f32> = ratings.map(|rating| (pair(rating), rating.rating)).collect();
+        let last: HashMap<Pair, &NewRating> = ratings.map(|rating| (pair(rating), rating)).collect();
         let read = |(user, product): Pair| -> Result<Vec<f32>, RecommendError> {
             match (
                 served.recommender.find_user(user)?,
@@ -332,9 +332,10 @@ impl<'a> Read<'a> {
             return Ok(Self::Counts(counts.collect::<Result<_, RecommendError>>()?));
         }
         let own = there.iter().flat_map(|posting| &posting.ratings);
-        let mut settled: HashSet<Pair> = own.map(pair).collect();
+        let own: HashMap<Pair, Option<i64>> = own.map(|rating| (pair(rating), rating.time)).collect();
+        let mut settled = HashSet::new();
         for (pair, rating) in last {
-            if read(pair)?.contains(&rating) {
+            if own.get(&pair).is_some_and(|time| *time >= rating.time) || read(pair)?.contains(&rating.rating) {
                 settled.insert(pair);
             }
         }

@@ -132,10 +132,11 @@ fn counts_are_posted_and_add_up() {
         Some(super::server::TOKEN),
     );
     assert_eq!(body.0, 400, "{}", body.1);
-    for _ in 0..2 {
-        assert_eq!(post(1.5).0, 201);
-    }
+    assert_eq!(post(1.5).0, 201);
+    let once = server.json(path);
+    assert_eq!(post(1.5).0, 201);
     let after = server.json(path);
+    assert_ne!(after["products"][0]["appeal"], once["products"][0]["appeal"]);
     assert_eq!(after["basis"], "folded_in");
     let listed = after["products"].as_array().unwrap();
     assert!(!listed.is_empty() && listed.iter().all(|product| product["product"] != best.as_str()));
