@@ -104,7 +104,8 @@ async fn product_page(service: &Arc<Service>, query: GivenQuery) -> Answered {
     let item = match looked.await {
         Ok(Ok(item)) => item,
         Ok(Err(RecommendError::Unknown { .. } | RecommendError::Ambiguous { .. })) => {
-            return found_page(&served, &id);
+            let found = tokio::task::spawn_blocking(move || found_page(&served, &id));
+            return found.await.map_err(|error| ApiError::fault(error.to_string()))?;
         }
         Ok(Err(error)) => return Err(fault(&error)),
         Err(error) => return Err(ApiError::fault(error.to_string())),

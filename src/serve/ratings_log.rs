@@ -84,10 +84,12 @@ impl RatingsLog {
     pub async fn post(&self, posting: Posting) -> Result<Taken, ApiError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.orders.try_send(Order::Post(posting, reply));
-        sent.map_err(|_| ApiError::busy())?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(ApiError::fault("the ratings log went away")))
+        let gone = || ApiError::fault("the ratings log went away");
+        sent.map_err(|error| match error {
+            mpsc::TrySendError::Full(_) => ApiError::busy(),
+            mpsc::TrySendError::Disconnected(_) => gone(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Goes on in the folder of another run, with all that this one was not trained on.

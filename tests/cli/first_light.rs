@@ -119,7 +119,7 @@ fn a_production_training_holds_nothing_out() {
         "split.test=0",
     ]);
     assert!(
-        text.contains("nothing was held out (`split.test` = 0), so the model is not judged"),
+        text.contains("nothing is held out in the test part (`split.test`), so the model is not judged"),
         "{text}"
     );
     assert!(

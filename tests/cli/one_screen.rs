@@ -108,7 +108,7 @@ fn what_was_not_learned_or_not_held_out_is_not_judged() {
     assert!(ratings_alone.contains("\nIts ratings "), "{ratings_alone}");
     let whole = end(&scene, &["--set", "split.test=0"]);
     assert!(
-        whole.contains("nothing was held out (`split.test` = 0), so the model is not judged"),
+        whole.contains("nothing is held out in the test part (`split.test`), so the model is not judged"),
         "{whole}"
     );
     assert!(!whole.contains("precision") && !whole.contains("Its "), "{whole}");

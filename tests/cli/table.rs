@@ -125,7 +125,7 @@ fn purchases_go_from_file_to_recommendation_with_one_command() {
     assert!(!ran.stderr.contains("scale "), "{}", ran.stderr);
     assert!(
         ran.stderr.contains("train.ranking.positives = \"counted\"")
-            && ran.stderr.contains("evaluate.relevant_from = 1.0"),
+            && ran.stderr.contains("evaluate.relevant_from = 0.0"),
         "{}",
         ran.stderr
     );

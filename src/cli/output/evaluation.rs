@@ -72,13 +72,18 @@ impl Output {
         }
     }
 
+    /// A split without a row: `split.test` is 0, or all rows were trained on by the run that this one begins with.
+    pub(super) fn not_judged(&mut self, evaluation: &Evaluation) {
+        let part = evaluation.part.name();
+        self.data(&format!(
+            "nothing is held out in the {part} part (`split.{part}`), so the model is not judged"
+        ));
+    }
+
     /// A judged split; each number beside its definition and what it must be read against.
     pub fn evaluation(&mut self, evaluation: &Evaluation) {
         if evaluation.rows == 0 {
-            let part = evaluation.part.name();
-            self.data(&format!(
-                "nothing was held out (`split.{part}` = 0), so the model is not judged"
-            ));
+            self.not_judged(evaluation);
             return;
         }
         let origin = if evaluation.generated {

@@ -85,13 +85,11 @@ impl Output {
             count(data.items),
             count(data.users),
         ));
-        let part = evaluation.part.name();
         if evaluation.rows == 0 {
-            self.data(&format!(
-                "nothing was held out (`split.{part}` = 0), so the model is not judged"
-            ));
+            self.not_judged(evaluation);
             return;
         }
+        let part = evaluation.part.name();
         let at = evaluation
             .of(Predictor::Model)
             .and_then(|model| model.thresholds.first());
