@@ -69,7 +69,7 @@ impl RatingsLog {
     /// Errors if a log is damaged. A log that another server writes, or in a folder that cannot be written, is read, and
     /// postings are refused.
     pub fn open(served: &Served) -> Result<Self, ServeError> {
-        let log = Log::open(served, &gather(&served.run().older())?, true)?;
+        let log = Log::open(served, &gather(&served.run().older())?, true, true)?;
         let known = Arc::new(RwLock::new(log.known()));
         let (orders, inbox) = mpsc::sync_channel(WAITING);
         let at_log = known.clone();
@@ -234,7 +234,7 @@ fn carry(served: &Served, log: &mut Log, known: &RwLock<Known>) -> Result<(), Se
     }
     // Where two servers follow one series, the one that writes goes on to write.
     let is_other_alive = log.writer.is_err() && file_lock::is_held(&log.path.with_file_name(LOG_LOCK));
-    let next = Log::open(served, &older, !is_other_alive)?;
+    let next = Log::open(served, &older, !is_other_alive, stands)?;
     if let (Err(why), false) = (&next.writer, stands || log.postings.is_empty()) {
         // They would be known until the next start, and then to nobody.
         return Err(ServeError::NotCarried(log.postings.len(), why.clone()));
@@ -256,8 +256,8 @@ struct Log {
 impl Log {
     /// Opens a run's log and appends what older ones hold and it was not trained on.
     ///
-    /// Where it cannot be written that is known all the same: the older ones hold it.
-    fn open(served: &Served, older: &[Posting], may_write: bool) -> Result<Self, ServeError> {
+    /// Where it cannot be written that is known all the same, if the older ones `stand`, for the next start to try again.
+    fn open(served: &Served, older: &[Posting], may_write: bool, stand: bool) -> Result<Self, ServeError> {
         let (mut writer, mut postings) = match may_write {
             true => Writer::open(served.run())?,
             false => (Err(OTHER_WRITES.to_string()), read_postings(served.run())?.0),
@@ -265,9 +265,13 @@ impl Log {
         let carried = carried(served, &postings, older)?;
         if let Ok(writer) = &mut writer {
             let lines: String = carried.iter().map(Posting::line).collect();
-            writer.append(lines.as_bytes()).map_err(|source| ServeError::WriteLog {
-                path: writer.path.clone(),
-                source,
+            let written = writer.append(lines.as_bytes());
+            written.or_else(|source| match stand {
+                true => Ok(()),
+                false => Err(ServeError::WriteLog {
+                    path: writer.path.clone(),
+                    source,
+                }),
             })?;
         }
         postings.extend(carried);
@@ -291,12 +295,12 @@ impl Log {
 /// Of the postings of older runs what a run needs whose log holds those that are `there`.
 fn carried(served: &Served, there: &[Posting], older: &[Posting]) -> Result<Vec<Posting>, RecommendError> {
     let digests: HashSet<u64> = there.iter().filter_map(Posting::carried_digest).collect();
-    let mut read = Read::of(served, there, older)?;
+    let mut settled = Settled::of(served, there, older)?;
     // Names without ratings stay known, so that a posting that comes again is told from a new one; not all of them for ever.
     let names_from = older.len().saturating_sub(NAMES);
     let mut carried = Vec::new();
     for (place, posting) in older.iter().enumerate() {
-        let left = posting.carried(|rating| !read.take(rating));
+        let left = posting.carried(|rating| !settled.take(rating));
         let is_wanted = !left.ratings.is_empty() || (left.request_id.is_some() && place >= names_from);
         if is_wanted && !digests.contains(&left.digest()) {
             carried.push(left);
@@ -309,14 +313,14 @@ fn carried(served: &Served, there: &[Posting], older: &[Posting]) -> Result<Vec<
 type Pair<'a> = (&'a str, &'a str);
 
 /// Which ratings of older logs say nothing new to a run.
-enum Read<'a> {
+enum Settled<'a> {
     /// All of these pairs: the run has read the last one of each, or its own log has one of no earlier time.
     Ratings(HashSet<Pair<'a>>),
     /// So many of each.
     Counts(HashMap<Pair<'a>, f32>),
 }
 
-impl<'a> Read<'a> {
+impl<'a> Settled<'a> {
     fn of(served: &Served, there: &'a [Posting], older: &'a [Posting]) -> Result<Self, RecommendError> {
         let ratings = older.iter().flat_map(|posting| &posting.ratings);
         let last: HashMap<Pair, &NewRating> = ratings.map(|rating| (pair(rating), rating)).collect();
