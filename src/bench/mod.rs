@@ -9,3 +9,4 @@ pub mod proof;
 pub mod ratings;
 pub mod score;
 pub mod train;
+pub mod workgroups;

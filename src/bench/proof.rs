@@ -12,10 +12,11 @@
 //!
 //! Caches serve a part of it: popular rows come again, so a share of the copy bandwidth may pass 1 and none is a bound.
 
-use super::agreement::{Compared, rankings, trainings, twice};
+use super::agreement::{Agreement, Compared, rankings, trainings, twice};
 use super::ratings::{ONE_MILLION, generate};
 use super::score::{ScoreReport, ScoreSetup, random_model};
 use super::train::TrainReport;
+use super::workgroups::{self, Tried};
 use super::{score, train};
 use crate::config::{Config, DeviceChoice};
 use crate::engine::gpu::device::{Adapter, AdapterKind, DeviceError, Gpu};
@@ -33,6 +34,8 @@ pub struct Proof {
     /// Bytes read plus bytes written a second.
     pub copy_bytes_per_second: f64,
     pub checks: Vec<Check>,
+    /// Workgroups of other sizes than the usual one, too.
+    pub workgroups: Vec<Tried>,
     /// Ratings alone, and with choices.
     pub trainings: Vec<Measured>,
     pub scoring: Option<ScoreReport>,
@@ -95,6 +98,9 @@ const NEGATIVES: usize = 512;
 /// Samples a step; with choices a software adapter takes seconds for a step of so many.
 const BATCH: usize = 4096;
 const SOFTWARE_CHOICE_BATCH: usize = 512;
+/// The table that workgroups of other sizes are tried on, larger than a cache, and the samples of its step.
+const WORKGROUPS_ROWS: usize = 300_000;
+const WORKGROUPS_SAMPLES: usize = 65_536;
 /// The catalogue of Electronics.
 const SCORING: ScoreSetup = ScoreSetup {
     items: 476_002,
@@ -125,6 +131,17 @@ pub fn prove(watch: &mut dyn FnMut(&str)) -> Result<Proof, DeviceError> {
     );
     check("two trainings", "a training twice, and on the cpu", twice);
     check("rankings", "rankings beside the cpu engine", rankings);
+
+    watch("workgroups of other sizes");
+    let tried = workgroups::try_sizes(gpu, WORKGROUPS_ROWS, WORKGROUPS_SAMPLES);
+    let agreement = |tried: &Vec<Tried>| Agreement {
+        cases: tried.len(),
+        largest_gap: 0.0,
+    };
+    checks.push(Check::new(
+        "workgroups of other sizes",
+        tried.as_ref().map(agreement).map_err(Clone::clone),
+    ));
 
     let mut measured = Vec::new();
     for negatives in [0, NEGATIVES] {
@@ -160,6 +177,7 @@ pub fn prove(watch: &mut dyn FnMut(&str)) -> Result<Proof, DeviceError> {
         adapter: gpu.adapter().clone(),
         copy_bytes_per_second,
         checks,
+        workgroups: tried.unwrap_or_default(),
         trainings: measured,
         scoring: scoring.ok(),
         seconds: start.elapsed().as_secs_f64(),

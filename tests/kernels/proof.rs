@@ -2,6 +2,7 @@
 
 use crate::needs::gpu;
 use dotcart::bench::agreement::{rankings, twice};
+use dotcart::bench::workgroups::try_sizes;
 
 #[test]
 fn what_a_proof_compares_holds_here() {
@@ -12,4 +13,7 @@ fn what_a_proof_compares_holds_here() {
         "two engines that round alike compare nothing"
     );
     assert_eq!(rankings(gpu).unwrap().cases, 28);
+    let tried = try_sizes(gpu, 700, 1000).unwrap();
+    let usual = tried.iter().filter(|tried| tried.is_usual).count();
+    assert_eq!((tried.len(), usual), (5, 1));
 }

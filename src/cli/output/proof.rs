@@ -22,6 +22,15 @@ pub fn proof_page(proof: &Proof) -> Vec<String> {
             Some(fault) => format!("FAILS    {}: {fault}", check.name),
         });
     }
+    for tried in &proof.workgroups {
+        lines.push(format!(
+            "threads  {:>3} a workgroup: gather rows {:.3} ms, update rows {:.3} ms{}",
+            tried.threads,
+            tried.gather_milliseconds,
+            tried.update_milliseconds,
+            if tried.is_usual { "; the usual" } else { "" },
+        ));
+    }
     proof
         .trainings
         .iter()

@@ -48,6 +48,16 @@ impl Teams {
         Self { dim, lanes, threads }
     }
 
+    /// The same teams in workgroups of so many threads: no row's sum is another by it. Panics unless whole teams fit.
+    pub fn in_workgroups_of(self, threads: usize) -> Self {
+        assert!(
+            threads > 0 && threads.is_multiple_of(self.lanes),
+            "gpu: teams of {} do not fill a workgroup of {threads}",
+            self.lanes
+        );
+        Self { threads, ..self }
+    }
+
     /// Weights of a row.
     pub fn dim(self) -> usize {
         self.dim
@@ -56,6 +66,11 @@ impl Teams {
     /// Threads of a team.
     pub fn lanes(self) -> usize {
         self.lanes
+    }
+
+    /// Threads of a workgroup.
+    pub fn threads(self) -> usize {
+        self.threads
     }
 
     /// Rows or samples that a workgroup takes.
