@@ -40,6 +40,7 @@
 //! # Invariants
 //!
 //! - `data` knows no device; a kernel knows no file and no config; `train` knows no screen, it sends events.
+//! - Users and items are numbered in kinds of their own; a bare number is a row, of ratings or of either side's table.
 //! - Only the training split is oversampled, after the split.
 //! - All randomness comes from the seed. Nothing is added atomically, so the same seed on the same device gives the same
 //!   bytes, on the cpu for any number of threads.

@@ -19,7 +19,7 @@ pub fn write(path: &Path, users: usize, interactions: &Interactions, parts: &[u8
     );
     assert_eq!(rows, parts.len(), "interactions_file: rows and parts differ in length");
     let starts: Vec<u64> = (0..=users)
-        .map(|user| interactions.users.partition_point(|&other| (other as usize) < user) as u64)
+        .map(|user| interactions.users.partition_point(|&other| other.index() < user) as u64)
         .collect();
     let specs = [
         TensorSpec::new("user_starts", Dtype::U64, &[users + 1]),
@@ -69,12 +69,12 @@ impl InteractionsFile {
 
     /// The rows of one user. Panics if there is no such user.
     pub fn user(&self, user: UserIndex) -> Result<UserRows<'_>, FileError> {
-        let user = user as usize;
+        let user = user.index();
         assert!(user < self.users, "InteractionsFile: user {user} of {}", self.users);
         let starts = self.file.part::<u64>("user_starts", user..user + 2)?;
         let range = starts[0] as usize..starts[1] as usize;
         let rows = UserRows {
-            items: self.file.part("item", range.clone())?,
+            items: bytemuck::cast_slice(self.file.part::<u32>("item", range.clone())?),
             ratings: self.file.part("rating", range.clone())?,
             parts: self.file.part("part", range)?,
         };
@@ -89,14 +89,14 @@ impl InteractionsFile {
             return Err(FileError::damaged(self.file.path(), "`user_starts` falls"));
         }
         let all = UserRows {
-            items: self.file.tensor("item")?,
+            items: bytemuck::cast_slice(self.file.tensor::<u32>("item")?),
             ratings: self.file.tensor("rating")?,
             parts: self.file.tensor("part")?,
         };
         self.check(all)?;
         let mut users = Vec::with_capacity(all.items.len());
         for user in 0..self.users {
-            users.resize(starts[user + 1] as usize, user as UserIndex);
+            users.resize(starts[user + 1] as usize, UserIndex(user as u32));
         }
         let interactions = Interactions {
             users,
@@ -110,7 +110,7 @@ impl InteractionsFile {
     /// Errors unless rows name products that there are, ratings that are finite and parts that mean something.
     fn check(&self, rows: UserRows<'_>) -> Result<(), FileError> {
         let damaged = |fault: String| Err(FileError::damaged(self.file.path(), fault));
-        if let Some(item) = rows.items.iter().find(|item| **item as usize >= self.items) {
+        if let Some(item) = rows.items.iter().find(|item| item.index() >= self.items) {
             return damaged(format!("a row names product {item} of {}", self.items));
         }
         if let Some(rating) = rows.ratings.iter().find(|rating| !rating.is_finite()) {

@@ -199,13 +199,13 @@ impl ModelFile {
 
     /// The factor row of one user. Panics if there is no such user.
     pub fn user(&self, user: UserIndex) -> Result<Vec<f32>, FileError> {
-        let range = user as usize..user as usize + 1;
+        let range = user.index()..user.index() + 1;
         self.factors(RATING[0], Some(RATING[2]), range, self.shape)
     }
 
     /// What one user chooses by, as a factor row. Panics if there is no such user, or if choices were not learned.
     pub fn user_choice(&self, user: UserIndex) -> Result<Vec<f32>, FileError> {
-        let range = user as usize..user as usize + 1;
+        let range = user.index()..user.index() + 1;
         self.factors(CHOICE[0], None, range, self.choices.expect("choices were learned"))
     }
 
@@ -235,7 +235,7 @@ impl ModelFile {
             Read::All => (self.file.tensor(embedding)?, self.file.tensor(bias)?),
             Read::Only(items) => {
                 let rows = |width: usize| {
-                    let rows = items.iter().map(|&item| item as usize);
+                    let rows = items.iter().map(|&item| item.index());
                     rows.map(move |row| row * width..(row + 1) * width)
                 };
                 (

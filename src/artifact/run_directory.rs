@@ -7,6 +7,7 @@ use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
 use crate::common::file_lock;
 use crate::common::hint::Hint;
+use crate::common::interaction::UserIndex;
 use crate::common::regular_file;
 use crate::common::whole_file::{is_leftover, remove_leftovers, write_whole};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -483,7 +484,7 @@ impl RunDirectory {
     }
 
     /// The users' vocabulary.
-    pub fn users(&self) -> Result<VocabularyFile, RunError> {
+    pub fn users(&self) -> Result<VocabularyFile<UserIndex>, RunError> {
         Ok(VocabularyFile::open(&self.file(USERS), self.pages()?.of(USERS))?)
     }
 

@@ -9,13 +9,13 @@ use super::pages::PageDigests;
 use super::run_directory::{INTERACTIONS, MODEL, PRODUCTS, RunDirectory, USERS};
 use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
-use crate::common::interaction::Part;
+use crate::common::interaction::{DenseIndex, ItemIndex, Part, UserIndex};
 use crate::data::interactions::Interactions;
 
 /// The open files of a run.
 pub struct RunFiles {
-    pub users: VocabularyFile,
-    pub products: VocabularyFile,
+    pub users: VocabularyFile<UserIndex>,
+    pub products: VocabularyFile<ItemIndex>,
     pub model: ModelFile,
     pub rows: InteractionsFile,
 }
@@ -50,27 +50,33 @@ impl RunFiles {
     /// All rows with their parts. Errors if the vocabularies count other training ratings than there are.
     pub fn read_rows(&self) -> Result<(Interactions, Vec<u8>), FileError> {
         let (interactions, parts) = self.rows.read()?;
-        for (vocabulary, indices) in [
-            (&self.users, &interactions.users),
-            (&self.products, &interactions.items),
-        ] {
-            let mut counts = vec![0; vocabulary.len()];
-            for (&index, _) in indices
-                .iter()
-                .zip(&parts)
-                .filter(|(_, part)| **part == Part::Train as u8)
-            {
-                counts[index as usize] += 1;
-            }
-            if let Some(index) = counts
-                .iter()
-                .zip(vocabulary.train_ratings()?)
-                .position(|(rows, told)| rows != told)
-            {
-                let fault = format!("it counts other training ratings of index {index} than `{INTERACTIONS}` has");
-                return Err(FileError::damaged(vocabulary.path(), fault));
-            }
-        }
+        check_counts(&self.users, &interactions.users, &parts)?;
+        check_counts(&self.products, &interactions.items, &parts)?;
         Ok((interactions, parts))
     }
+}
+
+/// Errors if a vocabulary counts other training ratings than the rows with these indices and parts are.
+fn check_counts<Index: DenseIndex>(
+    vocabulary: &VocabularyFile<Index>,
+    indices: &[Index],
+    parts: &[u8],
+) -> Result<(), FileError> {
+    let mut counts = vec![0; vocabulary.len()];
+    for (index, _) in indices
+        .iter()
+        .zip(parts)
+        .filter(|(_, part)| **part == Part::Train as u8)
+    {
+        counts[index.index()] += 1;
+    }
+    let differs = counts
+        .iter()
+        .zip(vocabulary.train_ratings()?)
+        .position(|(rows, told)| rows != told);
+    if let Some(index) = differs {
+        let fault = format!("it counts other training ratings of index {index} than `{INTERACTIONS}` has");
+        return Err(FileError::damaged(vocabulary.path(), fault));
+    }
+    Ok(())
 }

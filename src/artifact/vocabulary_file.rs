@@ -6,16 +6,18 @@
 
 use super::pages::Pages;
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::common::interaction::DenseIndex;
 use crate::data::titles::Titles;
 use crate::data::vocabulary::Vocabulary;
 use rayon::slice::ParallelSliceMut;
 use safetensors::tensor::Dtype;
+use std::marker::PhantomData;
 use std::path::Path;
 
 /// Writes a vocabulary, its rating counts and maybe its titles. Panics if they differ in length.
 pub fn write(
     path: &Path,
-    vocabulary: &Vocabulary,
+    vocabulary: &Vocabulary<impl DenseIndex>,
     train_ratings: &[u32],
     titles: Option<&Titles>,
 ) -> Result<(), FileError> {
@@ -31,7 +33,7 @@ pub fn write(
         text.extend_from_slice(id.as_bytes());
         starts.push(text.len() as u64);
     }
-    let mut sorted: Vec<u32> = (0..count as u32).collect();
+    let mut sorted: Vec<_> = (0..count as u32).map(DenseIndex::new).collect();
     sorted.par_sort_unstable_by(|&a, &b| vocabulary.id(a).cmp(vocabulary.id(b)));
     if let Some(titles) = titles {
         assert_eq!(count, titles.len(), "vocabulary_file: ids and titles differ in length");
@@ -71,13 +73,14 @@ pub fn write(
 }
 
 /// An open vocabulary.
-pub struct VocabularyFile {
+pub struct VocabularyFile<Index> {
     file: TensorFile,
     count: usize,
     has_titles: bool,
+    kind: PhantomData<Index>,
 }
 
-impl VocabularyFile {
+impl<Index: DenseIndex> VocabularyFile<Index> {
     /// Opens a vocabulary and checks that its tensors fit one another.
     pub fn open(path: &Path, pages: Option<Pages>) -> Result<Self, FileError> {
         let file = TensorFile::open(path, pages)?;
@@ -101,6 +104,7 @@ impl VocabularyFile {
             file,
             count,
             has_titles,
+            kind: PhantomData,
         })
     }
 
@@ -120,25 +124,25 @@ impl VocabularyFile {
     }
 
     /// The id of an index. Errors if the file is damaged there; panics if there is no such index.
-    pub fn id(&self, index: u32) -> Result<&str, FileError> {
+    pub fn id(&self, index: Index) -> Result<&str, FileError> {
         std::str::from_utf8(self.bytes(index)?)
-            .map_err(|_| FileError::damaged(self.file.path(), format!("id {index} is not UTF-8")))
+            .map_err(|_| FileError::damaged(self.file.path(), format!("id {} is not UTF-8", index.number())))
     }
 
-    fn bytes(&self, index: u32) -> Result<&[u8], FileError> {
+    fn bytes(&self, index: Index) -> Result<&[u8], FileError> {
         self.text("id_starts", "id_text", index)
     }
 
     /// The bytes of an index in a text; no other page is read than those that they and their bounds lie in.
-    fn text(&self, starts: &str, text: &str, index: u32) -> Result<&[u8], FileError> {
-        let index = index as usize;
+    fn text(&self, starts: &str, text: &str, index: Index) -> Result<&[u8], FileError> {
+        let index = index.index();
         assert!(index < self.count, "VocabularyFile: index {index} of {}", self.count);
         let bounds = self.file.part::<u64>(starts, index..index + 2)?;
         self.file.part(text, bounds[0] as usize..bounds[1] as usize)
     }
 
     /// The index of an id, by binary search.
-    pub fn index(&self, id: &str) -> Result<Option<u32>, FileError> {
+    pub fn index(&self, id: &str) -> Result<Option<Index>, FileError> {
         let mut range = 0..self.count;
         while !range.is_empty() {
             let middle = range.start + range.len() / 2;
@@ -149,6 +153,7 @@ impl VocabularyFile {
                     format!("`sorted` names index {index} of {}", self.count),
                 ));
             }
+            let index = Index::new(index);
             match self.bytes(index)?.cmp(id.as_bytes()) {
                 std::cmp::Ordering::Equal => return Ok(Some(index)),
                 std::cmp::Ordering::Less => range.start = middle + 1,
@@ -191,23 +196,23 @@ impl VocabularyFile {
     }
 
     /// The title of an index, if the file has titles and there is one. Errors if the file is damaged there.
-    pub fn title(&self, index: u32) -> Result<Option<&str>, FileError> {
+    pub fn title(&self, index: Index) -> Result<Option<&str>, FileError> {
         if !self.has_titles {
             return Ok(None);
         }
         let title = std::str::from_utf8(self.text("title_starts", "title_text", index)?)
-            .map_err(|_| FileError::damaged(self.file.path(), format!("title {index} is not UTF-8")))?;
+            .map_err(|_| FileError::damaged(self.file.path(), format!("title {} is not UTF-8", index.number())))?;
         Ok((!title.is_empty()).then_some(title))
     }
 
     /// The indices whose titles are a text, but for capitals.
-    pub fn titled(&self, title: &str) -> Result<Vec<u32>, FileError> {
+    pub fn titled(&self, title: &str) -> Result<Vec<Index>, FileError> {
         let wanted = title.to_lowercase();
         self.where_title(|title| title == wanted)
     }
 
     /// Up to `count` indices whose titles hold a text, but for capitals; the shortest titles first, then by index.
-    pub fn with_in_title(&self, text: &str, count: usize) -> Result<Vec<u32>, FileError> {
+    pub fn with_in_title(&self, text: &str, count: usize) -> Result<Vec<Index>, FileError> {
         let wanted = text.trim().to_lowercase();
         if wanted.is_empty() {
             return Ok(Vec::new());
@@ -222,10 +227,10 @@ impl VocabularyFile {
     }
 
     /// The indices whose titles, in small letters, are as wanted; all titles are looked at.
-    fn where_title(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<u32>, FileError> {
+    fn where_title(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Index>, FileError> {
         let mut found = Vec::new();
         if self.has_titles {
-            for index in 0..self.count as u32 {
+            for index in (0..self.count as u32).map(Index::new) {
                 if self.title(index)?.is_some_and(|title| is_wanted(&title.to_lowercase())) {
                     found.push(index);
                 }
@@ -240,8 +245,8 @@ impl VocabularyFile {
     }
 
     /// Ratings of one index in the training split. Panics if there is no such index.
-    pub fn train_ratings_of(&self, index: u32) -> Result<u32, FileError> {
-        let index = index as usize;
+    pub fn train_ratings_of(&self, index: Index) -> Result<u32, FileError> {
+        let index = index.index();
         assert!(index < self.count, "VocabularyFile: index {index} of {}", self.count);
         Ok(self.file.part("train_ratings", index..index + 1)?[0])
     }
@@ -250,13 +255,14 @@ impl VocabularyFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::ItemIndex;
     use proptest::prelude::*;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn every_id_is_found_and_no_other(ids in prop::collection::hash_set("[0-9A-Zé]{0,4}", 0..100)) {
-            let mut vocabulary = Vocabulary::default();
+            let mut vocabulary = Vocabulary::<ItemIndex>::default();
             ids.iter().for_each(|id| { vocabulary.intern(id); });
             let counts: Vec<u32> = (0..vocabulary.len() as u32).collect();
             let path = std::env::temp_dir().join(format!("dotcart-vocabulary-{}", std::process::id()));
@@ -268,10 +274,10 @@ mod tests {
             write(&path, &vocabulary, &counts, Some(&titles)).unwrap();
             let file = VocabularyFile::open(&path, None).unwrap();
             prop_assert_eq!(file.len(), ids.len());
-            for (index, id) in vocabulary.ids().enumerate() {
-                prop_assert_eq!(file.id(index as u32).unwrap(), id);
-                prop_assert_eq!(file.index(id).unwrap(), Some(index as u32));
-                prop_assert_eq!(file.title(index as u32).unwrap(), (index % 2 == 0 && !id.is_empty()).then_some(id));
+            for (index, id) in (0..).map(ItemIndex).zip(vocabulary.ids()) {
+                prop_assert_eq!(file.id(index).unwrap(), id);
+                prop_assert_eq!(file.index(id).unwrap(), Some(index));
+                prop_assert_eq!(file.title(index).unwrap(), (index.0 % 2 == 0 && !id.is_empty()).then_some(id));
             }
             for id in ["0", "AB", "A0é", "00000"] {
                 let near = |other: &&str| {

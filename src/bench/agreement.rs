@@ -4,6 +4,7 @@
 //! is held against its twin through the engine that runs it; rankings of integer weights, whose sums are exact in any order,
 //! have to be the same item by item.
 
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::common::random::{Purpose, stream};
 use crate::config::{ChoiceLoss, OptimizerChoice};
 use crate::engine::choice::ChoiceSetup;
@@ -78,8 +79,8 @@ fn chunks(setup: &TrainerSetup, batches: &[usize]) -> Vec<PlanChunk> {
     let steps = (1u32..).zip(batches).map(|(step, &samples)| {
         let batch: Vec<Sample> = (0..samples)
             .map(|number| Sample {
-                user: rng.random_range(0..users),
-                item: if number % 2 == 0 { 1 } else { rng.random_range(0..items) },
+                user: UserIndex(rng.random_range(0..users)),
+                item: ItemIndex(if number % 2 == 0 { 1 } else { rng.random_range(0..items) }),
                 target: rng.random(),
                 weight: rng.random_range(0.5..2.0),
                 choice: rng.random(),
@@ -211,14 +212,16 @@ pub fn rankings(gpu: Gpu) -> Compared {
             head: Head { scale: 2.0, bias: -1.0 },
             choices: None,
         };
-        let seen: Vec<Vec<u32>> = (0..users)
+        let seen: Vec<Vec<ItemIndex>> = (0..users)
             .map(|user| {
                 (0..items as u32)
                     .filter(|item| user % 3 == 1 && item % 5 != 2)
+                    .map(ItemIndex)
                     .collect()
             })
             .collect();
-        let queries: Vec<Query> = (0u32..)
+        let queries: Vec<Query> = (0..)
+            .map(UserIndex)
             .zip(&seen)
             .map(|(user, seen)| Query {
                 user: model.user(user),

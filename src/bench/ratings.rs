@@ -44,8 +44,8 @@ pub fn generate(size: &GenerateConfig, seed: u64) -> Interactions {
     });
     Interactions {
         ratings: ratings.collect(),
-        users,
-        items,
+        users: bytemuck::cast_vec(users),
+        items: bytemuck::cast_vec(items),
         timestamps: None,
     }
 }
@@ -76,6 +76,7 @@ fn number_by_appearance(cards: &mut [u32], ranks: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::DenseIndex;
 
     #[test]
     fn rows_are_as_after_ingest_with_the_counts_of_the_marginals() {
@@ -85,12 +86,12 @@ mod tests {
             products: 4_760,
         };
         let rows = generate(&size, 7);
-        let counts = |column: &[u32], rows: usize| {
+        fn counts(column: &[impl DenseIndex], rows: usize) -> Vec<u32> {
             let mut counts = vec![0u32; rows];
-            column.iter().for_each(|&index| counts[index as usize] += 1);
+            column.iter().for_each(|index| counts[index.index()] += 1);
             counts.sort_unstable_by(|a, b| b.cmp(a));
             counts
-        };
+        }
         assert!(rows.users.is_sorted(), "grouped by user");
         let mut users = ratings_per_user(&size, size.ratings);
         users.sort_unstable_by(|a, b| b.cmp(a));

@@ -1,5 +1,6 @@
 //! Scoring: users a second and products scored a second, for the engines' top-k on generated matrices.
 
+use crate::common::interaction::UserIndex;
 use crate::config::DeviceChoice;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::gpu::scorer::MAX_K;
@@ -97,6 +98,7 @@ pub fn measure(setup: &ScoreSetup, model: &Model, seconds: f64) -> Result<ScoreR
 /// One round: the ranking of each user.
 pub fn top_k(scorer: &mut dyn Scorer, model: &Model, setup: &ScoreSetup) -> Result<Vec<Vec<ScoredItem>>, EngineError> {
     let queries: Vec<Query> = (0..setup.users as u32)
+        .map(UserIndex)
         .map(|user| Query {
             user: model.user(user),
             seen: &[],

@@ -130,8 +130,8 @@ pub fn measure(
     let split = Split::from_parts(vec![Part::Train as u8; rows.len()]);
     let table = oversample(split.train(), &rows.ratings, &config.oversample, config.seed)?;
     let mut counts = [vec![0; shape.users], vec![0; shape.items]];
-    rows.users.iter().for_each(|&user| counts[0][user as usize] += 1);
-    rows.items.iter().for_each(|&item| counts[1][item as usize] += 1);
+    rows.users.iter().for_each(|&user| counts[0][user.index()] += 1);
+    rows.items.iter().for_each(|&item| counts[1][item.index()] += 1);
     let set = Arc::new(TrainingSet {
         epochs: usize::MAX,
         pauses: Vec::new(),
@@ -384,13 +384,14 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::{ItemIndex, UserIndex};
     use crate::engine::plan::Sample;
 
     #[test]
     fn bytes_are_those_of_the_touched_rows_and_the_plan() {
         let sample = |user, item| Sample {
-            user,
-            item,
+            user: UserIndex(user),
+            item: ItemIndex(item),
             target: 0.5,
             weight: 1.0,
             choice: 0.0,

@@ -1,5 +1,6 @@
 //! Workgroups of other sizes than an adapter's usual one: the same bytes, and for how long the kernels over rows are busy.
 
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::common::random::{Purpose, stream};
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{DeviceError, Gpu};
@@ -75,8 +76,8 @@ impl Step {
         let mut rng = stream(1, Purpose::Synthetic, rows as u32);
         let batch: Vec<Sample> = (0..samples as u32)
             .map(|user| Sample {
-                user,
-                item: rng.random_range(0..rows as u32),
+                user: UserIndex(user),
+                item: ItemIndex(rng.random_range(0..rows as u32)),
                 target: 0.5,
                 weight: 1.0,
                 choice: 0.0,

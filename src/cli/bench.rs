@@ -128,7 +128,7 @@ fn points(sweep: Sweep, config: &Config) -> Vec<Config> {
 fn write(folder: &Path, rows: &Interactions) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let columns = [
-        ("users.u32", bytemuck::cast_slice::<u32, u8>(&rows.users)),
+        ("users.u32", bytemuck::cast_slice::<_, u8>(&rows.users)),
         ("products.u32", bytemuck::cast_slice(&rows.items)),
         ("ratings.f32", bytemuck::cast_slice(&rows.ratings)),
     ];

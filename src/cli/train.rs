@@ -9,6 +9,7 @@ use super::{CommandResult, End};
 use crate::artifact::run_directory::{CONFIG, LATEST, REPORT, RunDirectory, RunError};
 use crate::artifact::tensor_file::FileError;
 use crate::common::format::duration;
+use crate::common::interaction::UserIndex;
 use crate::config::defaults_for::Setting;
 use crate::config::{Assignment, Config, DeviceChoice, OversampleStrategy, SplitStrategy};
 use crate::data::format::STDIN;
@@ -412,10 +413,10 @@ pub(super) fn command_name() -> String {
 /// The first products for the user with the most training ratings: the one a newcomer should look at first.
 fn sample(run: &RunDirectory) -> Result<Ranking, PipelineError> {
     let users = run.users()?;
-    let counts = users.train_ratings()?.iter().zip(0u32..);
+    let counts = users.train_ratings()?.iter().zip((0..).map(UserIndex));
     let (_, user) = counts
         .max_by_key(|(count, index)| (**count, std::cmp::Reverse(*index)))
-        .unwrap_or((&0, 0));
+        .unwrap_or((&0, UserIndex(0)));
     let recommender = Recommender::open(run.clone())?;
     let (candidates, _) = recommender.candidates(&Filter::default())?;
     let mut ranker = recommender.ranker(&candidates, DeviceChoice::Cpu)?;

@@ -1,11 +1,69 @@
 //! The words that every stage shares: dense indices, one interaction, and which split a row belongs to.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// Dense index of a user, `0..users`, in order of first appearance in the file.
-pub type UserIndex = u32;
-/// Dense index of an item (the command line says *product*), `0..items`, in order of first appearance.
-pub type ItemIndex = u32;
+/// What users and items are numbered with, for what is the same for both.
+///
+/// A column of it has the bytes of a column of u32.
+pub trait DenseIndex: bytemuck::Pod + Ord + Send + Sync {
+    /// Of a number that is known to be of this kind.
+    fn new(number: u32) -> Self;
+
+    /// The bare number.
+    fn number(self) -> u32;
+
+    /// As a place among all of its kind.
+    fn index(self) -> usize {
+        self.number() as usize
+    }
+}
+
+/// A number of a kind of its own, so that no other is taken for it.
+macro_rules! dense_index {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bytemuck::Pod, bytemuck::Zeroable)]
+        #[repr(transparent)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// As a place among all of its kind.
+            #[inline(always)]
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+
+        impl DenseIndex for $name {
+            #[inline(always)]
+            fn new(number: u32) -> Self {
+                Self(number)
+            }
+
+            #[inline(always)]
+            fn number(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+dense_index! {
+    /// Dense index of a user, `0..users`, in order of first appearance in the file.
+    UserIndex
+}
+
+dense_index! {
+    /// Dense index of an item (the command line says *product*), `0..items`, in order of first appearance.
+    ItemIndex
+}
 
 /// One rating that one user gave to one item.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,13 +3,14 @@
 use super::interactions::Interactions;
 use super::report::{CoreReport, DuplicateReport};
 use super::vocabulary::Vocabulary;
+use crate::common::interaction::{DenseIndex, ItemIndex, UserIndex};
 use crate::config::Duplicates;
 
 /// A pair with several ratings where there must be none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conflict {
-    pub user: u32,
-    pub item: u32,
+    pub user: UserIndex,
+    pub item: ItemIndex,
     pub first: f32,
     pub second: f32,
 }
@@ -103,8 +104,8 @@ pub fn deduplicate(
 /// The k-core of the graph of ratings: the order of removal does not matter, so neither does the order of rows. What is left is
 /// numbered by the rows that are left, so a table sorted by user that was cleaned elsewhere gives the same numbers.
 pub fn k_core(
-    users: &mut Vocabulary,
-    items: &mut Vocabulary,
+    users: &mut Vocabulary<UserIndex>,
+    items: &mut Vocabulary<ItemIndex>,
     interactions: &mut Interactions,
     min_per_user: usize,
     min_per_item: usize,
@@ -121,7 +122,7 @@ pub fn k_core(
         passes += 1;
         let mut removed = false;
         for (row, keep) in keep.iter_mut().enumerate() {
-            let (user, item) = (interactions.users[row] as usize, interactions.items[row] as usize);
+            let (user, item) = (interactions.users[row].index(), interactions.items[row].index());
             if *keep && (user_counts[user] < min_per_user || item_counts[item] < min_per_item) {
                 *keep = false;
                 user_counts[user] -= 1;
@@ -147,19 +148,19 @@ pub fn k_core(
     })
 }
 
-fn counts(index: &[u32], count: usize) -> Vec<usize> {
+fn counts(index: &[impl DenseIndex], count: usize) -> Vec<usize> {
     let mut counts = vec![0; count];
-    index.iter().for_each(|&index| counts[index as usize] += 1);
+    index.iter().for_each(|&index| counts[index.index()] += 1);
     counts
 }
 
 /// Keeps the ids that still occur, in the order of their first rows.
-fn renumber(ids: &mut Vocabulary, index: &mut [u32]) {
+fn renumber<Index: DenseIndex>(ids: &mut Vocabulary<Index>, index: &mut [Index]) {
     let mut left = Vocabulary::default();
     let mut new = vec![None; ids.len()];
     for index in index {
         let old = *index;
-        *index = *new[old as usize].get_or_insert_with(|| left.intern(ids.id(old)));
+        *index = *new[old.index()].get_or_insert_with(|| left.intern(ids.id(old)));
     }
     *ids = left;
 }
@@ -184,8 +185,8 @@ mod tests {
 
     fn rows(of: &[(u32, u32, f32, i64)]) -> Interactions {
         Interactions {
-            users: of.iter().map(|row| row.0).collect(),
-            items: of.iter().map(|row| row.1).collect(),
+            users: of.iter().map(|row| UserIndex(row.0)).collect(),
+            items: of.iter().map(|row| ItemIndex(row.1)).collect(),
             ratings: of.iter().map(|row| row.2).collect(),
             timestamps: Some(of.iter().map(|row| row.3).collect()),
         }
@@ -214,7 +215,10 @@ mod tests {
         assert_eq!(left(Duplicates::First), (vec![1.0, 3.0, 5.0], 50, 0));
         assert_eq!(left(Duplicates::Mean), (vec![7.0 / 3.0, 3.0, 5.0], 90, 0));
         let conflict = deduplicate(&mut rows(&file), Duplicates::Error, false).unwrap_err();
-        assert_eq!((conflict.item, conflict.first, conflict.second), (7, 1.0, 4.0));
+        assert_eq!(
+            (conflict.item, conflict.first, conflict.second),
+            (ItemIndex(7), 1.0, 4.0)
+        );
         let mut untimed = Interactions {
             timestamps: None,
             ..rows(&file)
@@ -257,10 +261,8 @@ mod tests {
         };
         assert_eq!(report, wanted);
         assert!(users.ids().eq(["a", "b"]) && items.ids().eq(["x", "y"]));
-        assert_eq!(
-            (interactions.users, interactions.items),
-            (vec![0, 0, 1, 1], vec![0, 1, 0, 1])
-        );
+        assert_eq!(interactions.users, [0, 0, 1, 1].map(UserIndex));
+        assert_eq!(interactions.items, [0, 1, 0, 1].map(ItemIndex));
     }
 
     #[test]
@@ -280,10 +282,8 @@ mod tests {
         }
         k_core(&mut users, &mut items, &mut interactions, 2, 1);
         assert!(users.ids().eq(["b", "c"]) && items.ids().eq(["x", "y"]));
-        assert_eq!(
-            (interactions.users, interactions.items),
-            (vec![0, 0, 1, 1], vec![0, 1, 0, 1])
-        );
+        assert_eq!(interactions.users, [0, 0, 1, 1].map(UserIndex));
+        assert_eq!(interactions.items, [0, 1, 0, 1].map(ItemIndex));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use super::report::{LookAlikes, LostZeros};
 use super::vocabulary::Vocabulary;
+use crate::common::interaction::{DenseIndex, ItemIndex, UserIndex};
 use crate::config::column_names::{Role, role_of};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -11,7 +12,7 @@ const MIN_USUAL_LENGTH: usize = 6;
 /// Finds all-digit ids that are shorter than most ids, where no id begins with a zero.
 ///
 /// A table that counts its users from 1 has short ids too: numbers that fill their range are left alone.
-pub fn lost_zeros(side: &str, ids: &Vocabulary) -> Option<LostZeros> {
+pub fn lost_zeros(side: &str, ids: &Vocabulary<impl DenseIndex>) -> Option<LostZeros> {
     let mut lengths = std::collections::BTreeMap::<usize, usize>::new();
     let mut largest = 0.0f64;
     let mut all_digits = true;
@@ -45,7 +46,7 @@ pub fn lost_zeros(side: &str, ids: &Vocabulary) -> Option<LostZeros> {
 }
 
 /// Finds ids that differ in capitals, spaces at their ends or a `.0` alone, as people and spreadsheets change them.
-pub fn look_alikes(side: &str, ids: &Vocabulary) -> Option<LookAlikes> {
+pub fn look_alikes<Index: DenseIndex>(side: &str, ids: &Vocabulary<Index>) -> Option<LookAlikes> {
     // Ids without such differences cannot look alike, and most tables have none; millions of ids are told at once.
     let text = ids.text();
     let mixes_case = text.iter().any(u8::is_ascii_lowercase) && text.iter().any(u8::is_ascii_uppercase);
@@ -55,7 +56,7 @@ pub fn look_alikes(side: &str, ids: &Vocabulary) -> Option<LookAlikes> {
         return None;
     }
     let hash = |id: &str| xxh3_64(plain(id).to_ascii_lowercase().as_bytes());
-    let mut hashes: Vec<(u64, u32)> = ids.ids().map(hash).zip(0..).collect();
+    let mut hashes: Vec<(u64, Index)> = ids.ids().map(hash).zip((0..).map(Index::new)).collect();
     hashes.sort_unstable();
     let alike = || {
         let groups = hashes.chunk_by(|a, b| a.0 == b.0);
@@ -79,7 +80,7 @@ fn plain(id: &str) -> &str {
 }
 
 /// What programs have done to ids, if they have: rounded them, quoted them, or made them fractions.
-pub fn changed(side: &str, ids: &Vocabulary) -> Option<String> {
+pub fn changed(side: &str, ids: &Vocabulary<impl DenseIndex>) -> Option<String> {
     let is_rounded = |id: &&str| {
         let parts = id
             .split_once(['E', 'e'])
@@ -119,7 +120,7 @@ pub fn changed(side: &str, ids: &Vocabulary) -> Option<String> {
 }
 
 /// The user whose id says that it is nobody, if many rows are said to be theirs: they are many people.
-pub fn nobody(users: &Vocabulary, rows: &[u32]) -> Option<String> {
+pub fn nobody(users: &Vocabulary<UserIndex>, rows: &[UserIndex]) -> Option<String> {
     const NOBODY: [&str; 14] = [
         "anonymous",
         "anon",
@@ -139,7 +140,8 @@ pub fn nobody(users: &Vocabulary, rows: &[u32]) -> Option<String> {
     /// Of the rows of a user on the average.
     const MANY: usize = 5;
     let is_nobody = |id: &str| id.len() <= 9 && NOBODY.contains(&id.to_ascii_lowercase().as_str());
-    users.ids().zip(0u32..).filter(|(id, _)| is_nobody(id)).find_map(|(id, user)| {
+    let numbered = users.ids().zip((0..).map(UserIndex));
+    numbered.filter(|(id, _)| is_nobody(id)).find_map(|(id, user)| {
         let own = rows.iter().filter(|row| **row == user).count();
         (own > MANY && own * users.len() > MANY * rows.len()).then(|| {
             format!(
@@ -159,14 +161,18 @@ fn is_digits(text: &str) -> bool {
 const LOOKED_AT: usize = 1_000;
 
 /// Why users look like products and products do not, if so: the columns may stand the other way round.
-pub fn swapped(users: &Vocabulary, items: &Vocabulary) -> Option<String> {
-    let share = |ids: &Vocabulary, is_like: &dyn Fn(&str) -> bool| {
+pub fn swapped(users: &Vocabulary<UserIndex>, items: &Vocabulary<ItemIndex>) -> Option<String> {
+    fn share(ids: &Vocabulary<impl DenseIndex>, is_like: &dyn Fn(&str) -> bool) -> f64 {
         let looked_at = ids.len().min(LOOKED_AT);
         let like = ids.ids().take(looked_at).filter(|id| is_like(id)).count();
         like as f64 / looked_at.max(1) as f64
-    };
-    let mostly = |ids: &Vocabulary, is_like: &dyn Fn(&str) -> bool| share(ids, is_like) > 0.5;
-    let hardly = |ids: &Vocabulary, is_like: &dyn Fn(&str) -> bool| share(ids, is_like) < 0.1;
+    }
+    fn mostly(ids: &Vocabulary<impl DenseIndex>, is_like: &dyn Fn(&str) -> bool) -> bool {
+        share(ids, is_like) > 0.5
+    }
+    fn hardly(ids: &Vocabulary<impl DenseIndex>, is_like: &dyn Fn(&str) -> bool) -> bool {
+        share(ids, is_like) < 0.1
+    }
     let is_role = |role: Role| move |id: &str| word_role(id) == Some(role);
     let found = match () {
         () if mostly(users, &is_asin) && hardly(items, &is_asin) => "are product numbers of Amazon",
@@ -229,7 +235,7 @@ fn word_role(id: &str) -> Option<Role> {
 mod tests {
     use super::*;
 
-    fn vocabulary(ids: &[&str]) -> Vocabulary {
+    fn vocabulary<Index: DenseIndex>(ids: &[&str]) -> Vocabulary<Index> {
         let mut vocabulary = Vocabulary::default();
         ids.iter().for_each(|id| {
             vocabulary.intern(id);
@@ -238,7 +244,7 @@ mod tests {
     }
 
     fn lost(ids: &[&str]) -> Option<(usize, String)> {
-        lost_zeros("product", &vocabulary(ids)).map(|lost| (lost.count, lost.example))
+        lost_zeros("product", &vocabulary::<ItemIndex>(ids)).map(|lost| (lost.count, lost.example))
     }
 
     #[test]
@@ -264,7 +270,8 @@ mod tests {
 
     #[test]
     fn ids_that_differ_in_spelling_alone_look_alike() {
-        let alike = |ids: &[&str]| look_alikes("user", &vocabulary(ids)).map(|found| (found.count, found.example));
+        let alike =
+            |ids: &[&str]| look_alikes("user", &vocabulary::<UserIndex>(ids)).map(|found| (found.count, found.example));
         let example = |a: &str, b: &str| [a.to_string(), b.to_string()];
         assert_eq!(alike(&["A1", "B", "a1", "A1 "]), Some((3, example("A1", "a1"))));
         assert_eq!(alike(&["2", "1", "1.0"]), Some((2, example("1", "1.0"))));
@@ -299,9 +306,9 @@ mod tests {
             .chain(["Guest".to_string()])
             .collect();
         let users = vocabulary(&ids.iter().map(String::as_str).collect::<Vec<_>>());
-        let each: Vec<u32> = (0..51).collect();
+        let each: Vec<UserIndex> = (0..51).map(UserIndex).collect();
         assert_eq!(nobody(&users, &each), None);
-        let many: Vec<u32> = each.iter().copied().chain([50; 20]).collect();
+        let many: Vec<UserIndex> = each.iter().copied().chain([UserIndex(50); 20]).collect();
         assert!(
             nobody(&users, &many)
                 .unwrap()
@@ -311,7 +318,7 @@ mod tests {
 
     #[test]
     fn ids_that_a_program_has_changed_are_noticed() {
-        let said = |ids: &[&str]| changed("user", &vocabulary(ids)).unwrap_or_default();
+        let said = |ids: &[&str]| changed("user", &vocabulary::<UserIndex>(ids)).unwrap_or_default();
         assert!(
             said(&["A1", "1.23457E+15", "9,8e+12", "7"]).starts_with("2 user ids such as `1.23457E+15` are numbers")
         );

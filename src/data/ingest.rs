@@ -19,7 +19,7 @@ use super::titles::{self, Titles};
 use super::usual_scales::{other_scale, scale_hint};
 use super::vocabulary::{Interning, Vocabulary};
 use crate::common::format::{count, percent};
-use crate::common::interaction::Part;
+use crate::common::interaction::{DenseIndex, ItemIndex, Part, UserIndex};
 use crate::config::DataConfig;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 /// What the table held.
 #[derive(Clone, Debug)]
 pub struct Ingested {
-    pub users: Vocabulary,
-    pub items: Vocabulary,
+    pub users: Vocabulary<UserIndex>,
+    pub items: Vocabulary<ItemIndex>,
     pub titles: Option<Titles>,
     pub interactions: Interactions,
     /// Given by `data.test_path`; else it is to be drawn.
@@ -240,16 +240,16 @@ fn hold_out(
     let mut known = [vec![false; users], vec![false; items]];
     let mut pairs = std::collections::HashSet::new();
     for (&user, &item) in train.users.iter().zip(&train.items) {
-        known[0][user as usize] = true;
-        known[1][item as usize] = true;
+        known[0][user.index()] = true;
+        known[1][item.index()] = true;
         pairs.insert((user, item));
     }
-    let fresh = |known: &[bool], index: &[u32]| {
-        let mut fresh: Vec<u32> = index.iter().copied().filter(|index| !known[*index as usize]).collect();
+    fn fresh<Index: DenseIndex>(known: &[bool], index: &[Index]) -> usize {
+        let mut fresh: Vec<Index> = index.iter().copied().filter(|index| !known[index.index()]).collect();
         fresh.sort_unstable();
         fresh.dedup();
         fresh.len()
-    };
+    }
     let mut held_out = Vec::new();
     for (rows, (table, files)) in others.iter().zip(read.tables.iter().zip(tables).skip(1)) {
         let both = rows
@@ -639,8 +639,8 @@ mod tests {
         assert_eq!(data.users.ids().collect::<Vec<_>>(), ["A1", "B,2"]);
         assert_eq!(data.items.ids().collect::<Vec<_>>(), ["0132793040", "00X"]);
         // Grouped by user, a user's rows in file order.
-        assert_eq!(data.interactions.users, [0, 0, 1]);
-        assert_eq!(data.interactions.items, [0, 1, 0]);
+        assert_eq!(data.interactions.users, [0, 0, 1].map(UserIndex));
+        assert_eq!(data.interactions.items, [0, 1, 0].map(ItemIndex));
         assert_eq!(data.interactions.ratings, [5.0, 3.5, 1.0]);
         assert_eq!(data.interactions.timestamps, Some(vec![1365811200, 2, 1]));
         assert_eq!(data.report.histogram, [(1.0, 1), (3.5, 1), (5.0, 1)]);

@@ -49,15 +49,15 @@ impl Interactions {
     pub fn group_by_user(&mut self, users: usize) -> Vec<usize> {
         let mut next = vec![0usize; users + 1];
         for &user in &self.users {
-            next[user as usize + 1] += 1;
+            next[user.index() + 1] += 1;
         }
         for user in 0..users {
             next[user + 1] += next[user];
         }
         let mut order = vec![0usize; self.len()];
         for (row, &user) in self.users.iter().enumerate() {
-            order[next[user as usize]] = row;
-            next[user as usize] += 1;
+            order[next[user.index()]] = row;
+            next[user.index()] += 1;
         }
         self.users = order.iter().map(|&row| self.users[row]).collect();
         self.items = order.iter().map(|&row| self.items[row]).collect();

@@ -269,7 +269,7 @@ fn refuse_one_class(classes: &[RatingClass]) -> Result<(), OversampleError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::interaction::Part;
+    use crate::common::interaction::{ItemIndex, Part, UserIndex};
     use crate::config::{Config, SplitConfig, SplitStrategy};
     use crate::data::interactions::Interactions;
     use crate::data::split::Split;
@@ -280,8 +280,8 @@ mod tests {
     fn split_of(ratings: &[f32]) -> Split {
         let rows = ratings.len();
         let table = Interactions {
-            users: vec![0; rows],
-            items: (0..rows as u32).collect(),
+            users: vec![UserIndex(0); rows],
+            items: (0..rows as u32).map(ItemIndex).collect(),
             ratings: ratings.to_vec(),
             timestamps: None,
         };

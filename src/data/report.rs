@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::format::Detected;
 use super::interactions::Interactions;
-use crate::common::interaction::Part;
+use crate::common::interaction::{DenseIndex, Part};
 use crate::config::Duplicates;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -211,10 +211,10 @@ pub fn histogram(ratings: &[f32]) -> Vec<(f32, usize)> {
 }
 
 /// How many of `count` users or products occur exactly once.
-pub fn singles(index: &[u32], count: usize) -> usize {
+pub fn singles(index: &[impl DenseIndex], count: usize) -> usize {
     let mut times = vec![0u8; count];
     for &index in index {
-        times[index as usize] = times[index as usize].saturating_add(1);
+        times[index.index()] = times[index.index()].saturating_add(1);
     }
     times.iter().filter(|times| **times == 1).count()
 }
@@ -228,10 +228,11 @@ pub fn time_range(interactions: &Interactions) -> Option<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::ItemIndex;
 
     #[test]
     fn classes_come_in_order() {
         assert_eq!(histogram(&[5.0, 0.5, 5.0, 3.0]), [(0.5, 1), (3.0, 1), (5.0, 2)]);
-        assert_eq!(singles(&[0, 1, 1, 3], 4), 2);
+        assert_eq!(singles(&[0, 1, 1, 3].map(ItemIndex), 4), 2);
     }
 }

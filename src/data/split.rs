@@ -200,6 +200,7 @@ fn users(interactions: &Interactions) -> impl Iterator<Item = Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::{ItemIndex, UserIndex};
     use proptest::prelude::*;
 
     fn config(strategy: SplitStrategy, valid: f64, test: f64) -> SplitConfig {
@@ -209,8 +210,8 @@ mod tests {
     /// Rows grouped by user, of these users and times.
     fn table(rows: &[(u32, i64)]) -> Interactions {
         let mut table = Interactions {
-            users: rows.iter().map(|row| row.0).collect(),
-            items: (0..rows.len() as u32).collect(),
+            users: rows.iter().map(|row| UserIndex(row.0)).collect(),
+            items: (0..rows.len() as u32).map(ItemIndex).collect(),
             ratings: vec![5.0; rows.len()],
             timestamps: Some(rows.iter().map(|row| row.1).collect()),
         };
@@ -261,7 +262,7 @@ mod tests {
             table.timestamps = table.timestamps.filter(|_| is_timed);
             let split = Split::new(&table, &config(SplitStrategy::LeaveLastOut, valid as f64, test as f64), 1).unwrap();
             let mut never = 0;
-            for user in 0..9 {
+            for user in (0..9).map(UserIndex) {
                 let mut rows: Vec<usize> = (0..table.len()).filter(|&row| table.users[row] == user).collect();
                 if let Some(times) = &table.timestamps {
                     rows.sort_by_key(|&row| times[row]);

@@ -11,6 +11,7 @@ use super::readers::lines::{Lines, read_error};
 use super::readers::quiet::catch_quietly;
 use super::report::TitleReport;
 use super::vocabulary::Vocabulary;
+use crate::common::interaction::ItemIndex;
 use crate::config::{Column, DataConfig};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -95,7 +96,7 @@ type Take<'t> = &'t mut dyn FnMut(Option<Product>);
 /// is read as Latin-1, as in `movies.dat` of MovieLens 1M. Errors as ingest does; rows without an id or title are counted.
 pub fn read(
     config: &DataConfig,
-    items: &Vocabulary,
+    items: &Vocabulary<ItemIndex>,
     progress: &dyn Progress,
 ) -> Result<(Titles, TitleReport), IngestError> {
     read_table(config, items, progress).map_err(|error| IngestError::Titles(Box::new(error)))
@@ -103,7 +104,7 @@ pub fn read(
 
 fn read_table(
     config: &DataConfig,
-    items: &Vocabulary,
+    items: &Vocabulary<ItemIndex>,
     progress: &dyn Progress,
 ) -> Result<(Titles, TitleReport), IngestError> {
     let path: &Path = &config.titles;
@@ -126,7 +127,7 @@ fn read_table(
         match items.index(&product.id) {
             None => report.unrated += 1,
             Some(index) => {
-                found[index as usize].get_or_insert((product.title, product.details));
+                found[index.index()].get_or_insert((product.title, product.details));
             }
         }
     };
@@ -190,7 +191,7 @@ fn read_delimited(
     path: &Path,
     text: Text,
     config: &DataConfig,
-    items: &Vocabulary,
+    items: &Vocabulary<ItemIndex>,
     take: Take,
 ) -> Result<Detected, IngestError> {
     let quote = config.quote.bytes().next();
@@ -384,7 +385,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut config = Config::default().data;
         config.titles = path.clone();
-        let mut items = Vocabulary::default();
+        let mut items = Vocabulary::<ItemIndex>::default();
         ["007", "B2", "7"].iter().for_each(|id| {
             items.intern(id);
         });

@@ -1,7 +1,9 @@
 //! The two-way map between the ids of a file and dense indices, in order of first appearance.
 
+use crate::common::interaction::DenseIndex;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use std::marker::PhantomData;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use xxhash_rust::xxh3::xxh3_64;
@@ -10,11 +12,12 @@ use xxhash_rust::xxh3::xxh3_64;
 ///
 /// All ids share one buffer: at four million users a string each would cost three times the memory.
 #[derive(Clone, Debug)]
-pub struct Vocabulary {
+pub struct Vocabulary<Index> {
     text: Vec<u8>,
     /// `starts[i]..starts[i + 1]` is id `i`.
     starts: Vec<u64>,
     slots: HashTable<Slot>,
+    kind: PhantomData<Index>,
 }
 
 /// What the hash table holds. With the hash beside the index, neither a growing table nor a slot of another id has to look at
@@ -32,26 +35,27 @@ impl Slot {
     }
 }
 
-impl Default for Vocabulary {
+impl<Index> Default for Vocabulary<Index> {
     fn default() -> Self {
         Self {
             text: Vec::new(),
             starts: vec![0],
             slots: HashTable::new(),
+            kind: PhantomData,
         }
     }
 }
 
-impl Vocabulary {
+impl<Index: DenseIndex> Vocabulary<Index> {
     /// The index of `id`, a new one if it is new. Panics past u32 indices.
-    pub fn intern(&mut self, id: &str) -> u32 {
+    pub fn intern(&mut self, id: &str) -> Index {
         let next = u32::try_from(self.len()).expect("fewer than 2^32 ids");
         let hash = hash(id);
         let is_id = |slot: &Slot| slot.hash == hash && bytes_of(&self.text, &self.starts, slot.index) == id.as_bytes();
-        match self
+        let slot = self
             .slots
-            .entry(Slot::spread(hash), is_id, |slot| Slot::spread(slot.hash))
-        {
+            .entry(Slot::spread(hash), is_id, |slot| Slot::spread(slot.hash));
+        Index::new(match slot {
             Entry::Occupied(slot) => slot.get().index,
             Entry::Vacant(slot) => {
                 slot.insert(Slot { hash, index: next });
@@ -59,19 +63,20 @@ impl Vocabulary {
                 self.starts.push(self.text.len() as u64);
                 next
             }
-        }
+        })
     }
 
     /// The index of `id`, if it is known.
-    pub fn index(&self, id: &str) -> Option<u32> {
+    pub fn index(&self, id: &str) -> Option<Index> {
         let hash = hash(id);
         let is_id = |slot: &Slot| slot.hash == hash && bytes_of(&self.text, &self.starts, slot.index) == id.as_bytes();
-        self.slots.find(Slot::spread(hash), is_id).map(|slot| slot.index)
+        let slot = self.slots.find(Slot::spread(hash), is_id);
+        slot.map(|slot| Index::new(slot.index))
     }
 
     /// The id of an index. Panics if there is none.
-    pub fn id(&self, index: u32) -> &str {
-        std::str::from_utf8(bytes_of(&self.text, &self.starts, index)).expect("ids went in as text")
+    pub fn id(&self, index: Index) -> &str {
+        std::str::from_utf8(bytes_of(&self.text, &self.starts, index.number())).expect("ids went in as text")
     }
 
     /// Number of ids.
@@ -91,7 +96,7 @@ impl Vocabulary {
 
     /// All ids in index order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        (0..self.len() as u32).map(|index| self.id(index))
+        (0..self.len() as u32).map(|index| self.id(Index::new(index)))
     }
 }
 
@@ -99,10 +104,10 @@ impl Vocabulary {
 ///
 /// Looking up an id that may be anywhere in memory takes as long as reading its row.
 #[derive(Debug)]
-pub struct Interning {
+pub struct Interning<Index> {
     batch: Batch,
     batches: SyncSender<Batch>,
-    worker: JoinHandle<(Vocabulary, Vec<u32>)>,
+    worker: JoinHandle<(Vocabulary<Index>, Vec<Index>)>,
 }
 
 /// Ids on their way to the thread, end to end.
@@ -116,7 +121,7 @@ struct Batch {
 const IDS_PER_BATCH: usize = 4096;
 const BATCHES_AHEAD: usize = 4;
 
-impl Interning {
+impl<Index: DenseIndex> Interning<Index> {
     /// Starts the thread. Panics if the system starts none.
     pub fn start() -> Self {
         let (batches, received) = sync_channel::<Batch>(BATCHES_AHEAD);
@@ -151,7 +156,7 @@ impl Interning {
     }
 
     /// The vocabulary, and the index of each id that was pushed. Panics past u32 indices.
-    pub fn finish(mut self) -> (Vocabulary, Vec<u32>) {
+    pub fn finish(mut self) -> (Vocabulary<Index>, Vec<Index>) {
         self.send();
         drop(self.batches);
         match self.worker.join() {
@@ -177,23 +182,24 @@ fn bytes_of<'a>(text: &'a [u8], starts: &[u64], index: u32) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::{ItemIndex, UserIndex};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn ids_map_to_dense_indices_and_back(ids in prop::collection::vec("[0-9a-cé]{1,3}", 0..300)) {
-            let mut vocabulary = Vocabulary::default();
+            let mut vocabulary = Vocabulary::<ItemIndex>::default();
             let mut known: Vec<String> = Vec::new();
             for id in &ids {
-                let index = vocabulary.intern(id);
-                if index as usize == known.len() {
+                let index = vocabulary.intern(id).index();
+                if index == known.len() {
                     known.push(id.clone());
                 }
-                prop_assert_eq!(&known[index as usize], id);
+                prop_assert_eq!(&known[index], id);
             }
             prop_assert_eq!(vocabulary.ids().map(str::to_string).collect::<Vec<_>>(), known.clone());
             for (index, id) in known.iter().enumerate() {
-                prop_assert_eq!(vocabulary.index(id), Some(index as u32));
+                prop_assert_eq!(vocabulary.index(id), Some(ItemIndex(index as u32)));
             }
             prop_assert_eq!(vocabulary.index("absent"), None);
         }
@@ -202,7 +208,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_thread_interns_as_the_caller_would(numbers in prop::collection::vec(0u32..3000, 0..3 * IDS_PER_BATCH)) {
-            let (mut here, mut there) = (Vocabulary::default(), Interning::start());
+            let (mut here, mut there) = (Vocabulary::default(), Interning::<UserIndex>::start());
             let mut expected = Vec::new();
             for number in numbers {
                 let id = number.to_string();
@@ -217,8 +223,8 @@ mod tests {
 
     #[test]
     fn leading_zeros_make_another_id() {
-        let mut vocabulary = Vocabulary::default();
+        let mut vocabulary = Vocabulary::<ItemIndex>::default();
         assert_ne!(vocabulary.intern("0132793040"), vocabulary.intern("132793040"));
-        assert_eq!(vocabulary.id(0), "0132793040");
+        assert_eq!(vocabulary.id(ItemIndex(0)), "0132793040");
     }
 }

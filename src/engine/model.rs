@@ -197,24 +197,24 @@ pub struct Model {
 impl Model {
     /// The factor row of a user, `[factor_len]`. Panics if there is no such user.
     pub fn user(&self, user: UserIndex) -> &[f32] {
-        row(&self.users, self.shape, user)
+        row(&self.users, self.shape, user.index())
     }
 
     /// The factor row of an item, `[factor_len]`. Panics if there is no such item.
     pub fn item(&self, item: ItemIndex) -> &[f32] {
-        row(&self.items, self.shape, item)
+        row(&self.items, self.shape, item.index())
     }
 }
 
-fn row(table: &[f32], shape: ModelShape, row: u32) -> &[f32] {
+fn row(table: &[f32], shape: ModelShape, row: usize) -> &[f32] {
     let length = shape.factor_len();
-    &table[row as usize * length..][..length]
+    &table[row * length..][..length]
 }
 
 impl Factors {
     /// The factor row of an item, `[factor_len]`. Panics if there is no such item.
     pub fn item(&self, item: ItemIndex) -> &[f32] {
-        row(&self.items, self.shape, item)
+        row(&self.items, self.shape, item.index())
     }
 
     /// Rows of nothing but zeros.
@@ -229,7 +229,7 @@ impl Factors {
 
     /// The factor row of a user, `[factor_len]`. Panics if there is no such user.
     pub fn user(&self, user: UserIndex) -> &[f32] {
-        row(&self.users, self.shape, user)
+        row(&self.users, self.shape, user.index())
     }
 }
 

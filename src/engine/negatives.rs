@@ -7,6 +7,7 @@
 //! Drawn with replacement, for a step by its number alone, so that a training that goes on draws what it would have drawn.
 //! What a drawn product stands for is said in [`crate::engine::choice`].
 
+use crate::common::interaction::ItemIndex;
 use crate::common::random::{Purpose, stream};
 use crate::config::ChoiceLoss;
 use crate::engine::plan::Draws;
@@ -50,24 +51,24 @@ impl Negatives {
                 ChoiceLoss::Bpr | ChoiceLoss::Bce => 1.0 / products as f32,
             };
             return Draws {
-                items: (0..products as u32).collect(),
+                items: (0..products as u32).map(ItemIndex).collect(),
                 offsets: vec![offset; products],
             };
         }
         let mut random = stream(self.seed, Purpose::Negatives, step);
-        let mut drawn: Vec<u32> = (0..self.wanted)
+        let mut drawn: Vec<ItemIndex> = (0..self.wanted)
             .map(|_| {
                 let at = random.random::<f64>();
                 let place = self.cumulative.partition_point(|&sum| sum <= at);
                 // The last sum may be a little below one.
-                place.min(products - 1) as u32
+                ItemIndex(place.min(products - 1) as u32)
             })
             .collect();
         drawn.sort_unstable();
         let mut draws = Draws::default();
         for same in drawn.chunk_by(|a, b| a == b) {
             draws.items.push(same[0]);
-            draws.offsets.push(self.offset(same[0] as usize, same.len()));
+            draws.offsets.push(self.offset(same[0].index(), same.len()));
         }
         draws
     }
@@ -101,7 +102,7 @@ mod tests {
                     assert!(draws.items.is_sorted_by(|a, b| a < b));
                     let pairs = draws.items.iter().zip(&draws.offsets);
                     pairs
-                        .map(|(&item, &offset)| (appeal(item) + f64::from(offset)).exp())
+                        .map(|(item, &offset)| (appeal(item.0) + f64::from(offset)).exp())
                         .sum()
                 })
                 .collect();
@@ -125,7 +126,10 @@ mod tests {
     #[test]
     fn who_asks_for_all_gets_each_once() {
         let all = Negatives::new(ChoiceLoss::Softmax, 9, 0.5, &[1, 0, 4], 1).draw(3);
-        assert_eq!((all.items, all.offsets), (vec![0, 1, 2], vec![0.0; 3]));
+        assert_eq!(
+            (all.items, all.offsets),
+            ([0, 1, 2].map(ItemIndex).to_vec(), vec![0.0; 3])
+        );
         let all = Negatives::new(ChoiceLoss::Bce, 2, 0.5, &[1, 0], 1).draw(3);
         assert_eq!(all.offsets, [0.5; 2]);
     }

@@ -18,7 +18,7 @@
 //!
 //! All of it stands in one array of 32-bit words, several steps together, so that it travels to a device in one upload.
 
-use crate::common::interaction::ItemIndex;
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::Prior;
 use crate::engine::model::Side;
 use std::ops::Range;
@@ -204,8 +204,8 @@ pub struct PlanChunk {
 /// One sample of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    pub user: u32,
-    pub item: u32,
+    pub user: UserIndex,
+    pub item: ItemIndex,
     pub target: f32,
     pub weight: f32,
     /// How much it counts as a choice of the item; 0 where choices are not learned.
@@ -216,8 +216,8 @@ impl Sample {
     /// Its row in the table of a side.
     pub fn row(&self, side: Side) -> u32 {
         match side {
-            Side::User => self.user,
-            Side::Item => self.item,
+            Side::User => self.user.0,
+            Side::Item => self.item.0,
         }
     }
 }
@@ -340,7 +340,7 @@ impl PlanChunk {
 
     /// As [`push`](Self::push), with what a prior and choices add. Panics if the prior does not count a row of the batch.
     pub fn push_with(&mut self, step: u32, batch: &[Sample], prior: Option<&EpochPrior>, choice: Option<ChoicePlan>) {
-        let mut order = keys(batch.iter().map(|sample| sample.user));
+        let mut order = keys(batch, Side::User);
         sort_by_row(&mut order);
         let in_order: Vec<Sample> = order.iter().map(|&key| batch[key as u32 as usize]).collect();
         for (number, key) in order.iter_mut().enumerate() {
@@ -361,7 +361,7 @@ impl PlanChunk {
         assert!(!samples.is_empty(), "PlanChunk: step {step} has no samples");
         let targets = self.extend(samples.iter().map(|sample| sample.target.to_bits()));
         let weights = self.extend(samples.iter().map(|sample| sample.weight.to_bits()));
-        let mut items = keys(samples.iter().map(|sample| sample.item));
+        let mut items = keys(samples, Side::Item);
         sort_by_row(&mut items);
         let sides = [(Side::User, users), (Side::Item, items.as_slice())].map(|(side, order)| {
             let mut layout = self.push_side(order, &[]);
@@ -393,7 +393,7 @@ impl PlanChunk {
         users: &SideLayout,
         choice: ChoicePlan,
     ) -> ChoiceLayout {
-        let drawn = &choice.draws.items;
+        let drawn: &[u32] = bytemuck::cast_slice(&choice.draws.items);
         let choices = self.extend(samples.iter().map(|sample| sample.choice.to_bits()));
         let mut items = self.push_side(items, drawn);
         let mut users = users.clone();
@@ -577,10 +577,9 @@ impl PlanChunk {
 }
 
 /// `row << 32 | sample number` for each sample.
-fn keys(rows: impl Iterator<Item = u32>) -> Vec<u64> {
-    rows.enumerate()
-        .map(|(number, row)| u64::from(row) << 32 | number as u64)
-        .collect()
+fn keys(samples: &[Sample], side: Side) -> Vec<u64> {
+    let key = |(number, sample): (usize, &Sample)| u64::from(sample.row(side)) << 32 | number as u64;
+    samples.iter().enumerate().map(key).collect()
 }
 
 /// Bits of a row number that one pass of [`sort_by_row`] looks at, at the most: its counts fit the nearest cache.
@@ -627,7 +626,7 @@ pub const PAIRS_PER_PLAN: usize = 1 << 15;
 /// One-step plans of pairs to be scored, [`PAIRS_PER_PLAN`] at a time; their targets and weights are zero.
 ///
 /// Panics if the columns differ in length.
-pub fn pair_plans<'a>(users: &'a [u32], items: &'a [u32]) -> impl Iterator<Item = PlanChunk> + 'a {
+pub fn pair_plans<'a>(users: &'a [UserIndex], items: &'a [ItemIndex]) -> impl Iterator<Item = PlanChunk> + 'a {
     assert_eq!(users.len(), items.len(), "pair_plans: users and items differ in length");
     users
         .chunks(PAIRS_PER_PLAN)
@@ -641,10 +640,11 @@ pub fn pair_plans<'a>(users: &'a [u32], items: &'a [u32]) -> impl Iterator<Item 
                 choice: 0.0,
             });
             let mut chunk = PlanChunk::default();
-            let mut order = keys(users.iter().copied());
+            let pairs: Vec<_> = pairs.collect();
+            let mut order = keys(&pairs, Side::User);
             sort_by_row(&mut order);
             // Logits come back in the order of the pairs.
-            chunk.push_numbered(1, &pairs.collect::<Vec<_>>(), &order, None, None);
+            chunk.push_numbered(1, &pairs, &order, None, None);
             chunk
         })
 }
@@ -668,8 +668,8 @@ mod tests {
 
     fn sample(user: u32, item: u32) -> Sample {
         Sample {
-            user,
-            item,
+            user: UserIndex(user),
+            item: ItemIndex(item),
             target: 0.5,
             weight: 1.0,
             choice: 1.0,
@@ -728,7 +728,7 @@ mod tests {
                 .map(|&(user, item)| Sample { choice: (item % 3) as f32 / 2.0, ..sample(user, item) })
                 .collect();
             let draws = Draws {
-                items: drawn.iter().copied().collect(),
+                items: drawn.iter().copied().map(ItemIndex).collect(),
                 offsets: drawn.iter().map(|&item| item as f32).collect(),
             };
             let counts: Vec<u32> = (0..60).map(|row| row % 5).collect();
@@ -743,9 +743,9 @@ mod tests {
             let items = chunk.slices(layout.side(Side::Item));
             prop_assert!(items.rows.windows(2).all(|pair| pair[0] < pair[1]));
             let mut wanted: std::collections::BTreeSet<u32> = drawn.clone();
-            wanted.extend(batch.iter().map(|sample| sample.item));
+            wanted.extend(batch.iter().map(|sample| sample.item.0));
             prop_assert!(items.rows.iter().copied().eq(wanted));
-            for (number, (&slot, &item)) in choice.draw_slots.iter().zip(&draws.items).enumerate() {
+            for (number, (&slot, &item)) in choice.draw_slots.iter().zip(&drawn).enumerate() {
                 prop_assert_eq!(items.rows[slot as usize], item);
                 prop_assert_eq!(items.extra(slot as usize), Some(number));
                 prop_assert_eq!(choice.draw_offsets[number], item as f32);

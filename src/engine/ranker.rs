@@ -152,8 +152,7 @@ impl<'a> Ranker<'a> {
             .iter()
             .map(|&item| match self.catalogue.choices {
                 Some(rows) => {
-                    let appeal =
-                        dot(&query.choice[ROW_HEADER..], rows.weights(item as usize)) + rows.bias(item as usize);
+                    let appeal = dot(&query.choice[ROW_HEADER..], rows.weights(item.index())) + rows.bias(item.index());
                     self.value(query, &ScoredItem { item, logit: appeal }).value
                 }
                 None => self.logit(query, item),
@@ -178,10 +177,10 @@ impl<'a> Ranker<'a> {
     /// As `affinity` adds, whatever the rows' layout.
     fn logit(&self, query: &RankQuery, item: ItemIndex) -> f32 {
         let rows = self.catalogue.ratings;
-        let dot = dot(&query.rating[ROW_HEADER..], rows.weights(item as usize));
+        let dot = dot(&query.rating[ROW_HEADER..], rows.weights(item.index()));
         self.catalogue
             .head
-            .logit(dot + query.rating[0] + rows.bias(item as usize))
+            .logit(dot + query.rating[0] + rows.bias(item.index()))
     }
 }
 
@@ -218,7 +217,7 @@ mod tests {
         let (ratings, choices, mut users) = (table(items), table(items), [table(6), table(6)]);
         // Nobody has an appeal.
         users[1].chunks_exact_mut(ROW_HEADER + dim).for_each(|row| row[0] = 0.0);
-        let seen: Vec<u32> = (0..items as u32).step_by(7).collect();
+        let seen: Vec<ItemIndex> = (0..items as u32).step_by(7).map(ItemIndex).collect();
         let row = |table: usize, user: usize| &users[table][user * (ROW_HEADER + dim)..][..ROW_HEADER + dim];
         let queries: Vec<RankQuery> = (0..6)
             .map(|user| RankQuery {
@@ -237,12 +236,13 @@ mod tests {
             let mut ranker = Ranker::open(DeviceChoice::Cpu, catalogue, 2).unwrap();
             let ranked = ranker.top_k(&queries, 10).unwrap();
             for (query, ranked) in queries.iter().zip(ranked) {
-                let unseen: Vec<u32> = (0..items as u32).filter(|item| item % 7 != 0).collect();
+                let unseen = (0..items as u32).filter(|item| item % 7 != 0);
+                let unseen: Vec<ItemIndex> = unseen.map(ItemIndex).collect();
                 let values = ranker.values(query, &unseen);
                 let mut order: Vec<usize> = (0..unseen.len()).collect();
                 order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
-                let wanted: Vec<u32> = order[..10].iter().map(|&at| unseen[at]).collect();
-                let found: Vec<u32> = ranked.iter().map(|ranked| ranked.item).collect();
+                let wanted: Vec<ItemIndex> = order[..10].iter().map(|&at| unseen[at]).collect();
+                let found: Vec<ItemIndex> = ranked.iter().map(|ranked| ranked.item).collect();
                 assert_eq!(found, wanted, "choices {has_choices}, like_weight {like_weight}");
                 let mut pairs = ranked.iter().zip(&order);
                 assert!(pairs.all(|(ranked, &at)| (ranked.value - values[at]).abs() < 1e-5));

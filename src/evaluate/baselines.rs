@@ -37,8 +37,8 @@ impl Biases {
         for (user, item, target) in rows.clone() {
             sum += f64::from(target);
             number += 1;
-            user_counts[user as usize] += 1.0;
-            item_counts[item as usize] += 1.0;
+            user_counts[user.index()] += 1.0;
+            item_counts[item.index()] += 1.0;
         }
         let mean = sum / number.max(1) as f64;
         let mut biases = Self {
@@ -49,13 +49,13 @@ impl Biases {
         for _ in 0..SWEEPS {
             biases.item.fill(0.0);
             for (user, item, target) in rows.clone() {
-                biases.item[item as usize] += f64::from(target) - mean - biases.user[user as usize];
+                biases.item[item.index()] += f64::from(target) - mean - biases.user[user.index()];
             }
             let solved = biases.item.iter_mut().zip(&item_counts);
             solved.for_each(|(bias, count)| *bias /= count + ITEM_RIDGE);
             biases.user.fill(0.0);
             for (user, item, target) in rows.clone() {
-                biases.user[user as usize] += f64::from(target) - mean - biases.item[item as usize];
+                biases.user[user.index()] += f64::from(target) - mean - biases.item[item.index()];
             }
             let solved = biases.user.iter_mut().zip(&user_counts);
             solved.for_each(|(bias, count)| *bias /= count + USER_RIDGE);
@@ -65,14 +65,14 @@ impl Biases {
 
     /// The predicted target; it may lie outside [0, 1].
     pub fn predict(&self, user: UserIndex, item: ItemIndex) -> f32 {
-        (self.mean + self.user[user as usize] + self.item[item as usize]) as f32
+        (self.mean + self.user[user.index()] + self.item[item.index()]) as f32
     }
 }
 
 /// Items by falling value, ties by lower index: the ranking that is the same for everybody.
 pub fn falling_order<T: Copy>(values: &[T], compare: impl Fn(T, T) -> std::cmp::Ordering) -> Vec<ItemIndex> {
-    let mut order: Vec<ItemIndex> = (0..values.len() as ItemIndex).collect();
-    order.sort_by(|&a, &b| compare(values[b as usize], values[a as usize]));
+    let mut order: Vec<ItemIndex> = (0..values.len() as u32).map(ItemIndex).collect();
+    order.sort_by(|&a, &b| compare(values[b.index()], values[a.index()]));
     order
 }
 
@@ -82,13 +82,19 @@ mod tests {
 
     #[test]
     fn the_fit_minimises_the_ridge_loss() {
-        let rows: Vec<(u32, u32, f32)> = (0..400u32)
-            .map(|row| (row * 7 % 19, row * 11 % 13, (row * row % 5) as f32 / 4.0))
+        let rows: Vec<(UserIndex, ItemIndex, f32)> = (0..400u32)
+            .map(|row| {
+                (
+                    UserIndex(row * 7 % 19),
+                    ItemIndex(row * 11 % 13),
+                    (row * row % 5) as f32 / 4.0,
+                )
+            })
             .collect();
         let fitted = Biases::fit(20, 14, rows.iter().copied());
         let loss = |biases: &Biases| {
             let errors = rows.iter().map(|&(user, item, target)| {
-                (f64::from(target) - biases.mean - biases.user[user as usize] - biases.item[item as usize]).powi(2)
+                (f64::from(target) - biases.mean - biases.user[user.index()] - biases.item[item.index()]).powi(2)
             });
             let ridge = |side: &[f64], weight: f64| weight * side.iter().map(|bias| bias * bias).sum::<f64>();
             errors.sum::<f64>() + ridge(&biases.user, USER_RIDGE) + ridge(&biases.item, ITEM_RIDGE)
@@ -109,6 +115,7 @@ mod tests {
 
     #[test]
     fn equal_values_are_ordered_by_index() {
-        assert_eq!(falling_order(&[1, 3, 1, 3], |a: u32, b| a.cmp(&b)), [1, 3, 0, 2]);
+        let order = falling_order(&[1, 3, 1, 3], |a: u32, b| a.cmp(&b));
+        assert_eq!(order, [1, 3, 0, 2].map(ItemIndex));
     }
 }

@@ -74,8 +74,8 @@ mod tests {
     fn what_a_user_has_seen_is_not_to_be_found() {
         // A held-out table brought along may hold pairs that train.
         let interactions = Interactions {
-            users: vec![0, 0, 0, 1, 1],
-            items: vec![4, 2, 4, 1, 1],
+            users: [0, 0, 0, 1, 1].map(UserIndex).to_vec(),
+            items: [4, 2, 4, 1, 1].map(ItemIndex).to_vec(),
             ratings: vec![5.0; 5],
             timestamps: None,
         };
@@ -87,10 +87,9 @@ mod tests {
             item_counts: &[0, 1, 0, 0, 1],
         };
         let case = table.case(0..3, Part::Test, 4.0);
-        assert_eq!(
-            (case.relevant, case.seen, case.rated),
-            (vec![2], vec![4], vec![2, 4, 4])
-        );
+        assert_eq!(case.relevant, [ItemIndex(2)]);
+        assert_eq!(case.seen, [ItemIndex(4)]);
+        assert_eq!(case.rated, [2, 4, 4].map(ItemIndex));
         assert!(table.has_relevant(0..3, Part::Test, 4.0));
         assert!(!table.has_relevant(3..5, Part::Test, 4.0));
     }

@@ -302,8 +302,8 @@ fn distinct(ratings: &[f32]) -> Vec<f32> {
 }
 
 fn groups(table: &Table, rows: &HeldOut, predictions: &Predictions, judge: &Judge) -> Groups {
-    let knows_user = |place: usize| table.user_counts[rows.users[place] as usize] > 0;
-    let knows_item = |place: usize| table.item_counts[rows.items[place] as usize] > 0;
+    let knows_user = |place: usize| table.user_counts[rows.users[place].index()] > 0;
+    let knows_item = |place: usize| table.item_counts[rows.items[place].index()] > 0;
     let group = |belongs: &dyn Fn(usize) -> bool| {
         let places: Vec<usize> = (0..rows.users.len()).filter(|&place| belongs(place)).collect();
         let scores = || judge.judge(&rows.select(&places), &predictions.select(&places), false);
@@ -330,7 +330,7 @@ fn baselines(
     let biases = Biases::fit(model.shape.users, model.shape.items, train);
     let pairs = || rows.users.iter().zip(&rows.items);
     let predicted = pairs().map(|(&user, &item)| biases.predict(user, item)).collect();
-    let popularity = pairs().map(|(_, &item)| table.item_counts[item as usize] as f32);
+    let popularity = pairs().map(|(_, &item)| table.item_counts[item.index()] as f32);
     let number = rows.users.len();
     let predictions = vec![
         Predictions::of_targets(Predictor::UserItemBias, predicted),

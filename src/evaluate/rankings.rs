@@ -182,7 +182,7 @@ pub fn judge_rankings(
         for (case, ranked) in cases.iter().zip(ranked) {
             let items: Vec<ItemIndex> = ranked.iter().map(|ranked| ranked.item).collect();
             all.add(&items, &case.relevant);
-            let is_warm = table.user_counts[case.user as usize] > 0;
+            let is_warm = table.user_counts[case.user.index()] > 0;
             if is_warm { &mut warm } else { &mut cold }.add(&items, &case.relevant);
             for (baseline, ranking) in baselines.iter_mut().zip(fixed) {
                 let unseen = ranking

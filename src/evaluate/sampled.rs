@@ -56,7 +56,7 @@ impl SampledNegatives {
             return;
         }
         for case in cases {
-            let mut rng = stream(self.seed, Purpose::SampledNegatives, case.user);
+            let mut rng = stream(self.seed, Purpose::SampledNegatives, case.user.0);
             let mut items = Vec::new();
             let mut lengths = Vec::new();
             for &relevant in &case.relevant {
@@ -106,7 +106,7 @@ fn draw(wanted: usize, items: usize, rated: &[ItemIndex], rng: &mut impl RngExt)
     let is_free = |item: ItemIndex| rated.binary_search(&item).is_err();
     // Drawing at random is slow where nearly all would be taken.
     if items <= 2 * (wanted + rated.len()) {
-        let mut free: Vec<ItemIndex> = (0..items as ItemIndex).filter(|&item| is_free(item)).collect();
+        let mut free: Vec<ItemIndex> = (0..items as u32).map(ItemIndex).filter(|&item| is_free(item)).collect();
         for place in 0..wanted.min(free.len()) {
             let other = rng.random_range(place..free.len());
             free.swap(place, other);
@@ -116,7 +116,7 @@ fn draw(wanted: usize, items: usize, rated: &[ItemIndex], rng: &mut impl RngExt)
     }
     let mut drawn = Vec::with_capacity(wanted);
     while drawn.len() < wanted {
-        let item = rng.random_range(0..items) as ItemIndex;
+        let item = ItemIndex(rng.random_range(0..items) as u32);
         if is_free(item) && !drawn.contains(&item) {
             drawn.push(item);
         }
@@ -131,17 +131,13 @@ mod tests {
     #[test]
     fn negatives_are_distinct_and_unrated_in_small_and_large_catalogues() {
         for (items, wanted, found) in [(1000, 99, 99), (120, 99, 99), (60, 99, 57)] {
-            let rated = [3, 5, 50];
+            let rated = [3, 5, 50].map(ItemIndex);
             let mut drawn = draw(wanted, items, &rated, &mut stream(1, Purpose::SampledNegatives, 0));
             assert_eq!(drawn.len(), found);
             drawn.sort_unstable();
             drawn.dedup();
             assert_eq!(drawn.len(), found, "an item stands twice");
-            assert!(
-                drawn
-                    .iter()
-                    .all(|item| !rated.contains(item) && (*item as usize) < items)
-            );
+            assert!(drawn.iter().all(|item| !rated.contains(item) && item.index() < items));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::artifact::run_directory::{CONFIG, DATA_REPORT, INTERACTIONS, PRODUCTS, RunDirectory, RunError, USERS};
 use crate::artifact::{interactions_file, vocabulary_file};
+use crate::common::interaction::DenseIndex;
 use crate::config::Config;
 use crate::flow::pipeline::Loaded;
 use crate::flow::prepare::Prepared;
@@ -43,10 +44,10 @@ fn fill(run: &RunDirectory, config: &Config, loaded: &Loaded) -> Result<(), RunE
 }
 
 /// Training ratings of each of `rows` users or products, `index[row of the table]` being whose it is.
-fn train_ratings(prepared: &Prepared, rows: usize, index: &[u32]) -> Vec<u32> {
+fn train_ratings(prepared: &Prepared, rows: usize, index: &[impl DenseIndex]) -> Vec<u32> {
     let mut counts = vec![0; rows];
     for &row in prepared.split.train().rows() {
-        counts[index[row as usize] as usize] += 1;
+        counts[index[row as usize].index()] += 1;
     }
     counts
 }

@@ -9,10 +9,10 @@
 
 use crate::artifact::model_file::Read;
 use crate::artifact::ratings_log::{NewRating, gather};
-use crate::artifact::run_directory::{CALIBRATION, RunDirectory};
+use crate::artifact::run_directory::{CALIBRATION, PRODUCTS, RunDirectory, USERS};
 use crate::artifact::run_files::RunFiles;
 use crate::artifact::vocabulary_file::VocabularyFile;
-use crate::common::interaction::{ItemIndex, Part, UserIndex};
+use crate::common::interaction::{DenseIndex, ItemIndex, Part, UserIndex};
 use crate::config::{Config, SplitStrategy};
 use crate::data::ingest::Ingested;
 use crate::data::interactions::Interactions;
@@ -23,6 +23,7 @@ use crate::engine::{HeadState, ROWS_PER_READ, Trainer};
 use crate::evaluate::calibrate::Calibration;
 use crate::flow::error::{FlowError, PipelineError};
 use std::collections::HashMap;
+use std::path::Path;
 
 /// A finished run, open.
 pub struct Earlier {
@@ -169,9 +170,9 @@ impl Earlier {
         let users = places(&self.files.users, ingested.users.ids())?;
         let items = places(&self.files.products, ingested.items.ids())?;
         let mut parts = vec![None; rows.len()];
-        let mut own: (UserIndex, Vec<(ItemIndex, u8)>) = (UserIndex::MAX, Vec::new());
+        let mut own: (UserIndex, Vec<(ItemIndex, u8)>) = (UserIndex(u32::MAX), Vec::new());
         for (row, part) in parts.iter_mut().enumerate() {
-            let (Some(user), Some(item)) = (users[rows.users[row] as usize], items[rows.items[row] as usize]) else {
+            let (Some(user), Some(item)) = (users[rows.users[row].index()], items[rows.items[row].index()]) else {
                 continue;
             };
             if own.0 != user {
@@ -188,26 +189,28 @@ impl Earlier {
 
     /// Gives an engine at its start what the run had learned of the users and products of both.
     pub fn warm(&self, run: &RunDirectory, trainer: &mut dyn Trainer) -> Result<(), PipelineError> {
-        let new = [
-            crate::artifact::run_directory::USERS,
-            crate::artifact::run_directory::PRODUCTS,
-        ];
-        let new = new.map(|name| VocabularyFile::open(&run.file(name), None));
-        for (side, new) in Side::BOTH.into_iter().zip(new) {
-            let new = new?;
-            let known = match side {
-                Side::User => &self.files.users,
-                Side::Item => &self.files.products,
-            };
-            let ids: Result<Vec<&str>, _> = (0..new.len() as u32).map(|index| new.id(index)).collect();
-            let places = places(known, ids?.into_iter())?;
-            for question in Question::BOTH {
-                self.warm_table(question, side, &places, trainer)?;
-            }
-        }
+        self.warm_side(Side::User, &self.files.users, &run.file(USERS), trainer)?;
+        self.warm_side(Side::Item, &self.files.products, &run.file(PRODUCTS), trainer)?;
         if trainer.shape(Question::Rating).is_some() {
             let calibration: Calibration = self.run.read_json(CALIBRATION)?;
             trainer.set_head(HeadState::at(calibration.uncalibrated), 0)?;
+        }
+        Ok(())
+    }
+
+    /// `known` has the ids of the run, the file those of the engine's rows.
+    fn warm_side<Index: DenseIndex>(
+        &self,
+        side: Side,
+        known: &VocabularyFile<Index>,
+        new: &Path,
+        trainer: &mut dyn Trainer,
+    ) -> Result<(), PipelineError> {
+        let new = VocabularyFile::<Index>::open(new, None)?;
+        let ids: Result<Vec<&str>, _> = (0..new.len() as u32).map(|index| new.id(Index::new(index))).collect();
+        let places = places(known, ids?.into_iter())?;
+        for question in Question::BOTH {
+            self.warm_table(question, side, &places, trainer)?;
         }
         Ok(())
     }
@@ -217,7 +220,7 @@ impl Earlier {
         &self,
         question: Question,
         side: Side,
-        places: &[Option<u32>],
+        places: &[Option<impl DenseIndex>],
         trainer: &mut dyn Trainer,
     ) -> Result<(), PipelineError> {
         let Some(shape) = trainer.shape(question) else {
@@ -238,15 +241,15 @@ impl Earlier {
                 match (side, items) {
                     (Side::User, _) => {
                         let row = match question {
-                            Question::Rating => model.user(place)?,
-                            Question::Choice => model.user_choice(place)?,
+                            Question::Rating => model.user(UserIndex(place.number()))?,
+                            Question::Choice => model.user_choice(UserIndex(place.number()))?,
                         };
                         weights.copy_from_slice(&row[ROW_HEADER..]);
                         record[0] = row[0];
                     }
                     (Side::Item, Some(items)) => {
-                        weights.copy_from_slice(items.weights(place as usize));
-                        record[0] = items.bias(place as usize);
+                        weights.copy_from_slice(items.weights(place.index()));
+                        record[0] = items.bias(place.index());
                     }
                     (Side::Item, None) => {}
                 }
@@ -258,7 +261,10 @@ impl Earlier {
 }
 
 /// Where each id stands in a vocabulary.
-fn places<'a>(known: &VocabularyFile, ids: impl Iterator<Item = &'a str>) -> Result<Vec<Option<u32>>, PipelineError> {
+fn places<'a, Index: DenseIndex>(
+    known: &VocabularyFile<Index>,
+    ids: impl Iterator<Item = &'a str>,
+) -> Result<Vec<Option<Index>>, PipelineError> {
     let places: Result<Vec<_>, _> = ids.map(|id| known.index(id)).collect();
     Ok(places?)
 }

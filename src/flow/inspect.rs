@@ -47,15 +47,15 @@ fn part_report(prepared: &Prepared, part: Part) -> PartReport {
     let mut warm_users = vec![false; prepared.report.users];
     let mut warm_items = vec![false; prepared.report.items];
     for &row in prepared.split.train().rows() {
-        warm_users[interactions.users[row as usize] as usize] = true;
-        warm_items[interactions.items[row as usize] as usize] = true;
+        warm_users[interactions.users[row as usize].index()] = true;
+        warm_items[interactions.items[row as usize].index()] = true;
     }
     let rows = prepared.split.rows(part);
     let (mut cold_users, mut cold_items) = (vec![false; warm_users.len()], vec![false; warm_items.len()]);
     let mut cold_rows = 0;
     for &row in &rows {
-        let user = interactions.users[row as usize] as usize;
-        let item = interactions.items[row as usize] as usize;
+        let user = interactions.users[row as usize].index();
+        let item = interactions.items[row as usize].index();
         cold_users[user] = !warm_users[user];
         cold_items[item] = !warm_items[item];
         cold_rows += usize::from(cold_users[user] || cold_items[item]);

@@ -1,6 +1,7 @@
 //! Moved lists: how far the lists of a run are from those of another, for users of both.
 
 use crate::artifact::run_directory::RunDirectory;
+use crate::common::interaction::UserIndex;
 use crate::config::DeviceChoice;
 use crate::flow::error::PipelineError;
 use crate::recommend::filter::Filter;
@@ -35,7 +36,7 @@ pub fn moved_lists(first: &RunDirectory, run: &RunDirectory) -> Result<Option<Mo
     let (first, other) = (first?, other?);
     let mut users = [Vec::new(), Vec::new()];
     for index in (0..first.users()).step_by(first.users().div_ceil(USERS).max(1)) {
-        let index = index as u32;
+        let index = UserIndex(index as u32);
         if let Some(same) = other.find_user(first.user_id(index)?)? {
             users[0].push(index);
             users[1].push(same);
@@ -65,7 +66,7 @@ pub fn moved_lists(first: &RunDirectory, run: &RunDirectory) -> Result<Option<Mo
 }
 
 /// The ids of the first products of each user.
-fn lists(recommender: &Recommender, users: &[u32]) -> Result<Vec<Vec<String>>, PipelineError> {
+fn lists(recommender: &Recommender, users: &[UserIndex]) -> Result<Vec<Vec<String>>, PipelineError> {
     let (candidates, _) = recommender.candidates(&Filter::default())?;
     let mut ranker = recommender.ranker(&candidates, DeviceChoice::Cpu)?;
     let ask = Ask {

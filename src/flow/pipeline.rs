@@ -7,7 +7,7 @@ use super::prepare::{self, Prepared, check_memory};
 use super::training::{self, Centres, Standing, Trained};
 use super::{begin, complete};
 use crate::artifact::run_directory::{DATA_REPORT, EVALUATION, RunDirectory, RunError};
-use crate::common::interaction::Part;
+use crate::common::interaction::{ItemIndex, Part, UserIndex};
 use crate::config::Config;
 use crate::data::ingest::{Ingested, ingest};
 use crate::data::progress::Progress;
@@ -29,8 +29,8 @@ use std::sync::Arc;
 
 /// What a ratings file was made into: the names, and what training needs.
 pub struct Loaded {
-    pub users: Vocabulary,
-    pub items: Vocabulary,
+    pub users: Vocabulary<UserIndex>,
+    pub items: Vocabulary<ItemIndex>,
     pub titles: Option<Titles>,
     pub prepared: Prepared,
 }

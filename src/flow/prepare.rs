@@ -59,8 +59,8 @@ impl Prepared {
     pub fn counts(&self) -> [Vec<u32>; 2] {
         let mut counts = [vec![0; self.report.users], vec![0; self.report.items]];
         for row in self.split.rows(Part::Train) {
-            counts[0][self.interactions.users[row as usize] as usize] += 1;
-            counts[1][self.interactions.items[row as usize] as usize] += 1;
+            counts[0][self.interactions.users[row as usize].index()] += 1;
+            counts[1][self.interactions.items[row as usize].index()] += 1;
         }
         counts
     }
@@ -117,7 +117,7 @@ pub fn predict_memory(config: &Config, prepared: &Prepared) -> MemoryNeed {
 pub fn check_memory(config: &Config, prepared: &Prepared) -> Result<MemoryNeed, MemoryError> {
     let mut ratings_per_user = vec![0u32; prepared.report.users];
     for &user in &prepared.interactions.users {
-        ratings_per_user[user as usize] += 1;
+        ratings_per_user[user.index()] += 1;
     }
     let adapter = open::adapter(config.device);
     memory::check(&prepared.size(), config, adapter.as_ref(), &ratings_per_user)

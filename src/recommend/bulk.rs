@@ -76,7 +76,7 @@ impl Users {
     /// Those at places `first..end`. Panics past the end.
     fn range(&self, first: usize, end: usize) -> Vec<UserIndex> {
         match self {
-            Self::All(_) => (first as UserIndex..end as UserIndex).collect(),
+            Self::All(_) => (first as u32..end as u32).map(UserIndex).collect(),
             Self::List(users) => users[first..end].to_vec(),
         }
     }

@@ -42,11 +42,11 @@ impl Recommender {
             let item = self.product(&product.product)?;
             let (measure, contributions, product_itself) = match &fitted {
                 Fitted::Choices(folded, rows) => {
-                    let appeal = f64::from(rows.bias(item as usize));
+                    let appeal = f64::from(rows.bias(item.index()));
                     ("appeal", folded.contributions(*rows, item), appeal)
                 }
                 Fitted::Ratings(folded, rows) => {
-                    let own = f64::from(head.scale) * f64::from(rows.bias(item as usize)) + f64::from(head.bias);
+                    let own = f64::from(head.scale) * f64::from(rows.bias(item.index())) + f64::from(head.bias);
                     ("logit", folded.contributions(*rows, item), own)
                 }
             };

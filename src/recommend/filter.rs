@@ -55,7 +55,7 @@ impl Candidates {
 
     /// The product at a place among the candidates.
     pub fn item(&self, place: ItemIndex) -> ItemIndex {
-        self.some.as_ref().map_or(place, |some| some.items[place as usize])
+        self.some.as_ref().map_or(place, |some| some.items[place.index()])
     }
 
     /// The places of those of some products that are candidates. Both ascending.
@@ -63,7 +63,7 @@ impl Candidates {
         let Some(some) = &self.some else {
             return items.to_vec();
         };
-        let place = |item: &ItemIndex| some.items.binary_search(item).ok().map(|place| place as ItemIndex);
+        let place = |item: &ItemIndex| some.items.binary_search(item).ok().map(|place| ItemIndex(place as u32));
         items.iter().filter_map(place).collect()
     }
 
@@ -91,7 +91,7 @@ impl Recommender {
         let mut allowed = vec![filter.only.is_none(); count];
         if let Some(path) = &filter.only {
             let items = self.listed_products(path, &mut unlisted)?;
-            items.iter().for_each(|&item| allowed[item as usize] = true);
+            items.iter().for_each(|&item| allowed[item.index()] = true);
             reasons.push(format!(
                 "{} are in `{}`",
                 allowed.iter().filter(|&&is| is).count(),
@@ -100,7 +100,7 @@ impl Recommender {
         }
         if let Some(path) = &filter.exclude {
             let items = self.listed_products(path, &mut unlisted)?;
-            items.iter().for_each(|&item| allowed[item as usize] = false);
+            items.iter().for_each(|&item| allowed[item.index()] = false);
             reasons.push(format!("{} are excluded by `{}`", items.len(), path.display()));
         }
         let ratings = self.products.train_ratings()?;
@@ -110,7 +110,7 @@ impl Recommender {
         }
         let items: Vec<ItemIndex> = (0..count)
             .filter(|&item| allowed[item] && ratings[item] >= filter.min_ratings)
-            .map(|item| item as ItemIndex)
+            .map(|item| ItemIndex(item as u32))
             .collect();
         if items.is_empty() {
             return Err(RecommendError::NoCandidates {

@@ -63,13 +63,13 @@ pub fn fold_in(rows: ItemRows, head: Head, ratings: &[FoldInRating]) -> FoldedUs
     let features: Vec<Vec<f64>> = ratings
         .iter()
         .map(|rating| {
-            let weights = rows.weights(rating.item as usize).iter();
+            let weights = rows.weights(rating.item.index()).iter();
             weights.map(|weight| f64::from(*weight)).chain([1.0]).collect()
         })
         .collect();
     let own: Vec<f64> = ratings
         .iter()
-        .map(|rating| scale * f64::from(rows.bias(rating.item as usize)) + bias)
+        .map(|rating| scale * f64::from(rows.bias(rating.item.index())) + bias)
         .collect();
     let logits = |x: &[f64]| -> Vec<f64> {
         let pairs = features.iter().zip(&own);
@@ -140,11 +140,11 @@ impl FoldedUser {
     ///
     /// With `scale * item_bias + bias` they add up to the logit.
     pub fn contributions(&self, rows: ItemRows, item: ItemIndex) -> Vec<f64> {
-        let weights = rows.weights(item as usize);
+        let weights = rows.weights(item.index());
         let pairs = self.ratings.iter().zip(&self.pulls);
         pairs
             .map(|(rating, pull)| {
-                let theirs = rows.weights(rating.item as usize).iter().zip(weights);
+                let theirs = rows.weights(rating.item.index()).iter().zip(weights);
                 let likeness: f64 = theirs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
                 self.scale * pull * (likeness + 1.0)
             })
@@ -184,7 +184,7 @@ mod tests {
         let head = Head { scale: 2.5, bias: 0.4 };
         let ratings: Vec<FoldInRating> = (0..12)
             .map(|number| FoldInRating {
-                item: number * 3,
+                item: ItemIndex(number * 3),
                 target: random.random_range(0..5) as f32 / 4.0,
             })
             .collect();
@@ -201,7 +201,7 @@ mod tests {
         };
         let loss = |x: &[f64]| -> f64 {
             let fit = ratings.iter().map(|rating| {
-                let z = logit(x, rating.item as usize);
+                let z = logit(x, rating.item.index());
                 (1.0 + z.exp()).ln() - z * f64::from(rating.target)
             });
             fit.sum::<f64>() + RIDGE / 2.0 * x.iter().map(|x| x * x).sum::<f64>()
@@ -216,7 +216,7 @@ mod tests {
             }
         }
         for item in 0..items {
-            let sum: f64 = folded.contributions(rows, item as u32).iter().sum();
+            let sum: f64 = folded.contributions(rows, ItemIndex(item as u32)).iter().sum();
             let own = 2.5 * f64::from(rows.bias(item)) + f64::from(0.4f32);
             assert!((sum + own - logit(&x, item)).abs() < 1e-5, "item {item}");
         }
@@ -230,7 +230,7 @@ mod tests {
             scale: 30.0,
             bias: -5.0,
         };
-        let both = [(0, 1.0), (1, 0.0)].map(|(item, target)| FoldInRating { item, target });
+        let both = [(ItemIndex(0), 1.0), (ItemIndex(1), 0.0)].map(|(item, target)| FoldInRating { item, target });
         assert!(fold_in(rows, head, &both).row.iter().all(|value| value.is_finite()));
         assert!(fold_in(rows, head, &[]).row.iter().all(|&value| value == 0.0));
     }

@@ -60,18 +60,18 @@ pub fn fold_in_choices(rows: ItemRows, drawn: &Draws, chosen: &[ChosenItem], l2:
         let shares = vec![vec![0.0; dim]; chosen.len()];
         return FoldedChooser { row, shares };
     }
-    let features = |item: ItemIndex| rows.weights(item as usize).iter().map(|&weight| f64::from(weight));
+    let features = |item: ItemIndex| rows.weights(item.index()).iter().map(|&weight| f64::from(weight));
     let items: Vec<Vec<f64>> = drawn.items.iter().map(|&item| features(item).collect()).collect();
     let offsets: Vec<f64> = drawn
         .items
         .iter()
         .zip(&drawn.offsets)
-        .map(|(&item, &offset)| f64::from(rows.bias(item as usize)) + f64::from(offset))
+        .map(|(&item, &offset)| f64::from(rows.bias(item.index())) + f64::from(offset))
         .collect();
     let own: Vec<(Vec<f64>, f64, f64)> = chosen
         .iter()
         .map(|chosen| {
-            let bias = f64::from(rows.bias(chosen.item as usize));
+            let bias = f64::from(rows.bias(chosen.item.index()));
             (features(chosen.item).collect(), bias, f64::from(chosen.weight))
         })
         .collect();
@@ -115,7 +115,7 @@ pub fn fold_in_choices(rows: ItemRows, drawn: &Draws, chosen: &[ChosenItem], l2:
 impl FoldedChooser {
     /// What each choice adds to the appeal of `item`, in the order of the choices. Panics if the item is not there.
     pub fn contributions(&self, rows: ItemRows, item: ItemIndex) -> Vec<f64> {
-        let weights = rows.weights(item as usize);
+        let weights = rows.weights(item.index());
         let of = |share: &Vec<f64>| share.iter().zip(weights).map(|(a, &b)| a * f64::from(b)).sum();
         self.shares.iter().map(of).collect()
     }
@@ -232,23 +232,23 @@ mod tests {
             .collect();
         let rows = ItemRows::of_factors(&factors, dim);
         let drawn = Draws {
-            items: (0..items).collect(),
+            items: (0..items).map(ItemIndex).collect(),
             offsets: vec![0.0; items as usize],
         };
         let chosen: Vec<ChosenItem> = (0..7)
             .map(|number| ChosenItem {
-                item: number * 5,
+                item: ItemIndex(number * 5),
                 weight: number as f32 / 4.0,
             })
             .collect();
         let folded = fold_in_choices(rows, &drawn, &chosen, l2);
         let w: Vec<f64> = folded.row[ROW_HEADER..].iter().map(|&w| f64::from(w)).collect();
-        let appeal = |w: &[f64], item: u32| {
-            let weights = rows.weights(item as usize).iter().zip(w);
-            weights.map(|(&a, b)| f64::from(a) * b).sum::<f64>() + f64::from(rows.bias(item as usize))
+        let appeal = |w: &[f64], item: ItemIndex| {
+            let weights = rows.weights(item.index()).iter().zip(w);
+            weights.map(|(&a, b)| f64::from(a) * b).sum::<f64>() + f64::from(rows.bias(item.index()))
         };
         let loss = |w: &[f64]| -> f64 {
-            let all: f64 = (0..items).map(|item| appeal(w, item).exp()).sum();
+            let all: f64 = (0..items).map(|item| appeal(w, ItemIndex(item)).exp()).sum();
             let each = chosen.iter().map(|chosen| {
                 let own = appeal(w, chosen.item);
                 f64::from(chosen.weight) * ((all + own.exp()).ln() - own + l2 * dot(w, w))
@@ -263,13 +263,14 @@ mod tests {
                 assert!(loss(&moved) > least, "column {column} by {step}");
             }
         }
-        for item in 0..items {
+        for item in (0..items).map(ItemIndex) {
             let sum: f64 = folded.contributions(rows, item).iter().sum();
-            let own = f64::from(rows.bias(item as usize));
+            let own = f64::from(rows.bias(item.index()));
             assert!((sum + own - appeal(&w, item)).abs() < 1e-4, "item {item}");
         }
-        let nothing = fold_in_choices(rows, &drawn, &[ChosenItem { item: 3, weight: 0.0 }], l2);
+        let (item, weight) = (ItemIndex(3), 0.0);
+        let nothing = fold_in_choices(rows, &drawn, &[ChosenItem { item, weight }], l2);
         assert!(nothing.row.iter().all(|&weight| weight == 0.0));
-        assert_eq!(nothing.contributions(rows, 5), [0.0]);
+        assert_eq!(nothing.contributions(rows, ItemIndex(5)), [0.0]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{RecommendError, Recommender};
 use crate::artifact::vocabulary_file::VocabularyFile;
-use crate::common::interaction::{ItemIndex, UserIndex};
+use crate::common::interaction::{DenseIndex, ItemIndex, UserIndex};
 
 /// Ids or titles that are proposed in the place of an unknown one.
 const PROPOSED: usize = 3;
@@ -83,14 +83,20 @@ impl Recommender {
         self.unknown("user", id, &self.users, &self.products)
     }
 
-    fn unknown(&self, what: &'static str, id: &str, known: &VocabularyFile, others: &VocabularyFile) -> RecommendError {
+    fn unknown<Known: DenseIndex>(
+        &self,
+        what: &'static str,
+        id: &str,
+        known: &VocabularyFile<Known>,
+        others: &VocabularyFile<impl DenseIndex>,
+    ) -> RecommendError {
         let nearest = match self.nearest(id, known) {
             Ok(nearest) => nearest,
             Err(error) => return error,
         };
         let example = match known.is_empty() {
             true => String::new(),
-            false => known.id(0).unwrap_or_default().to_string(),
+            false => known.id(Known::new(0)).unwrap_or_default().to_string(),
         };
         RecommendError::Unknown {
             what,
@@ -103,7 +109,7 @@ impl Recommender {
     }
 
     /// The ids that are spelled most like one, else the titles that hold it.
-    fn nearest(&self, id: &str, known: &VocabularyFile) -> Result<Vec<String>, RecommendError> {
+    fn nearest(&self, id: &str, known: &VocabularyFile<impl DenseIndex>) -> Result<Vec<String>, RecommendError> {
         let nearest: Vec<String> = known.nearest(id, PROPOSED)?.into_iter().map(str::to_string).collect();
         if !nearest.is_empty() {
             return Ok(nearest);

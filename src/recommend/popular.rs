@@ -12,7 +12,7 @@
 
 use super::filter::Candidates;
 use super::{Ask, Basis, Ranking, RecommendError, Recommender};
-use crate::common::interaction::Part;
+use crate::common::interaction::{ItemIndex, Part};
 use crate::config::DeviceChoice;
 use crate::engine::cpu::score_top_k::{Best, Candidate};
 use crate::engine::ranker::{RankQuery, RankedItem};
@@ -44,14 +44,14 @@ impl Recommender {
         let (mut all, mut count) = (0.0, 0.0);
         for row in (0..parts.len()).filter(|&row| parts[row] == Part::Train as u8) {
             let rating = f64::from(rows.ratings[row]);
-            let sum = &mut sums[rows.items[row] as usize];
+            let sum = &mut sums[rows.items[row].index()];
             *sum = (sum.0 + rating, sum.1 + 1.0);
             (all, count) = (all + rating, count + 1.0);
         }
         let mean = all / f64::max(count, 1.0);
         let mut best = Best::new(ask.top.min(sums.len()));
-        for place in 0..candidates.len(sums.len()) as u32 {
-            let (sum, count) = sums[candidates.item(place) as usize];
+        for place in (0..candidates.len(sums.len()) as u32).map(ItemIndex) {
+            let (sum, count) = sums[candidates.item(place).index()];
             let shrunken = (sum + PRIOR_RATINGS * mean) / (count + PRIOR_RATINGS);
             best.push(Candidate {
                 item: place,

@@ -19,6 +19,7 @@ use crate::artifact::model_file::Read;
 use crate::artifact::run_directory::MODEL;
 use crate::artifact::tensor_file::FileError;
 use crate::artifact::vocabulary_file::VocabularyFile;
+use crate::common::interaction::DenseIndex;
 use crate::engine::cpu::score_top_k::{Best, Candidate};
 use crate::engine::cpu::thread_pool;
 use rayon::prelude::*;
@@ -76,26 +77,26 @@ impl Recommender {
         self.similar("user", &self.users, user, top, min_ratings, &row)
     }
 
-    fn similar<'a>(
+    fn similar<'a, Index: DenseIndex>(
         &self,
         of: &'static str,
-        known: &VocabularyFile,
-        index: u32,
+        known: &VocabularyFile<Index>,
+        index: Index,
         top: usize,
         min_ratings: u32,
         row: &(impl Fn(usize) -> &'a [f32] + Sync),
     ) -> Result<Similar, RecommendError> {
         let counts = known.train_ratings()?;
-        let not_finite = |index: u32| {
+        let not_finite = |index: usize| {
             let fault = format!("the embedding of {of} {index} holds a number that is not finite");
             FileError::damaged(&self.run().file(MODEL), fault)
         };
-        let wanted = row(index as usize);
+        let wanted = row(index.index());
         let size = dot(wanted, wanted).sqrt();
         if !size.is_finite() {
-            return Err(not_finite(index).into());
+            return Err(not_finite(index.index()).into());
         }
-        if counts[index as usize] == 0 || size <= 0.0 {
+        if counts[index.index()] == 0 || size <= 0.0 {
             return Err(RecommendError::NoEmbedding {
                 what: of,
                 id: known.id(index)?.to_string(),
@@ -103,7 +104,7 @@ impl Recommender {
         }
         let cosine = |other: &[f32], squared: f64| dot(wanted, other) / (size * squared.sqrt());
         let top = top.min(counts.len());
-        let parts: Result<Vec<Vec<Candidate>>, FileError> =
+        let parts: Result<Vec<Vec<Candidate<Index>>>, FileError> =
             self.pool.get_or_init(|| thread_pool(self.config.threads)).install(|| {
                 let starts = (0..counts.len()).into_par_iter().step_by(ROWS_PER_TASK);
                 let compare = |first: usize| {
@@ -114,11 +115,11 @@ impl Recommender {
                         let squared = dot(other, other);
                         // No sum of squares of so few finite numbers overflows.
                         if !squared.is_finite() {
-                            return Err(not_finite(place as u32));
+                            return Err(not_finite(place));
                         }
-                        if place != index as usize && ratings >= min_ratings.max(1) && squared > 0.0 {
+                        if place != index.index() && ratings >= min_ratings.max(1) && squared > 0.0 {
                             best.push(Candidate {
-                                item: place as u32,
+                                item: Index::new(place as u32),
                                 score: (cosine(other, squared) * belief(ratings)) as f32,
                             });
                         }
@@ -133,14 +134,14 @@ impl Recommender {
         }
         let mut similar = Vec::new();
         for (place, found) in best.into_sorted().into_iter().enumerate() {
-            let other = row(found.item as usize);
+            let other = row(found.item.index());
             similar.push(Neighbour {
                 rank: place + 1,
                 id: known.id(found.item)?.to_string(),
                 title: known.title(found.item)?.map(str::to_string),
                 likeness: found.score,
                 cosine: cosine(other, dot(other, other)) as f32,
-                train_ratings: counts[found.item as usize],
+                train_ratings: counts[found.item.index()],
             });
         }
         if similar.is_empty() {
@@ -150,7 +151,7 @@ impl Recommender {
             of,
             id: known.id(index)?.to_string(),
             title: known.title(index)?.map(str::to_string),
-            train_ratings: counts[index as usize],
+            train_ratings: counts[index.index()],
             similar,
             generated: self.generated,
         })

@@ -4,6 +4,7 @@
 //! nearest cache. Every order is as likely as with one big shuffle, and nothing walks memory at random: on an epoch of eight
 //! million samples that takes a fifth of the time. Source: Rao 1961 and Sandelius 1962.
 
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::common::random::{Purpose, stream};
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
@@ -36,8 +37,8 @@ pub fn samples(
         next += std::mem::replace(place, next);
     }
     let nothing = Sample {
-        user: 0,
-        item: 0,
+        user: UserIndex(0),
+        item: ItemIndex(0),
         target: 0.0,
         weight: 1.0,
         choice: 0.0,

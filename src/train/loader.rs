@@ -4,6 +4,7 @@
 //! samples it would have seen.
 
 use super::epoch;
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::Prior;
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
@@ -240,8 +241,8 @@ const ROWS_PER_BATCH: usize = 1 << 16;
 /// Pairs to be scored, with what they were rated.
 #[derive(Clone, Debug, Default)]
 pub struct PairBatch {
-    pub users: Vec<u32>,
-    pub items: Vec<u32>,
+    pub users: Vec<UserIndex>,
+    pub items: Vec<ItemIndex>,
     pub ratings: Vec<f32>,
 }
 

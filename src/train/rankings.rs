@@ -116,7 +116,7 @@ impl ValidRankings {
         let [ratings, choices] = Question::BOTH.map(|question| trainer.shape(question));
         let head = trainer.head()?.head();
         let mut read = |question| {
-            let rows = read_factors(trainer, question, Side::User, &users)?;
+            let rows = read_factors(trainer, question, Side::User, bytemuck::cast_slice(&users))?;
             Ok::<_, EngineError>((rows, read_table(trainer, question, Side::Item)?))
         };
         let needs_ratings = choices.is_none() || self.like_weight > 0.0;

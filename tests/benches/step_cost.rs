@@ -18,6 +18,7 @@ mod dense_model;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use dense_model::DenseModel;
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::model::ModelShape;
@@ -111,7 +112,7 @@ fn burn_step_seconds(users: usize) -> f64 {
             let numbers: Vec<_> = batch.iter().map(|sample| of(sample) as i32).collect();
             Tensor::<1, Int>::from_data(TensorData::new(numbers, [BATCH]), &device)
         };
-        let (users, items) = (indices(|sample| sample.user), indices(|sample| sample.item));
+        let (users, items) = (indices(|sample| sample.user.0), indices(|sample| sample.item.0));
         let targets: Vec<_> = batch.iter().map(|sample| sample.target).collect();
         let targets = Tensor::from_data(TensorData::new(targets, [BATCH]), &device);
         let before = model.take().unwrap();
@@ -149,8 +150,8 @@ impl Batches {
 
     fn next(&mut self) -> Vec<Sample> {
         let sample = |_| Sample {
-            user: self.random.random_range(0..self.users),
-            item: self.random.random_range(0..ITEMS as u32),
+            user: UserIndex(self.random.random_range(0..self.users)),
+            item: ItemIndex(self.random.random_range(0..ITEMS as u32)),
             target: self.random.random(),
             weight: 1.0,
             choice: 0.0,

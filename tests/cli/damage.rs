@@ -5,6 +5,7 @@ use super::scene::{CONFIG, Ran, Scene};
 use dotcart::artifact::pages::PAGE;
 use dotcart::artifact::run_directory::RunDirectory;
 use dotcart::artifact::vocabulary_file::VocabularyFile;
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -241,13 +242,13 @@ fn no_answer_rests_on_a_byte_that_is_not_what_was_written() {
         ran
     };
 
-    let open = |file: &str| VocabularyFile::open(&run.join(file), None).unwrap();
-    let (users, products) = (open("users.safetensors"), open("products.safetensors"));
-    let [u7, u8] = ["u7", "u8"].map(|id| users.index(id).unwrap().unwrap() as usize);
+    let users = VocabularyFile::<UserIndex>::open(&run.join("users.safetensors"), None).unwrap();
+    let products = VocabularyFile::<ItemIndex>::open(&run.join("products.safetensors"), None).unwrap();
+    let [u7, u8] = ["u7", "u8"].map(|id| users.index(id).unwrap().unwrap().index());
     let first: serde_json::Value =
         serde_json::from_str(&scene.succeed(&["recommend", "--user", "u7", "--json"])).unwrap();
     let first = first["products"][0]["product"].as_str().unwrap();
-    let [first, p5] = [first, "p5"].map(|id| products.index(id).unwrap().unwrap() as usize);
+    let [first, p5] = [first, "p5"].map(|id| products.index(id).unwrap().unwrap().index());
     // What a command reads: a tensor, and the place of a value of so many bytes in it.
     let word = |file: &str, name: &str, place: usize| {
         let bytes = std::fs::read(run.join(file)).unwrap();

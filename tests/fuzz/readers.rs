@@ -4,6 +4,7 @@
 //! front of the seeds to run it again.
 
 use dotcart::common::hint::Hint;
+use dotcart::common::interaction::UserIndex;
 use dotcart::config::{Column, Columns, Config, DataConfig, Decimal};
 use dotcart::data::ingest::{Ingested, ingest};
 use dotcart::data::progress::Silent;
@@ -136,11 +137,11 @@ fn check(path: &Path, config: &DataConfig) -> Result<bool, String> {
         ("users are grouped", interactions.users.is_sorted()),
         (
             "users are known",
-            interactions.users.iter().all(|user| (*user as usize) < users.len()),
+            interactions.users.iter().all(|user| user.index() < users.len()),
         ),
         (
             "products are known",
-            interactions.items.iter().all(|item| (*item as usize) < items.len()),
+            interactions.items.iter().all(|item| item.index() < items.len()),
         ),
         (
             "values are ratings on the scale, or counts",
@@ -155,7 +156,9 @@ fn check(path: &Path, config: &DataConfig) -> Result<bool, String> {
         ),
         (
             "ids are distinct",
-            (0..users.len() as u32).all(|user| users.index(users.id(user)) == Some(user)),
+            (0..users.len() as u32)
+                .map(UserIndex)
+                .all(|user| users.index(users.id(user)) == Some(user)),
         ),
     ];
     let part_of_each_row = data

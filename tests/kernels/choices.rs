@@ -5,6 +5,7 @@ use crate::support::{
     GARBAGE, SIZES, assert_close, assert_close_by, batch, both_teams, factor_rows, garbage, read, read_status, rng,
     status, uniform, upload,
 };
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::ChoiceLoss;
 use dotcart::engine::cpu;
 use dotcart::engine::cpu::choice_gradient::Choices;
@@ -47,7 +48,7 @@ impl Scene {
             sample.choice = [1.0, 0.25, 0.0, 0.5][number % 4];
         }
         let draws = Draws {
-            items: (0..draws as u32).map(|number| 3 * number).collect(),
+            items: (0..draws as u32).map(|number| ItemIndex(3 * number)).collect(),
             offsets: uniform(&mut rng, draws, 0.0, 2.0 / draws as f32),
         };
         let mut chunk = PlanChunk::default();
@@ -347,7 +348,8 @@ fn choice_gradient_goes_past_65535_workgroups() {
     // The narrowest rows of which a workgroup takes only eight.
     let teams = both_teams(36)[0];
     let samples = batch(&mut rng(3), 65_540 * teams.per_workgroup() + 1, 1, 40, false);
-    let samples = (0..).zip(samples).map(|(user, sample)| Sample { user, ..sample });
+    let samples = (0..).map(UserIndex).zip(samples);
+    let samples = samples.map(|(user, sample)| Sample { user, ..sample });
     check_gradients(&Scene::of(36, samples.collect(), 3), gpu, teams, ChoiceLoss::Softmax);
 }
 

@@ -6,6 +6,7 @@
 
 use crate::needs::gpu;
 use crate::support::{GARBAGE, assert_close, factor_rows, garbage, rng, upload};
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::cpu::item_rows::ItemRows;
 use dotcart::engine::cpu::select_top_k::select_top_k;
@@ -54,23 +55,23 @@ fn model(seed: u64, users: usize, items: usize, dim: usize) -> Model {
 }
 
 /// Seen lists of every kind: none, some, all, all but one.
-fn seen_lists(rng: &mut ChaCha8Rng, queries: usize, items: usize) -> Vec<Vec<u32>> {
-    let all = 0..items as u32;
+fn seen_lists(rng: &mut ChaCha8Rng, queries: usize, items: usize) -> Vec<Vec<ItemIndex>> {
+    let all = (0..items as u32).map(ItemIndex);
     (0..queries)
         .map(|query| match query % 4 {
             0 => Vec::new(),
             1 => all.clone().filter(|_| rng.random_range(0..3) == 0).collect(),
             2 => all.clone().collect(),
-            _ => all.clone().filter(|&item| item as usize != items / 2).collect(),
+            _ => all.clone().filter(|item| item.index() != items / 2).collect(),
         })
         .collect()
 }
 
-fn queries<'a>(model: &'a Model, seen: &'a [Vec<u32>]) -> Vec<Query<'a>> {
+fn queries<'a>(model: &'a Model, seen: &'a [Vec<ItemIndex>]) -> Vec<Query<'a>> {
     let queries = seen.iter().enumerate();
     queries
         .map(|(user, seen)| Query {
-            user: model.user(user as u32),
+            user: model.user(UserIndex(user as u32)),
             seen,
         })
         .collect()
@@ -130,9 +131,9 @@ fn tile_best_equals_its_twin() {
             tiles: tiles as u32 - 1,
         };
         // Seen items are numbered over all pages.
-        let shifted: Vec<Vec<u32>> = seen
+        let shifted: Vec<Vec<ItemIndex>> = seen
             .iter()
-            .map(|seen| seen.iter().map(|item| item + TILE as u32).collect())
+            .map(|seen| seen.iter().map(|item| ItemIndex(item.0 + TILE as u32)).collect())
             .collect();
         let on_device: Vec<Query> = queries
             .iter()
@@ -319,7 +320,7 @@ fn rankings_equal_the_cpu_engines() {
         let seen = seen_lists(&mut rng(3), users, items);
         let queries: Vec<_> = (0..users)
             .map(|user| Query {
-                user: model.user(user as u32),
+                user: model.user(UserIndex(user as u32)),
                 seen: &seen[user],
             })
             .collect();
@@ -340,7 +341,7 @@ fn many_batches_are_as_one() {
     let model = model(4, 2100, 300, 4);
     let queries: Vec<_> = (0..2100)
         .map(|user| Query {
-            user: model.user(user),
+            user: model.user(UserIndex(user)),
             seen: &[],
         })
         .collect();
@@ -444,8 +445,9 @@ proptest! {
         let Some(gpu) = gpu() else { return Ok(()) };
         let model = world(kind, seed, users, items, dim);
         let mut rng = rng(seed);
-        let seen: Vec<Vec<u32>> = (0..users)
-            .map(|_| (0..items as u32).filter(|_| rng.random_bool(seen_share)).collect())
+        let all = (0..items as u32).map(ItemIndex);
+        let seen: Vec<Vec<_>> = (0..users)
+            .map(|_| all.clone().filter(|_| rng.random_bool(seen_share)).collect())
             .collect();
         let queries = queries(&model, &seen);
         let mut scorer = GpuScorer::with_pages(gpu, model.head, rows_of(&model), page_blocks).unwrap();
@@ -453,7 +455,7 @@ proptest! {
 
         prop_assert_eq!(rankings.len(), users);
         for ((ranking, query), keys) in rankings.iter().zip(&queries).zip(device_keys(gpu, &model, &queries)) {
-            let mut sorted: Vec<(u32, u32)> = keys.into_iter().zip(0..).collect();
+            let mut sorted: Vec<_> = keys.into_iter().zip((0..).map(ItemIndex)).collect();
             sorted.retain(|&(key, _)| key != NO_KEY);
             sorted.sort_by_key(|&(key, item)| (std::cmp::Reverse(key), item));
             let sorted = sorted.into_iter().take(k).map(|(key, item)| ScoredItem {
@@ -484,7 +486,10 @@ fn a_score_that_is_no_number_is_an_error_on_the_device_too() {
         .unwrap()
         .top_k(&queries(&model, &seen), 5)
         .unwrap_err();
-    assert!(matches!(error, EngineError::NotFinite { item: 765 }), "{error}");
+    assert!(
+        matches!(error, EngineError::NotFinite { item: ItemIndex(765) }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -505,14 +510,16 @@ fn scores_are_close() {
         };
         let mut on_gpu = GpuScorer::new(gpu, &model).unwrap();
         let mut on_cpu = CpuScorer::new(&model, 1);
-        let users: Vec<_> = (0..5000).map(|_| model.user(rng.random_range(0..30))).collect();
-        let items: Vec<_> = (0..5000).map(|_| rng.random_range(0..700)).collect();
+        let users: Vec<_> = (0..5000)
+            .map(|_| model.user(UserIndex(rng.random_range(0..30))))
+            .collect();
+        let items: Vec<_> = (0..5000).map(|_| ItemIndex(rng.random_range(0..700))).collect();
         let received = on_gpu.score_pairs(&users, &items).unwrap();
         assert_close("pairs", &received, &on_cpu.score_pairs(&users, &items).unwrap());
 
         let query = Query {
             user: users[0],
-            seen: &[3, 5],
+            seen: &[3, 5].map(ItemIndex),
         };
         let [received, expected] = [on_gpu.top_k(&[query], 20), on_cpu.top_k(&[query], 20)].map(|rankings| {
             let ranking = rankings.unwrap().remove(0);
@@ -527,8 +534,8 @@ fn scores_are_close() {
 fn pairs_of_long_rows_fit_what_the_device_binds() {
     let Some(gpu) = gpu() else { return };
     let model = model(10, 3, 5, 512);
-    let users: Vec<_> = (0..70_000).map(|pair| model.user(pair % 3)).collect();
-    let items: Vec<_> = (0..70_000).map(|pair| pair % 5).collect();
+    let users: Vec<_> = (0..70_000).map(|pair| model.user(UserIndex(pair % 3))).collect();
+    let items: Vec<_> = (0..70_000).map(|pair| ItemIndex(pair % 5)).collect();
     let received = GpuScorer::new(gpu, &model)
         .unwrap()
         .score_pairs(&users, &items)

@@ -5,6 +5,7 @@ use crate::support::{
     DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_records_close, batch, both_teams, chunk, factor_rows,
     garbage, read, read_status, records, rng, setup, status, uniform, upload,
 };
+use dotcart::common::interaction::ItemIndex;
 use dotcart::config::{OptimizerChoice, Prior};
 use dotcart::engine::cpu;
 use dotcart::engine::gpu::device::{Buffer, Gpu};
@@ -521,7 +522,7 @@ fn scene_with_draws(teams: Teams, optimizer: OptimizerChoice) -> Scene {
     let mut samples = batch(&mut rng(7), 300, 50, 40, true);
     samples.iter_mut().for_each(|sample| sample.choice = sample.target);
     let draws = Draws {
-        items: (0..60).step_by(3).collect(),
+        items: (0..60).step_by(3).map(ItemIndex).collect(),
         offsets: vec![0.0; 20],
     };
     scene.chunk = PlanChunk::default();

@@ -1,5 +1,6 @@
 //! Random inputs, plans, and comparisons that say what differs.
 
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::TrainerSetup;
 use dotcart::engine::gpu::device::{AdapterKind, Buffer, Gpu, Word};
@@ -90,12 +91,12 @@ pub fn records(rng: &mut ChaCha8Rng, rows: usize, dim: usize, optimizer: Optimiz
 pub fn batch(rng: &mut ChaCha8Rng, samples: usize, users: u32, items: u32, bestseller: bool) -> Vec<Sample> {
     (0..samples)
         .map(|number| Sample {
-            user: rng.random_range(0..users),
-            item: if bestseller && number % 2 == 0 {
+            user: UserIndex(rng.random_range(0..users)),
+            item: ItemIndex(if bestseller && number % 2 == 0 {
                 1.min(items - 1)
             } else {
                 rng.random_range(0..items)
-            },
+            }),
             target: rng.random_range(0.0..1.0),
             weight: rng.random_range(0.5..2.0),
             choice: 0.0,

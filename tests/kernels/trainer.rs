@@ -3,6 +3,7 @@
 use crate::needs::gpu;
 use crate::support::{OPTIMIZERS, assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
 use dotcart::common::hint::Hint;
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::{ChoiceLoss, MAX_DIM, OptimizerChoice};
 use dotcart::engine::choice::ChoiceSetup;
 use dotcart::engine::cpu::CpuTrainer;
@@ -222,8 +223,8 @@ fn pairs_score_as_on_the_cpu_and_leave_the_state_alone() {
     train(&mut on_cpu, &chunks);
     let before = table(&mut on_gpu, Side::User);
     let mut rng = rng(5);
-    let users: Vec<u32> = (0..70_000).map(|_| rng.random_range(0..300)).collect();
-    let items: Vec<u32> = (0..70_000).map(|_| rng.random_range(0..90)).collect();
+    let users: Vec<_> = (0..70_000).map(|_| UserIndex(rng.random_range(0..300))).collect();
+    let items: Vec<_> = (0..70_000).map(|_| ItemIndex(rng.random_range(0..90))).collect();
     let received = on_gpu.score_pairs(&users, &items).unwrap();
     let expected = on_cpu.score_pairs(&users, &items).unwrap();
     assert_close_by("logits", &received, &expected, ATOL, RTOL);
@@ -241,7 +242,8 @@ fn a_validation_split_of_the_widest_rows_fits_any_device() {
     let one_step = chunk(1, &batch(&mut rng(17), 2000, users as u32, 9, false));
     train(&mut on_gpu, std::slice::from_ref(&one_step));
     train(&mut on_cpu, &[one_step]);
-    let pairs: (Vec<u32>, Vec<u32>) = (0..users as u32).map(|user| (user, user % 9)).unzip();
+    let pairs = (0..users as u32).map(|user| (UserIndex(user), ItemIndex(user % 9)));
+    let pairs: (Vec<_>, Vec<_>) = pairs.unzip();
     let received = on_gpu.score_pairs(&pairs.0, &pairs.1).unwrap();
     assert_close_by(
         "logits",
@@ -435,12 +437,12 @@ fn choices_that_a_device_cannot_take_are_an_error_before_the_first_step() {
         let sample = batch(&mut rng(25), 1, 1, 1, false)[0];
         let samples: Vec<_> = (0..samples)
             .map(|number| Sample {
-                user: number % users,
+                user: UserIndex(number % users),
                 ..sample
             })
             .collect();
         let draws = Draws {
-            items: (0..draws).collect(),
+            items: (0..draws).map(ItemIndex).collect(),
             offsets: vec![0.0; draws as usize],
         };
         let mut chunk = PlanChunk::default();
@@ -478,7 +480,7 @@ fn a_drawn_product_beyond_the_table_is_an_error() {
     let setup = with_choices(setup(30, 30, 0), ChoiceLoss::Softmax, 4);
     let mut trainer = GpuTrainer::new(gpu, &setup, None).unwrap();
     let draws = Draws {
-        items: vec![2, 30],
+        items: [2, 30].map(ItemIndex).to_vec(),
         offsets: vec![0.0; 2],
     };
     let mut chunk = PlanChunk::default();
@@ -541,13 +543,16 @@ fn a_row_beyond_the_table_is_an_error() {
     let Some(gpu) = gpu() else { return };
     let setup = setup(30, 30, 8);
     let mut batch = batch(&mut rng(10), 20, 30, 30, false);
-    batch[7].user = 30;
+    batch[7].user = UserIndex(30);
     for page_rows in [None, Some(9)] {
         let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
         trainer.train(chunk(1, &batch)).unwrap();
         assert_status(trainer.finish(), STATUS_BAD_ROW);
         let mut trainer = GpuTrainer::new(gpu, &setup, page_rows).unwrap();
-        assert_status(trainer.score_pairs(&[1, 2], &[3, 30]), STATUS_BAD_ROW);
+        assert_status(
+            trainer.score_pairs(&[1, 2].map(UserIndex), &[3, 30].map(ItemIndex)),
+            STATUS_BAD_ROW,
+        );
     }
 }
 

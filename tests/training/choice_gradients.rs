@@ -6,6 +6,7 @@
 //! `m = (1 - beta1) g`.
 
 use crate::{Engine, cpu, gpu, needs};
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::{ChoiceLoss, OptimizerChoice};
 use dotcart::engine::TrainerSetup;
 use dotcart::engine::choice::ChoiceSetup;
@@ -87,13 +88,13 @@ fn check_scene(engine: Engine, loss: ChoiceLoss, dim: usize, l2: f32) {
     }
 }
 
-fn rows(model: &[f64], dim: usize, user: u32, item: u32) -> [&[f64]; 2] {
+fn rows(model: &[f64], dim: usize, user: UserIndex, item: ItemIndex) -> [&[f64]; 2] {
     let row = |number: usize| &model[number * (1 + dim)..][..1 + dim];
-    [row(user as usize), row(USERS + item as usize)]
+    [row(user.index()), row(USERS + item.index())]
 }
 
 /// How much a user is drawn to an item; the rows of `model` are `bias | weight[dim]`, users first.
-fn appeal(model: &[f64], dim: usize, user: u32, item: u32) -> f64 {
+fn appeal(model: &[f64], dim: usize, user: UserIndex, item: ItemIndex) -> f64 {
     let [user, item] = rows(model, dim, user, item);
     let dot: f64 = user[1..].iter().zip(&item[1..]).map(|(a, b)| a * b).sum();
     dot + item[0]
@@ -227,22 +228,22 @@ fn batch() -> Vec<Sample> {
     };
     let batch: Vec<_> = (0..BATCH)
         .map(|number| Sample {
-            user: or(number, 3, 2, USERS),
-            item: or(number, 2, 5, ITEMS),
+            user: UserIndex(or(number, 3, 2, USERS)),
+            item: ItemIndex(or(number, 2, 5, ITEMS)),
             target: 0.5,
             weight: 1.0,
             choice: [1.0, 0.25, 0.0, 0.75][number / 2 % 4],
         })
         .collect();
-    assert!(batch.iter().filter(|sample| sample.user == 2).count() > PIECE);
-    assert!(batch.iter().filter(|sample| sample.item == 5).count() > 2 * PIECE);
+    assert!(batch.iter().filter(|sample| sample.user.0 == 2).count() > PIECE);
+    assert!(batch.iter().filter(|sample| sample.item.0 == 5).count() > 2 * PIECE);
     batch
 }
 
 /// Five items, among them the bestseller and one without a sample.
 fn draws(loss: ChoiceLoss) -> Draws {
     Draws {
-        items: vec![0, 3, 5, 8, ITEMS as u32 - 1],
+        items: [0, 3, 5, 8, ITEMS as u32 - 1].map(ItemIndex).to_vec(),
         offsets: match loss {
             ChoiceLoss::Softmax => vec![0.7, -0.4, -1.2, 0.0, 1.5],
             ChoiceLoss::Bpr | ChoiceLoss::Bce => vec![0.2, 0.2, 0.4, 0.1, 0.1],

@@ -1,6 +1,7 @@
 //! Learning choices: where it leads, against PyTorch's dense Adam in float64, and what it must not depend on.
 
 use crate::optimizers::{pairs_of, split_mix};
+use dotcart::common::interaction::ItemIndex;
 use dotcart::config::{ChoiceLoss, OptimizerChoice};
 use dotcart::engine::choice::ChoiceSetup;
 use dotcart::engine::cpu::CpuTrainer;
@@ -73,7 +74,7 @@ fn draws_of(golden: &Golden, step: u32, loss: ChoiceLoss) -> Draws {
     let mut draws = Draws::default();
     for (item, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let share = count as f64 / golden.draws as f64;
-        draws.items.push(item as u32);
+        draws.items.push(ItemIndex(item as u32));
         draws.offsets.push(match loss {
             ChoiceLoss::Softmax => (share * (2 + item) as f64).ln() as f32,
             ChoiceLoss::Bpr | ChoiceLoss::Bce => share as f32,

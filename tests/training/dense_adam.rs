@@ -14,6 +14,7 @@ use crate::{Engine, cpu, gpu, needs, train};
 use burn::module::Param;
 use burn::optim::{AdamConfig, AdamState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::model::{ModelShape, Question, ROW_HEADER, Side, start_weight};
 use dotcart::engine::optimizer::adam::{BETA1, BETA2, EPSILON};
@@ -101,8 +102,8 @@ impl Scene {
         let mut sample = || {
             let (user, item) = (zipf(users), zipf(items));
             Sample {
-                user,
-                item,
+                user: UserIndex(user),
+                item: ItemIndex(item),
                 target: [0.0, 0.25, 0.75, 1.0][(user * 31 + item * 17) as usize % 4],
                 weight: if item % 2 == 0 { 1.0 } else { 0.5 },
                 choice: 0.0,
@@ -215,8 +216,8 @@ fn loss(model: &DenseModel, batch: &[Sample], device: &Device) -> Tensor<1> {
     let floats = |of: fn(&Sample) -> f32| Tensor::<1>::from_data(column(batch, of), device);
     let indices = |of: fn(&Sample) -> i32| Tensor::<1, Int>::from_data(column(batch, of), device);
     let (users, items) = (
-        indices(|sample| sample.user as i32),
-        indices(|sample| sample.item as i32),
+        indices(|sample| sample.user.0 as i32),
+        indices(|sample| sample.item.0 as i32),
     );
     let losses = model.losses(users, items, floats(|sample| sample.target));
     (losses * floats(|sample| sample.weight)).mean()

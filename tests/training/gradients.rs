@@ -6,6 +6,7 @@
 //! zero state `m = (1 - beta1) g`, so its records give every one of them: embeddings, biases, scale and head bias.
 
 use crate::{Engine, cpu, gpu, needs};
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::{OptimizerChoice, Prior};
 use dotcart::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side};
 use dotcart::engine::optimizer::LearningRate;
@@ -114,8 +115,8 @@ fn loss(model: &[f64], batch: &[Sample], dim: usize, decay: impl Fn(Side, &Sampl
     let (rows, head) = model.split_at(model.len() - 2);
     let (users, items) = rows.split_at(USERS * (1 + dim));
     let losses = batch.iter().map(|sample| {
-        let user = &users[sample.user as usize * (1 + dim)..][..1 + dim];
-        let item = &items[sample.item as usize * (1 + dim)..][..1 + dim];
+        let user = &users[sample.user.index() * (1 + dim)..][..1 + dim];
+        let item = &items[sample.item.index() * (1 + dim)..][..1 + dim];
         let dot: f64 = user[1..].iter().zip(&item[1..]).map(|(a, b)| a * b).sum();
         let z = head[0] * (dot + user[0] + item[0]) + head[1];
         let score = 1.0 / (1.0 + (-z).exp());
@@ -204,23 +205,23 @@ fn batch() -> Vec<Sample> {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     let batch: Vec<_> = (0..BATCH)
         .map(|number| Sample {
-            user: if number % 3 == 0 {
+            user: UserIndex(if number % 3 == 0 {
                 2
             } else {
                 random.random_range(0..USERS as u32 - 1)
-            },
-            item: if number % 2 == 0 {
+            }),
+            item: ItemIndex(if number % 2 == 0 {
                 5
             } else {
                 random.random_range(0..ITEMS as u32 - 1)
-            },
+            }),
             target: random.random_range(0..5) as f32 / 4.0,
             weight: [0.25, 1.0, 2.0][random.random_range(0..3)],
             choice: 0.0,
         })
         .collect();
-    assert!(batch.iter().filter(|sample| sample.user == 2).count() > PIECE);
-    assert!(batch.iter().filter(|sample| sample.item == 5).count() > 2 * PIECE);
+    assert!(batch.iter().filter(|sample| sample.user.0 == 2).count() > PIECE);
+    assert!(batch.iter().filter(|sample| sample.item.0 == 5).count() > 2 * PIECE);
     batch
 }
 

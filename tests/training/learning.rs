@@ -1,6 +1,7 @@
 //! Does it learn what there is to learn? A planted world whose answer is known, and a loss trace that numpy wrote.
 
 use crate::{Engine, cpu, gpu, needs, train};
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::OptimizerChoice;
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::model::ModelShape;
@@ -52,15 +53,16 @@ pub fn checkerboard(engine: Engine) {
             (user / 2 + item / 2).is_multiple_of(2)
         }
     };
-    let seen: Vec<Vec<u32>> = (0..USERS)
-        .map(|user| (0..ITEMS).filter(|&item| !withheld(user, item)).collect())
+    let items = (0..ITEMS).map(ItemIndex);
+    let seen: Vec<Vec<_>> = (0..USERS)
+        .map(|user| items.clone().filter(|item| !withheld(user, item.0)).collect())
         .collect();
     let mut samples: Vec<Sample> = (0..USERS)
         .flat_map(|user| seen[user as usize].iter().map(move |&item| (user, item)))
         .map(|(user, item)| Sample {
-            user,
+            user: UserIndex(user),
             item,
-            target: if user % 2 == item % 2 { 1.0 } else { 0.25 },
+            target: if user % 2 == item.0 % 2 { 1.0 } else { 0.25 },
             weight: 1.0,
             choice: 0.0,
         })
@@ -92,7 +94,7 @@ pub fn checkerboard(engine: Engine) {
     let model = export(trainer.as_mut()).unwrap();
     let queries: Vec<_> = seen
         .iter()
-        .zip(0..)
+        .zip((0..).map(UserIndex))
         .map(|(seen, user)| Query {
             user: model.user(user),
             seen,
@@ -101,7 +103,7 @@ pub fn checkerboard(engine: Engine) {
     let ranked = CpuScorer::new(&model, 2).top_k(&queries, 1).unwrap();
     let missed: Vec<_> = (0..USERS)
         .filter(|&user| {
-            let first = ranked[user as usize][0].item;
+            let first = ranked[user as usize][0].item.0;
             !(withheld(user, first) && user % 2 == first % 2)
         })
         .collect();
@@ -150,8 +152,8 @@ pub fn golden_trace(engine: Engine) {
         holds_scale: false,
     });
     let sample = |&(user, item, target, weight)| Sample {
-        user,
-        item,
+        user: UserIndex(user),
+        item: ItemIndex(item),
         target,
         weight,
         choice: 0.0,

@@ -23,6 +23,7 @@ mod optimizers;
 mod ranking;
 mod same_bytes;
 
+use dotcart::common::interaction::ItemIndex;
 use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::gpu::device::Gpu;
 use dotcart::engine::gpu::trainer::GpuTrainer;
@@ -49,7 +50,7 @@ fn draws(step: u32, items: u32) -> Draws {
     let items: Vec<u32> = (step % 9..items).step_by(9).collect();
     Draws {
         offsets: items.iter().map(|item| 0.01 * (item % 5) as f32).collect(),
-        items,
+        items: items.into_iter().map(ItemIndex).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! and l2, followed step by step; and the same with a stop in the middle.
 
 use crate::{Engine, cpu, gpu, needs, train};
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::{LearningRateCurve, OptimizerChoice};
 use dotcart::engine::model::{ModelShape, Question, ROW_HEADER, Side};
 use dotcart::engine::optimizer::{LearningRate, Reduction};
@@ -212,14 +213,19 @@ fn batch_of(golden: &Golden, step: u32) -> Vec<Sample> {
 }
 
 /// User, item and target of each sample of a step, as the scripts make them.
-pub fn pairs_of(users: usize, items: usize, batch: usize, step: u32) -> impl Iterator<Item = (u32, u32, f32)> {
+pub fn pairs_of(
+    users: usize,
+    items: usize,
+    batch: usize,
+    step: u32,
+) -> impl Iterator<Item = (UserIndex, ItemIndex, f32)> {
     (0..batch).map(move |number| {
         let number = split_mix(u64::from(step) * batch as u64 + number as u64);
         let part = |shift: u32| (number >> shift) & 0xFFFF;
         let user = part(0) % (1 + part(16) % users as u64);
         let item = part(32) % (1 + part(48) % items as u64);
         let target = [0.0, 0.25, 0.75, 1.0][(31 * user + 17 * item) as usize % 4];
-        (user as u32, item as u32, target)
+        (UserIndex(user as u32), ItemIndex(item as u32), target)
     })
 }
 

@@ -1,5 +1,6 @@
 //! The cpu engine's top k against a full sort by the fixed-order score, bit for bit, however many are asked for at once.
 
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::engine::cpu::CpuScorer;
 use dotcart::engine::cpu::pair_logits::dot;
 use dotcart::engine::model::{Head, Model, ModelShape, ROW_HEADER};
@@ -41,13 +42,14 @@ proptest! {
         let users = if items > 400 { users.min(60) } else { users };
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let model = model(&mut random, world, ModelShape { users, items, dim });
-        let seen: Vec<Vec<u32>> = (0..users)
-            .map(|_| (0..items as u32).filter(|_| random.random_bool(seen_share)).collect())
+        let all = (0..items as u32).map(ItemIndex);
+        let seen: Vec<Vec<_>> = (0..users)
+            .map(|_| all.clone().filter(|_| random.random_bool(seen_share)).collect())
             .collect();
         let queries: Vec<Query> = seen
             .iter()
-            .enumerate()
-            .map(|(user, seen)| Query { user: model.user(user as u32), seen })
+            .zip((0..).map(UserIndex))
+            .map(|(seen, user)| Query { user: model.user(user), seen })
             .collect();
 
         let mut scorer = CpuScorer::new(&model, threads);
@@ -67,7 +69,8 @@ proptest! {
 
 /// Every unseen item, best first, ties by index; then the first `k`.
 fn full_sort(model: &Model, query: &Query, k: usize) -> Vec<ScoredItem> {
-    let mut all: Vec<(f32, u32)> = (0..model.shape.items as u32)
+    let mut all: Vec<(f32, ItemIndex)> = (0..model.shape.items as u32)
+        .map(ItemIndex)
         .filter(|item| query.seen.binary_search(item).is_err())
         .map(|item| {
             let row = model.item(item);
@@ -76,7 +79,7 @@ fn full_sort(model: &Model, query: &Query, k: usize) -> Vec<ScoredItem> {
         .collect();
     all.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap().then(a.1.cmp(&b.1)));
     all.truncate(k);
-    let scored = |(score, item): (f32, u32)| ScoredItem {
+    let scored = |(score, item): (f32, ItemIndex)| ScoredItem {
         item,
         logit: HEAD.logit(score + query.user[0]),
     };
@@ -135,9 +138,12 @@ fn a_score_that_is_no_number_is_an_error_and_no_recommendation() {
         user: model.user(user),
         seen: &[],
     };
-    let queries: Vec<Query> = (0..60).map(query).collect();
+    let queries: Vec<Query> = (0..60).map(UserIndex).map(query).collect();
     for count in [1, 60] {
         let error = CpuScorer::new(&model, 2).top_k(&queries[..count], 5).unwrap_err();
-        assert!(matches!(error, EngineError::NotFinite { item: 4321 }), "{error}");
+        assert!(
+            matches!(error, EngineError::NotFinite { item: ItemIndex(4321) }),
+            "{error}"
+        );
     }
 }

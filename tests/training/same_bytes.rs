@@ -3,6 +3,7 @@
 //! Compared are the raw records of both tables and the head, optimiser state included, after all steps.
 
 use crate::{Engine, cpu, gpu, needs, train};
+use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::{ChoiceLoss, OptimizerChoice};
 use dotcart::engine::choice::ChoiceSetup;
 use dotcart::engine::cpu::CpuTrainer;
@@ -129,7 +130,8 @@ pub fn looking_changes_nothing(engine: Engine, setup: &TrainerSetup) {
     for batches in batches().chunks(3) {
         statistics.extend(train(trainer.as_mut(), batches, 3));
         export(trainer.as_mut()).unwrap();
-        trainer.score_pairs(&[0, 1, 2_999], &[899, 0, 5]).unwrap();
+        let (users, items) = ([0, 1, 2_999].map(UserIndex), [899, 0, 5].map(ItemIndex));
+        trainer.score_pairs(&users, &items).unwrap();
         state(trainer.as_mut());
     }
     assert_same(
@@ -239,8 +241,8 @@ fn batches() -> Vec<Vec<Sample>> {
     let mut sample = || {
         let mut zipf = |rows: usize| (rows as f64).powf(random.random::<f64>()) as u32 - 1;
         Sample {
-            user: zipf(USERS),
-            item: zipf(ITEMS),
+            user: UserIndex(zipf(USERS)),
+            item: ItemIndex(zipf(ITEMS)),
             target: random.random(),
             weight: random.random(),
             choice: 1.0,

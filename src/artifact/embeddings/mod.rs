@@ -25,6 +25,7 @@ use super::vocabulary_file::VocabularyFile;
 use crate::artifact::model_file::Read;
 use crate::artifact::origin::Origin;
 use crate::common::hint::Hint;
+use crate::common::interaction::DenseIndex;
 use crate::common::whole_file::{WholeFile, write_whole};
 use crate::config::{Config, ConfigError};
 use crate::engine::cpu::item_rows::ItemRows;
@@ -135,62 +136,64 @@ pub fn export_embeddings(
     let (embeddings, dim) = files.model.user_embeddings()?;
     let ones = vec![1.0; files.users.len()];
     let model = run.file(MODEL);
-    let table = |name, ids, rows| Table {
-        name,
-        ids,
-        rows,
+    let users = Table {
+        name: "users",
+        ids: &files.users,
+        rows: ItemRows::of_tensors(embeddings, &ones, dim),
         model: &model,
     };
-    let tables = [
-        table("users", &files.users, ItemRows::of_tensors(embeddings, &ones, dim)),
-        table("products", &files.products, products),
-    ];
-    let about = folder.join(ABOUT);
-    let files_of = |table: &Table| {
-        form.endings()
-            .iter()
-            .map(|ending| table.path(folder, ending))
-            .collect::<Vec<_>>()
+    let products = Table {
+        name: "products",
+        ids: &files.products,
+        rows: products,
+        model: &model,
     };
-    let mut all = tables.iter().flat_map(files_of).chain([about.clone()]);
+    let about = folder.join(ABOUT);
+    let of_both = [users.paths(folder, form), products.paths(folder, form)];
+    let mut all = of_both.iter().flatten().chain([&about]);
     if let Some(path) = all.find(|path| !force && path.exists()) {
-        return Err(ExportEmbeddingsError::Exists(path));
+        return Err(ExportEmbeddingsError::Exists(path.clone()));
     }
     std::fs::create_dir_all(folder).map_err(FileError::write(folder))?;
     if about.exists() {
         // It must not vouch for half of the new files.
         std::fs::remove_file(&about).map_err(FileError::write(&about))?;
     }
-    for table in &tables {
-        table.write(folder, form)?;
-    }
+    users.write(folder, form)?;
+    products.write(folder, form)?;
     let text = serde_json::to_vec_pretty(&About {
         origin: &run.origin()?,
         dotcart_version: env!("CARGO_PKG_VERSION"),
         metric: "inner product",
         inner_product,
         dimensions: dim + 1,
-        users: files.users.len(),
-        products: files.products.len(),
+        users: users.ids.len(),
+        products: products.ids.len(),
     });
     let text = [text.expect("it is JSON"), b"\n".to_vec()].concat();
     write_whole(&about, &text).map_err(FileError::write(&about))?;
-    let first = |table: &Table| (table.path(folder, form.endings()[0]), table.ids.len());
-    Ok(tables.iter().map(first).collect())
+    let rows = [users.ids.len(), products.ids.len()];
+    Ok(of_both.iter().map(|paths| paths[0].clone()).zip(rows).collect())
 }
 
 /// One side of the inner product: its ids, and rows whose bias is the last coordinate.
-struct Table<'a> {
+struct Table<'a, Index> {
     name: &'static str,
-    ids: &'a VocabularyFile,
+    ids: &'a VocabularyFile<Index>,
     rows: ItemRows<'a>,
     /// Where the rows are from, for messages.
     model: &'a Path,
 }
 
-impl Table<'_> {
+impl<Index: DenseIndex> Table<'_, Index> {
     fn path(&self, folder: &Path, ending: &str) -> PathBuf {
         folder.join(format!("{}.{ending}", self.name))
+    }
+
+    /// All files, that of the vectors first.
+    fn paths(&self, folder: &Path, form: Form) -> Vec<PathBuf> {
+        let endings = form.endings().iter();
+        endings.map(|ending| self.path(folder, ending)).collect()
     }
 
     fn write(&self, folder: &Path, form: Form) -> Result<(), FileError> {
@@ -228,7 +231,7 @@ impl Table<'_> {
             names.clear();
             numbers.clear();
             for row in first..self.rows.len().min(first + step) {
-                names.push(self.ids.id(row as u32)?);
+                names.push(self.ids.id(Index::new(row as u32))?);
                 numbers.extend_from_slice(self.rows.weights(row));
                 numbers.push(self.rows.bias(row));
             }

@@ -99,8 +99,8 @@ impl<'a> ItemRows<'a> {
     pub fn factors(&self, items: &[ItemIndex]) -> Vec<f32> {
         let mut rows = Vec::with_capacity(items.len() * (ROW_HEADER + self.dim));
         for &item in items {
-            rows.extend([self.bias(item as usize), 0.0, 0.0, 0.0]);
-            rows.extend_from_slice(self.weights(item as usize));
+            rows.extend([self.bias(item.index()), 0.0, 0.0, 0.0]);
+            rows.extend_from_slice(self.weights(item.index()));
         }
         rows
     }

@@ -133,15 +133,14 @@ pub fn score_block(
                 hits: &mut hits,
             });
             for &(offset, lane) in &hits {
-                let (item, lane) = (first + offset as usize, lane as usize);
+                let (item, lane) = (ItemIndex(first as u32 + offset), lane as usize);
                 let Some(query) = group.queries.get(lane) else { continue };
-                if query.seen.binary_search(&(item as ItemIndex)).is_ok() {
+                if query.seen.binary_search(&item).is_ok() {
                     continue;
                 }
                 let mut score = [0.0];
-                score_rows(&query.user[ROW_HEADER..], rows, item, &mut score);
+                score_rows(&query.user[ROW_HEADER..], rows, item.index(), &mut score);
                 let score = score[0];
-                let item = item as ItemIndex;
                 if group.best[lane].push(Candidate { item, score }) {
                     thresholds.raise(group.first + lane, group.best[lane].threshold());
                 }

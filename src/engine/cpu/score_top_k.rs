@@ -12,19 +12,19 @@
 use super::item_rows::ItemRows;
 use super::lanes::score_rows;
 use super::thresholds::Thresholds;
-use crate::common::interaction::ItemIndex;
+use crate::common::interaction::{DenseIndex, ItemIndex};
 use crate::engine::Query;
 use crate::engine::model::ROW_HEADER;
 use std::ops::Range;
 
-/// An item and its score.
+/// An item, or what else is ranked, and its score.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Candidate {
-    pub item: ItemIndex,
+pub struct Candidate<Index = ItemIndex> {
+    pub item: Index,
     pub score: f32,
 }
 
-impl Candidate {
+impl<Index: DenseIndex> Candidate<Index> {
     /// Whether this one ranks before `other`.
     #[inline]
     pub fn beats(&self, other: &Self) -> bool {
@@ -37,13 +37,13 @@ impl Candidate {
 /// Candidates are collected until there are `2 k`, then the better half is kept and its worst score becomes the threshold:
 /// one comparison for nearly every item, and linear work in all.
 #[derive(Clone, Debug)]
-pub struct Best {
+pub struct Best<Index = ItemIndex> {
     k: usize,
-    kept: Vec<Candidate>,
-    worst: Option<Candidate>,
+    kept: Vec<Candidate<Index>>,
+    worst: Option<Candidate<Index>>,
 }
 
-impl Best {
+impl<Index: DenseIndex> Best<Index> {
     /// Room for `k` candidates; `k` may be zero.
     pub fn new(k: usize) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Best {
     ///
     /// A NaN counts as infinite, so that it is not lost in silence.
     #[inline]
-    pub fn push(&mut self, mut candidate: Candidate) -> bool {
+    pub fn push(&mut self, mut candidate: Candidate<Index>) -> bool {
         if candidate.score.is_nan() {
             candidate.score = f32::INFINITY;
         }
@@ -87,14 +87,14 @@ impl Best {
     }
 
     /// The best, in rank order.
-    pub fn into_sorted(mut self) -> Vec<Candidate> {
+    pub fn into_sorted(mut self) -> Vec<Candidate<Index>> {
         self.prune();
         self.kept.sort_unstable_by(rank);
         self.kept
     }
 }
 
-fn rank(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
+fn rank<Index: DenseIndex>(a: &Candidate<Index>, b: &Candidate<Index>) -> std::cmp::Ordering {
     b.score.total_cmp(&a.score).then(a.item.cmp(&b.item))
 }
 
@@ -119,7 +119,7 @@ pub fn score_top_k(
         score_rows(&query.user[ROW_HEADER..], rows, first, scores);
         let mut threshold = thresholds.get(place);
         for (offset, &score) in scores.iter().enumerate() {
-            let item = (first + offset) as ItemIndex;
+            let item = ItemIndex((first + offset) as u32);
             let is_below = score < threshold;
             if is_below || query.seen.binary_search(&item).is_ok() {
                 continue;

@@ -120,8 +120,8 @@ impl Scorer for CpuScorer<'_> {
                 .zip(items)
                 .map(|(user, &item)| {
                     // As `affinity` adds, whatever the rows' layout.
-                    let dot = dot(&user[ROW_HEADER..], self.rows.weights(item as usize));
-                    self.head.logit(dot + user[0] + self.rows.bias(item as usize))
+                    let dot = dot(&user[ROW_HEADER..], self.rows.weights(item.index()));
+                    self.head.logit(dot + user[0] + self.rows.bias(item.index()))
                 })
                 .collect()
         }))

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 /// A key for each of some items. Panics if the query's row does not fit or an item is not there.
 pub fn tile_scores(query: &Query, rows: ItemRows, items: Range<usize>) -> Vec<u32> {
-    let key = |item: usize| match query.seen.binary_search(&(item as ItemIndex)) {
+    let key = |item: usize| match query.seen.binary_search(&ItemIndex(item as u32)) {
         Ok(_) => NO_KEY,
         Err(_) => key_of(dot(&query.user[ROW_HEADER..], rows.weights(item)) + rows.bias(item)),
     };

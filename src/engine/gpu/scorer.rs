@@ -182,7 +182,7 @@ impl<'a> GpuScorer<'a> {
         let mut best: Vec<(u32, ItemIndex)> = found
             .map(|&[key, position]| {
                 let [_, tile] = tiles[position as usize / TILE];
-                (key, tile * TILE as u32 + position % TILE as u32)
+                (key, ItemIndex(tile * TILE as u32 + position % TILE as u32))
             })
             .collect();
         // They come in the order of the items, and a stable sort leaves ties in it.

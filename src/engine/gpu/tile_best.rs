@@ -121,7 +121,7 @@ pub fn lay_out_seen(queries: &[Query]) -> Vec<u32> {
         words.push(start);
     }
     for query in queries {
-        words.extend_from_slice(query.seen);
+        words.extend_from_slice(bytemuck::cast_slice(query.seen));
     }
     words
 }

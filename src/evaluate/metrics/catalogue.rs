@@ -34,8 +34,8 @@ impl<'a> Shown<'a> {
 
     /// Shows a product. Panics if it is not in the catalogue.
     pub fn show(&mut self, item: ItemIndex) {
-        self.is_shown[item as usize] = true;
-        let count = self.train_ratings[item as usize];
+        self.is_shown[item.index()] = true;
+        let count = self.train_ratings[item.index()];
         if count > 0 {
             self.information -= (f64::from(count) / self.all).log2();
             self.counted += 1;
@@ -62,10 +62,10 @@ mod tests {
     fn a_product_nobody_rated_is_covered_but_not_novel() {
         let mut shown = Shown::new(&[3, 1, 0, 0]);
         assert_eq!((shown.coverage(), shown.novelty()), (Some(0.0), None));
-        shown.show(2);
+        shown.show(ItemIndex(2));
         assert_eq!((shown.coverage(), shown.novelty()), (Some(0.25), None));
-        shown.show(1);
-        shown.show(1);
+        shown.show(ItemIndex(1));
+        shown.show(ItemIndex(1));
         assert_eq!((shown.coverage(), shown.novelty()), (Some(0.5), Some(2.0)));
     }
 }

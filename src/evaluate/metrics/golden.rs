@@ -7,6 +7,7 @@ use super::classes::by_class;
 use super::curves::Sweep;
 use super::ranking::{MeanRanking, RankingMetrics};
 use super::rating::{Confusion, cross_entropy, mae, rmse};
+use crate::common::interaction::ItemIndex;
 use serde_json::Value;
 
 const TOLERANCE: f64 = 1e-9;
@@ -155,7 +156,7 @@ fn the_fixture_of_microsofts_recommenders_is_judged_as_there() {
     }
     let mut shown = Shown::new(&counts);
     for item in indices(&fixture["recommended_items"]) {
-        shown.show(item - 1);
+        shown.show(ItemIndex(item - 1));
     }
     assert_near(shown.coverage(), fixture["coverage"].as_f64(), "coverage");
     assert_near(shown.novelty(), fixture["novelty"].as_f64(), "novelty");

@@ -135,13 +135,15 @@ fn add(sums: &mut [f64], factor: f64, values: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::{ItemIndex, UserIndex};
 
     #[test]
     fn the_directions_are_orthonormal_and_those_of_the_largest_singular_values() {
         // Along a ring all singular values are known: N^T N is circulant, and its eigenvectors are waves.
         let number = 24u32;
-        let users: Vec<u32> = (0..number).flat_map(|user| [user, user]).collect();
-        let items: Vec<u32> = (0..number).flat_map(|user| [user, (user + 1) % number]).collect();
+        let users: Vec<_> = (0..number).flat_map(|user| [user, user].map(UserIndex)).collect();
+        let items = (0..number).flat_map(|user| [user, (user + 1) % number].map(ItemIndex));
+        let items: Vec<_> = items.collect();
         let targets = vec![0.5; users.len()];
         let by_user = Neighbours::new(&users, &items, &targets, 24);
         let by_item = Neighbours::new(&items, &users, &targets, 24);

@@ -102,12 +102,13 @@ fn solve_with_ridge(normal: &[f64], ridge: f64, noise: f64, right: &mut [f64]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::interaction::{ItemIndex, UserIndex};
 
     #[test]
     fn a_fit_is_the_least_of_squares_with_both_ridges() {
         // Seven users of 1 to 7 ratings, along one direction.
-        let (users, items): (Vec<u32>, Vec<u32>) = (0..7u32)
-            .flat_map(|user| (0..=user).map(move |item| (user, item)))
+        let (users, items): (Vec<_>, Vec<_>) = (0..7u32)
+            .flat_map(|user| (0..=user).map(move |item| (UserIndex(user), ItemIndex(item))))
             .unzip();
         let targets: Vec<f32> = (0..users.len()).map(|at| ((at * at) % 11) as f32 / 10.0).collect();
         let direction: Vec<f32> = (0..7).map(|user| 0.5 - (user * 3 % 7) as f32 / 4.0).collect();
@@ -123,9 +124,9 @@ mod tests {
         let mut slope = ridge * weight;
         for (user, &along) in direction.iter().enumerate() {
             let bias = effects.effects[user] - effects.centres[user];
-            let rated = (0..users.len()).filter(|&row| users[row] as usize == user);
+            let rated = (0..users.len()).filter(|&row| users[row].index() == user);
             let left: f64 = rated
-                .map(|row| f64::from(targets[row]) - mean - other[items[row] as usize] - effects.effects[user])
+                .map(|row| f64::from(targets[row]) - mean - other[items[row].index()] - effects.effects[user])
                 .sum();
             assert!((left - BIAS_RIDGE * bias).abs() < 1e-12, "user {user}");
             slope -= f64::from(along) * left;

@@ -1,5 +1,7 @@
 //! The graph of who rated what, as seen from one side.
 
+use crate::common::interaction::DenseIndex;
+
 /// Ratings that every row has more of in N, so that rows with one or two do not lead a direction.
 const DAMPING: f32 = 3.0;
 
@@ -16,14 +18,14 @@ pub(super) struct Neighbours {
 
 impl Neighbours {
     /// Sorts ratings by `rows`, of which there are `number`. Panics if one is not below it, or the columns differ in length.
-    pub fn new(rows: &[u32], others: &[u32], targets: &[f32], number: usize) -> Self {
+    pub fn new(rows: &[impl DenseIndex], others: &[impl DenseIndex], targets: &[f32], number: usize) -> Self {
         assert!(
             rows.len() == others.len() && rows.len() == targets.len(),
             "Neighbours: columns differ in length"
         );
         let mut starts = vec![0; number + 1];
-        for &row in rows {
-            starts[row as usize + 1] += 1;
+        for row in rows {
+            starts[row.index() + 1] += 1;
         }
         let weight = |&count: &usize| 1.0 / (count as f32 + DAMPING).sqrt();
         let weights = starts[1..].iter().map(weight).collect();
@@ -38,8 +40,8 @@ impl Neighbours {
             weights,
         };
         for ((&row, &other), &target) in rows.iter().zip(others).zip(targets) {
-            let place = &mut next[row as usize];
-            sorted.others[*place] = other;
+            let place = &mut next[row.index()];
+            sorted.others[*place] = other.number();
             sorted.targets[*place] = target;
             *place += 1;
         }

@@ -21,6 +21,7 @@ mod directions;
 mod effects;
 mod graph;
 
+use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::data::progress::{Progress, Unit};
 use crate::engine::model::{Question, Side};
 use crate::engine::{EngineError, ROWS_PER_READ, Trainer};
@@ -35,8 +36,8 @@ const MARGIN: f64 = 0.01;
 /// Training ratings: rows of users, items and targets, of equal length.
 #[derive(Clone, Copy, Debug)]
 pub struct Rated<'a> {
-    pub users: &'a [u32],
-    pub items: &'a [u32],
+    pub users: &'a [UserIndex],
+    pub items: &'a [ItemIndex],
     pub targets: &'a [f32],
 }
 
@@ -116,11 +117,11 @@ mod tests {
     use rand::RngExt;
 
     /// Two kinds of users and of items: nobody rates what is of the other kind, and the first kind is rated lower.
-    fn two_kinds(users: u32, items: u32) -> (Vec<u32>, Vec<u32>, Vec<f32>) {
+    fn two_kinds(users: u32, items: u32) -> (Vec<UserIndex>, Vec<ItemIndex>, Vec<f32>) {
         let pairs = (0..users).flat_map(|user| (0..items).map(move |item| (user, item)));
         let rated = pairs.filter(|(user, item)| user % 2 == item % 2 && !(user / 2 + item / 2).is_multiple_of(3));
-        let (users, items): (Vec<u32>, Vec<u32>) = rated.unzip();
-        let target = |(at, &user): (usize, &u32)| if user % 2 == 0 { 0.2 } else { 0.8 } + 0.1 * (at % 3) as f32;
+        let (users, items): (Vec<_>, Vec<_>) = rated.map(|(user, item)| (UserIndex(user), ItemIndex(item))).unzip();
+        let target = |(at, user): (usize, &UserIndex)| if user.0 % 2 == 0 { 0.2 } else { 0.8 } + 0.1 * (at % 3) as f32;
         let targets = users.iter().enumerate().map(target).collect();
         (users, items, targets)
     }
@@ -130,8 +131,8 @@ mod tests {
         let (mut users, mut items, mut targets) = two_kinds(40, 30);
         // Two new products, each rated once and alike: by one who rates products of the low kind, and by one of the high kind.
         for (user, item) in [(6, 30), (7, 31)] {
-            users.push(user);
-            items.push(item);
+            users.push(UserIndex(user));
+            items.push(ItemIndex(item));
             targets.push(0.6);
         }
         let rated = Rated {
@@ -190,8 +191,8 @@ mod tests {
     #[test]
     fn where_the_graph_tells_nothing_the_centres_are_zero() {
         let mut random = stream(9, Purpose::Centres, 1);
-        let users: Vec<u32> = (0..4000).map(|_| random.random_range(0..500)).collect();
-        let items: Vec<u32> = (0..4000).map(|_| random.random_range(0..200)).collect();
+        let users: Vec<_> = (0..4000).map(|_| UserIndex(random.random_range(0..500))).collect();
+        let items: Vec<_> = (0..4000).map(|_| ItemIndex(random.random_range(0..200))).collect();
         let targets: Vec<f32> = (0..4000).map(|_| random.random_range(0.3..0.9)).collect();
         let rated = Rated {
             users: &users,
@@ -210,8 +211,8 @@ mod tests {
         let disliked = (100..110).flat_map(|user| (20..24).map(move |item| (user, item, 0.0)));
         let (mut users, mut items, mut targets) = (Vec::new(), Vec::new(), Vec::new());
         for (user, item, target) in liked.chain(disliked) {
-            users.push(user);
-            items.push(item);
+            users.push(UserIndex(user));
+            items.push(ItemIndex(item));
             targets.push(target);
         }
         let rated = Rated {

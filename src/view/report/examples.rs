@@ -50,10 +50,11 @@ pub fn examples(run: &RunDirectory, config: &Config) -> Result<Vec<Example>, Eva
     } = run.open()?;
     let model = model.read()?;
     let (user_counts, item_counts) = (users.train_ratings()?, products.train_ratings()?);
-    let mut order: Vec<UserIndex> = (0..user_counts.len() as UserIndex)
-        .filter(|&user| user_counts[user as usize] > 0)
+    let mut order: Vec<UserIndex> = (0..user_counts.len() as u32)
+        .map(UserIndex)
+        .filter(|&user| user_counts[user.index()] > 0)
         .collect();
-    order.sort_by_key(|&user| (std::cmp::Reverse(user_counts[user as usize]), user));
+    order.sort_by_key(|&user| (std::cmp::Reverse(user_counts[user.index()]), user));
     let mut chosen: Vec<UserIndex> = [0, order.len() / 2, order.len().saturating_sub(1)]
         .iter()
         .filter_map(|&place| order.get(place).copied())
@@ -88,12 +89,12 @@ pub fn examples(run: &RunDirectory, config: &Config) -> Result<Vec<Example>, Eva
                 score: (model.shape.dim > 0).then(|| sigmoid(ranked.logit)),
                 taste,
                 everybody,
-                train_ratings: item_counts[ranked.item as usize],
+                train_ratings: item_counts[ranked.item.index()],
             });
         }
         found.push(Example {
             user: users.id(user).map_err(RunError::from)?.to_string(),
-            train_ratings: user_counts[user as usize],
+            train_ratings: user_counts[user.index()],
             products: shown,
         });
     }
