@@ -27,6 +27,7 @@ use crate::artifact::vocabulary_file::VocabularyFile;
 use crate::common::interaction::{ItemIndex, Part, RatingScale, UserIndex};
 use crate::config::{ChoiceLoss, Config, DeviceChoice, Positives};
 use crate::data::report::DataReport;
+use crate::engine::EngineError;
 use crate::engine::Scorer;
 use crate::engine::cpu::CpuScorer;
 use crate::engine::cpu::item_rows::ItemRows;
@@ -251,7 +252,12 @@ impl Recommender {
             // First: what is not what was written may be why it failed.
             self.item_rows(ranker.rated())?;
         }
-        Ok(ranked?)
+        Ok(ranked.map_err(|error| match error {
+            EngineError::NotFinite { item: place } => EngineError::NotFinite {
+                item: candidates.item(place),
+            },
+            other => other,
+        })?)
     }
 
     /// What a ranking rests on for somebody who has no training rating.

@@ -150,6 +150,32 @@ fn files_that_contradict_themselves_or_one_another_are_named() {
     assert_damaged(&scene.run(&vectors), "model.safetensors");
     restore();
 
+    // Finite numbers whose product is not: the product is named by its own number, not by its place among those asked for.
+    let products = VocabularyFile::<ItemIndex>::open(&run.join("products.safetensors"), None).unwrap();
+    let asked_for = products.id(ItemIndex(7)).unwrap().to_string();
+    drop(products);
+    std::fs::write(scene.folder.join("only.txt"), asked_for).unwrap();
+    fill(
+        &run,
+        "model.safetensors",
+        "item_choice_embedding",
+        f32::MAX.to_le_bytes(),
+    );
+    fill(
+        &run,
+        "model.safetensors",
+        "user_choice_embedding",
+        f32::MAX.to_le_bytes(),
+    );
+    let overflown = asked(&["recommend", &user, "--only", "only.txt"]);
+    assert_eq!(overflown.code, Some(1), "{overflown:?}");
+    assert!(
+        overflown.stderr.contains("product number 7 is not finite"),
+        "{}",
+        overflown.stderr
+    );
+    restore();
+
     let evaluation = scene.json("runs/small-1/evaluation.json");
     let empty = |path: &[&str]| {
         let mut evaluation = evaluation.clone();
