@@ -1,5 +1,8 @@
 //! What every figure of an evaluation means, in one line each: printed beside the figures and written into the file.
 
+/// A figure of a table: its key in [`DEFINITIONS`], and where it stands.
+pub type Figure<T> = (&'static str, fn(&T) -> Option<f64>);
+
 /// Key in `evaluation.json`, name in tables, meaning.
 pub const DEFINITIONS: [(&str, &str, &str); 24] = [
     (

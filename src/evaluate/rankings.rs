@@ -13,6 +13,7 @@ use crate::data::progress::{Progress, Unit};
 use crate::engine::EngineError;
 use crate::engine::model::Model;
 use crate::engine::ranker::{RankQuery, Ranker};
+use crate::evaluate::definitions::Figure;
 use crate::evaluate::metrics::bootstrap::{Interval, intervals};
 use crate::evaluate::metrics::catalogue::Shown;
 use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
@@ -63,6 +64,20 @@ pub struct RankingAt {
     pub ndcg_interval: Option<Interval>,
     pub coverage: Option<f64>,
     pub novelty: Option<f64>,
+}
+
+impl RankingAt {
+    /// All of them, in the order of every table.
+    pub const FIGURES: [Figure<Self>; 8] = [
+        ("precision_at_k", |at| Some(at.metrics.precision)),
+        ("recall_at_k", |at| Some(at.metrics.recall)),
+        ("ndcg", |at| Some(at.metrics.ndcg)),
+        ("average_precision_at_k", |at| Some(at.metrics.average_precision)),
+        ("reciprocal_rank", |at| Some(at.metrics.reciprocal_rank)),
+        ("hit_rate", |at| Some(at.metrics.hit_rate)),
+        ("coverage", |at| at.coverage),
+        ("novelty", |at| at.novelty),
+    ];
 }
 
 /// A ranking that is the same for everybody, but for what each has seen.

@@ -3,6 +3,7 @@
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::{Config, Threshold};
 use crate::engine::objective::{Objective, sigmoid};
+use crate::evaluate::definitions::Figure;
 use crate::evaluate::metrics::bootstrap::{Interval, intervals};
 use crate::evaluate::metrics::calibration::{brier, expected_error, reliability};
 use crate::evaluate::metrics::classes::{ClassTable, by_class};
@@ -120,6 +121,19 @@ pub struct RatingScores {
     /// Absent where scores predict no rating, and where ratings have too many values to be classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<ClassTable>,
+}
+
+impl RatingScores {
+    /// All that hang on no threshold, in the order of every table.
+    pub const FIGURES: [Figure<Self>; 7] = [
+        ("auc", |scores| scores.auc),
+        ("average_precision", |scores| scores.average_precision),
+        ("rmse", |scores| scores.rmse),
+        ("mae", |scores| scores.mae),
+        ("loss", |scores| scores.loss),
+        ("brier", |scores| scores.brier),
+        ("calibration_error", |scores| scores.calibration_error),
+    ];
 }
 
 /// Precision and what it must be read beside.

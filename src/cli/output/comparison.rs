@@ -3,6 +3,7 @@
 use super::Output;
 use crate::common::format::{count, percent};
 use crate::evaluate::definitions::definition;
+use crate::evaluate::rankings::RankingAt;
 use crate::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
 use crate::flow::compare::{ComparedRun, Comparison};
 
@@ -138,19 +139,8 @@ impl Output {
                 self.comparison_row(&format!("  {name}"), &values, meaning);
             }
         }
-        let values = |value: &dyn Fn(&RatingScores) -> Option<f64>| -> Vec<Option<f64>> {
-            judged.iter().map(|scores| scores.and_then(value)).collect()
-        };
-        let rows: [(&str, Vec<Option<f64>>); 7] = [
-            ("auc", values(&|scores| scores.auc)),
-            ("average_precision", values(&|scores| scores.average_precision)),
-            ("rmse", values(&|scores| scores.rmse)),
-            ("mae", values(&|scores| scores.mae)),
-            ("loss", values(&|scores| scores.loss)),
-            ("brier", values(&|scores| scores.brier)),
-            ("calibration_error", values(&|scores| scores.calibration_error)),
-        ];
-        for (key, values) in rows {
+        for (key, value) in RatingScores::FIGURES {
+            let values: Vec<Option<f64>> = judged.iter().map(|scores| scores.and_then(value)).collect();
             let (name, meaning) = definition(key);
             self.comparison_row(name, &values, meaning);
         }
@@ -227,20 +217,8 @@ impl Output {
                 .iter()
                 .map(|ranker| ranker.and_then(|ranker| ranker.at.iter().find(|at| at.k == k)))
                 .collect();
-            let of = |value: &dyn Fn(&crate::evaluate::rankings::RankingAt) -> Option<f64>| -> Vec<Option<f64>> {
-                at.iter().map(|at| at.and_then(value)).collect()
-            };
-            let rows: [(&str, Vec<Option<f64>>); 8] = [
-                ("precision_at_k", of(&|at| Some(at.metrics.precision))),
-                ("recall_at_k", of(&|at| Some(at.metrics.recall))),
-                ("ndcg", of(&|at| Some(at.metrics.ndcg))),
-                ("average_precision_at_k", of(&|at| Some(at.metrics.average_precision))),
-                ("reciprocal_rank", of(&|at| Some(at.metrics.reciprocal_rank))),
-                ("hit_rate", of(&|at| Some(at.metrics.hit_rate))),
-                ("coverage", of(&|at| at.coverage)),
-                ("novelty", of(&|at| at.novelty)),
-            ];
-            for (key, values) in rows {
+            for (key, value) in RankingAt::FIGURES {
+                let values: Vec<Option<f64>> = at.iter().map(|at| at.and_then(value)).collect();
                 let (name, meaning) = definition(key);
                 self.comparison_row(name, &values, meaning);
             }

@@ -6,7 +6,7 @@ use crate::evaluate::Evaluation;
 use crate::evaluate::calibrate::{Calibration, Outcome};
 use crate::evaluate::definitions::definition;
 use crate::evaluate::metrics::bootstrap::Interval;
-use crate::evaluate::rankings::{RankerScores, Rankings};
+use crate::evaluate::rankings::{RankerScores, RankingAt, Rankings};
 use crate::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
 
 /// Width of the figures' names.
@@ -168,19 +168,13 @@ impl Output {
         let heads: Vec<String> = judged.iter().map(|scores| head(scores.predictor)).collect();
         self.data("");
         let mut table = self.table("ratings", &heads);
-        let row = |value: &dyn Fn(&RatingScores) -> Option<f64>| -> Vec<String> {
-            judged.iter().map(|scores| number(value(scores))).collect()
-        };
-        table.row("auc", &row(&|scores| scores.auc));
-        table.row("average_precision", &row(&|scores| scores.average_precision));
-        table.row("rmse", &row(&|scores| scores.rmse));
-        if let Some(Interval { low, high }) = judged[0].rmse_interval {
-            table.row("interval", &[format!("{low:.2}-{high:.2}")]);
+        for (key, value) in RatingScores::FIGURES {
+            let cells: Vec<String> = judged.iter().map(|scores| number(value(scores))).collect();
+            table.row(key, &cells);
+            if let ("rmse", Some(Interval { low, high })) = (key, judged[0].rmse_interval) {
+                table.row("interval", &[format!("{low:.2}-{high:.2}")]);
+            }
         }
-        table.row("mae", &row(&|scores| scores.mae));
-        table.row("loss", &row(&|scores| scores.loss));
-        table.row("brier", &row(&|scores| scores.brier));
-        table.row("calibration_error", &row(&|scores| scores.calibration_error));
     }
 
     fn class_table(&mut self, evaluation: &Evaluation) {
@@ -274,24 +268,13 @@ impl Output {
             let at: Vec<_> = columns.iter().map(|(_, ranker)| ranker.at[place]).collect();
             self.data("");
             let mut table = self.table(&format!("k = {}", at[0].k), &heads);
-            let row = |value: &dyn Fn(usize) -> Option<f64>| -> Vec<String> {
-                (0..at.len()).map(|column| number(value(column))).collect()
-            };
-            table.row("precision_at_k", &row(&|column| Some(at[column].metrics.precision)));
-            table.row("recall_at_k", &row(&|column| Some(at[column].metrics.recall)));
-            table.row("ndcg", &row(&|column| Some(at[column].metrics.ndcg)));
-            if let Some(Interval { low, high }) = at[0].ndcg_interval {
-                table.row("interval", &[format!("{low:.3}-{high:.3}")]);
+            for (key, value) in RankingAt::FIGURES {
+                let cells: Vec<String> = at.iter().map(|at| number(value(at))).collect();
+                table.row(key, &cells);
+                if let ("ndcg", Some(Interval { low, high })) = (key, at[0].ndcg_interval) {
+                    table.row("interval", &[format!("{low:.3}-{high:.3}")]);
+                }
             }
-            let map = row(&|column| Some(at[column].metrics.average_precision));
-            table.row("average_precision_at_k", &map);
-            table.row(
-                "reciprocal_rank",
-                &row(&|column| Some(at[column].metrics.reciprocal_rank)),
-            );
-            table.row("hit_rate", &row(&|column| Some(at[column].metrics.hit_rate)));
-            table.row("coverage", &row(&|column| at[column].coverage));
-            table.row("novelty", &row(&|column| at[column].novelty));
         }
         if let Some(sampled) = &rankings.sampled {
             self.data("");

@@ -200,37 +200,25 @@ fn judged(evaluation: &Evaluation) -> String {
     let mut heads = vec![String::new()];
     heads.extend(judged.iter().map(|scores| scores.predictor.name().to_string()));
     heads.push(MEANING.to_string());
-    let at =
-        |value: fn(&AtThreshold) -> Option<f64>| move |scores: &RatingScores| scores.thresholds.first().and_then(value);
-    type Figure<'a> = (
-        &'a str,
-        Box<dyn Fn(&RatingScores) -> Option<f64>>,
-        fn(Option<f64>) -> String,
-    );
-    let figures: [Figure; 12] = [
-        ("precision", Box::new(at(|at| at.precision)), share),
-        ("base_rate", Box::new(at(|at| at.base_rate)), share),
-        ("lift", Box::new(at(|at| at.lift)), number),
-        ("recall", Box::new(at(|at| at.recall)), share),
-        ("f1", Box::new(at(|at| at.f1)), share),
-        ("auc", Box::new(|scores| scores.auc), number),
-        ("average_precision", Box::new(|scores| scores.average_precision), number),
-        ("rmse", Box::new(|scores| scores.rmse), number),
-        ("mae", Box::new(|scores| scores.mae), number),
-        ("loss", Box::new(|scores| scores.loss), number),
-        ("brier", Box::new(|scores| scores.brier), number),
-        ("calibration_error", Box::new(|scores| scores.calibration_error), number),
+    let row = |key: &str, cells: &dyn Fn(&RatingScores) -> String| {
+        let (name, meaning) = definition(key);
+        let mut row = vec![name.to_string()];
+        row.extend(judged.iter().map(cells));
+        row.push(meaning.to_string());
+        row
+    };
+    type AtFirst<'a> = (&'a str, fn(&AtThreshold) -> Option<f64>, fn(Option<f64>) -> String);
+    let at_first: [AtFirst; 5] = [
+        ("precision", |at| at.precision, share),
+        ("base_rate", |at| at.base_rate, share),
+        ("lift", |at| at.lift, number),
+        ("recall", |at| at.recall, share),
+        ("f1", |at| at.f1, share),
     ];
-    let rows: Vec<Vec<String>> = figures
-        .iter()
-        .map(|(key, value, show)| {
-            let (name, meaning) = definition(key);
-            let mut row = vec![name.to_string()];
-            row.extend(judged.iter().map(|scores| show(value(scores))));
-            row.push(meaning.to_string());
-            row
-        })
-        .collect();
+    let at_first =
+        at_first.map(|(key, value, show)| row(key, &|scores| show(scores.thresholds.first().and_then(value))));
+    let others = RatingScores::FIGURES.map(|(key, value)| row(key, &|scores| number(value(scores))));
+    let rows: Vec<Vec<String>> = at_first.into_iter().chain(others).collect();
     let rule = judged[0].thresholds.first().map_or_else(String::new, AtThreshold::rule);
     let mut html = paragraph(&format!(
         "{} rows of {} users of the {} split, never trained on. Relevant: rating >= {}. Predicted relevant: {rule}.",
@@ -365,17 +353,6 @@ fn rankings(evaluation: &Evaluation) -> String {
         count(rankings.users),
         count(rankings.users_with_relevant),
     ));
-    type Figure<'a> = (&'a str, fn(&RankingAt) -> Option<f64>);
-    let keys: [Figure; 8] = [
-        ("precision_at_k", |at| Some(at.metrics.precision)),
-        ("recall_at_k", |at| Some(at.metrics.recall)),
-        ("ndcg", |at| Some(at.metrics.ndcg)),
-        ("average_precision_at_k", |at| Some(at.metrics.average_precision)),
-        ("reciprocal_rank", |at| Some(at.metrics.reciprocal_rank)),
-        ("hit_rate", |at| Some(at.metrics.hit_rate)),
-        ("coverage", |at| at.coverage),
-        ("novelty", |at| at.novelty),
-    ];
     for place in 0..rankings.rankers[0].at.len() {
         let mut heads = vec![format!("k = {}", rankings.rankers[0].at[place].k)];
         heads.extend(
@@ -385,7 +362,7 @@ fn rankings(evaluation: &Evaluation) -> String {
                 .map(|ranker| ranker.predictor.name().to_string()),
         );
         heads.push(MEANING.to_string());
-        let rows: Vec<Vec<String>> = keys
+        let rows: Vec<Vec<String>> = RankingAt::FIGURES
             .iter()
             .map(|(key, value)| {
                 let (name, meaning) = definition(key);
