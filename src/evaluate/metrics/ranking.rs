@@ -56,14 +56,16 @@ impl RankingMetrics {
     }
 
     fn fields(&mut self) -> [&mut f64; 6] {
-        [
-            &mut self.precision,
-            &mut self.recall,
-            &mut self.ndcg,
-            &mut self.average_precision,
-            &mut self.reciprocal_rank,
-            &mut self.hit_rate,
-        ]
+        // Taken apart, so that no field can be left out of a mean.
+        let Self {
+            precision,
+            recall,
+            ndcg,
+            average_precision,
+            reciprocal_rank,
+            hit_rate,
+        } = self;
+        [precision, recall, ndcg, average_precision, reciprocal_rank, hit_rate]
     }
 }
 
