@@ -36,12 +36,6 @@ pub struct Agreement {
 const DIMS: [usize; 5] = [4, 20, 64, 100, 512];
 /// Samples of the steps of a training: around what a workgroup takes, and what is more than one.
 const BATCHES: [usize; 8] = [1, 31, 33, 255, 256, 257, 64, 1025];
-const OPTIMIZERS: [OptimizerChoice; 4] = [
-    OptimizerChoice::Adam,
-    OptimizerChoice::LazyAdam,
-    OptimizerChoice::Adagrad,
-    OptimizerChoice::Sgd,
-];
 const LOSSES: [ChoiceLoss; 3] = [ChoiceLoss::Softmax, ChoiceLoss::Bpr, ChoiceLoss::Bce];
 /// Rows of a page where tables are cut: no multiple of anything.
 const PAGE_ROWS: usize = 61;
@@ -124,7 +118,7 @@ fn outcome(trainer: &mut dyn Trainer, chunks: &[PlanChunk]) -> Result<Vec<(Strin
 pub fn trainings(gpu: Gpu) -> Compared {
     let optimizers = DIMS
         .into_iter()
-        .flat_map(|dim| OPTIMIZERS.map(|optimizer| (dim, optimizer, None)));
+        .flat_map(|dim| OptimizerChoice::all().map(move |optimizer| (dim, optimizer, None)));
     let losses = [20, 64]
         .into_iter()
         .flat_map(|dim| LOSSES.map(|loss| (dim, OptimizerChoice::Adam, Some(loss))));

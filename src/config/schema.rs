@@ -333,6 +333,11 @@ pub enum OptimizerChoice {
 }
 
 impl OptimizerChoice {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
+        <Self as clap::ValueEnum>::value_variants().iter().copied()
+    }
+
     /// As a config names it.
     pub fn name(self) -> &'static str {
         match self {

@@ -2,9 +2,10 @@
 
 use crate::needs::gpu;
 use crate::support::{
-    DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_close_by, batch, both_teams, chunk, factor_rows, garbage,
-    read, read_status, rng, status, uniform, upload,
+    DIMS, GARBAGE, SIZES, assert_close, assert_close_by, batch, both_teams, chunk, factor_rows, garbage, read,
+    read_status, rng, status, uniform, upload,
 };
+use dotcart::config::OptimizerChoice;
 use dotcart::engine::HeadState;
 use dotcart::engine::cpu;
 use dotcart::engine::gpu::device::Gpu;
@@ -321,7 +322,7 @@ fn a_sample_beyond_the_batch_is_reported() {
 #[test]
 fn update_head_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         for clip in [0.0, 0.4] {
             let schedule = Schedule::new(9, LearningRate::constant(0.01), optimizer, clip);
             check_head(gpu, &schedule);

@@ -2,8 +2,8 @@
 
 use crate::needs::gpu;
 use crate::support::{
-    DIMS, GARBAGE, OPTIMIZERS, SIZES, assert_close, assert_records_close, batch, both_teams, chunk, factor_rows,
-    garbage, read, read_status, records, rng, setup, status, uniform, upload,
+    DIMS, GARBAGE, SIZES, assert_close, assert_records_close, batch, both_teams, chunk, factor_rows, garbage, read,
+    read_status, records, rng, setup, status, uniform, upload,
 };
 use dotcart::common::interaction::ItemIndex;
 use dotcart::config::{OptimizerChoice, Prior};
@@ -159,9 +159,9 @@ fn gather_rows_equals_its_twin() {
 #[test]
 fn rows_of_optimizers_that_leave_the_others_alone_are_gathered_as_they_are() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in &OPTIMIZERS[1..] {
+    for optimizer in OptimizerChoice::all().filter(|optimizer| *optimizer != OptimizerChoice::Adam) {
         for teams in both_teams(20) {
-            let scene = Scene::touching_all(teams, *optimizer, 57);
+            let scene = Scene::touching_all(teams, optimizer, 57);
             check_gather(&scene, gpu, None, true);
             check_gather(&scene, gpu, Some(1), false);
         }
@@ -394,7 +394,7 @@ fn update_rows_equals_its_twin() {
 #[test]
 fn every_optimizer_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         for (dim, rows) in [(4, 33), (20, 9), (64, 130), (100, 17), (512, 5)] {
             for teams in both_teams(dim) {
                 check_update(
@@ -411,7 +411,7 @@ fn every_optimizer_equals_its_twin() {
 #[test]
 fn gradients_are_clipped_as_the_twin_clips_them() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         for teams in both_teams(36) {
             let mut scene = Scene::new(teams, optimizer, 40, 300, true);
             scene.schedule = Schedule::new(500, LearningRate::constant(1e-2), optimizer, 0.3);
@@ -429,7 +429,7 @@ fn a_prior_pulls_as_the_twin_pulls() {
         centre_rank: 1,
     };
     let centres = [50, 40].map(|rows| uniform(&mut rng(5), rows, -2.0, 2.0));
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         for teams in both_teams(36) {
             let mut scene = Scene::new(teams, optimizer, 40, 300, true);
             // An epoch of two steps, of which this is one.
@@ -537,7 +537,7 @@ fn scene_with_draws(teams: Teams, optimizer: OptimizerChoice) -> Scene {
 #[test]
 fn extra_gradients_are_added_as_the_twin_adds_them() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         for teams in [8, 64, 100].into_iter().flat_map(both_teams) {
             let scene = scene_with_draws(teams, optimizer);
             let choice = scene.chunk.steps[0].choice.as_ref().unwrap();

@@ -1,6 +1,6 @@
 //! Shaders without a device: they compose, they are valid, and they agree with their launchers.
 
-use crate::support::{OPTIMIZERS, both_teams};
+use crate::support::both_teams;
 use dotcart::config::{ChoiceLoss, OptimizerChoice};
 use dotcart::engine::gpu::device::AdapterKind;
 use dotcart::engine::gpu::launch::{Binding, KernelSpec};
@@ -21,7 +21,7 @@ fn for_each_prelude(check: impl Fn(&KernelSpec, &[Constant], &Module, &ModuleInf
         for (teams, optimizer) in DIMS
             .into_iter()
             .flat_map(both_teams)
-            .flat_map(|teams| OPTIMIZERS.map(|optimizer| (teams, optimizer)))
+            .flat_map(|teams| OptimizerChoice::all().map(move |optimizer| (teams, optimizer)))
         {
             let constants = prelude(spec, teams, optimizer);
             let (module, info) = validate(&compose(spec.name, &constants))

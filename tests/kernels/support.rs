@@ -22,13 +22,6 @@ pub const DIMS: [usize; 6] = [8, 16, 32, 64, 100, 128];
 /// Sizes around which work is cut; that nothing is done for 0 is one branch of `Gpu::launch`, tested with `pair_logits`.
 pub const SIZES: [usize; 4] = [1, 255, 256, 257];
 
-pub const OPTIMIZERS: [OptimizerChoice; 4] = [
-    OptimizerChoice::Adam,
-    OptimizerChoice::LazyAdam,
-    OptimizerChoice::Adagrad,
-    OptimizerChoice::Sgd,
-];
-
 /// The teams of a graphics card and those of a software driver; both run on any adapter.
 pub fn both_teams(dim: usize) -> [Teams; 2] {
     [AdapterKind::Discrete, AdapterKind::Software].map(|kind| Teams::new(kind, dim))

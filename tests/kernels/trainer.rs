@@ -1,7 +1,7 @@
 //! Training and its state: the gpu engine against the cpu engine, and against itself.
 
 use crate::needs::gpu;
-use crate::support::{OPTIMIZERS, assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
+use crate::support::{assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
 use dotcart::common::hint::Hint;
 use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::{ChoiceLoss, MAX_DIM, OptimizerChoice};
@@ -135,7 +135,7 @@ fn thirty_steps_equal_the_cpu_engine() {
 #[test]
 fn every_optimizer_equals_the_cpu_engine() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         for (clip, page_rows) in [(0.0, None), (1e-4, Some(50))] {
             let mut setup = setup_for(120, 40, 8, optimizer);
             setup.clip = clip;
@@ -151,7 +151,7 @@ fn every_optimizer_equals_the_cpu_engine() {
 #[test]
 fn a_learning_rate_that_falls_unplanned_falls_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         let setup = setup_for(200, 60, 16, optimizer);
         let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(70));
         for (seed, after) in [(12, 0), (13, 10), (14, 20)] {
@@ -289,7 +289,7 @@ fn check_stages(gpu: Gpu, setup: &TrainerSetup, stages_in_all: usize) {
 #[test]
 fn biases_start_at_their_centres_on_every_page() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         let setup = setup_for(200, 50, 32, optimizer);
         // Rows past the end of a side's centres, and pages without any, are left alone.
         let centres = [150, 50].map(|rows| {
@@ -370,7 +370,7 @@ fn choices_are_learned_as_on_the_cpu() {
 #[test]
 fn every_optimizer_learns_choices_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
-    for optimizer in OPTIMIZERS {
+    for optimizer in OptimizerChoice::all() {
         for clip in [0.0, 1e-4] {
             let mut setup = with_choices(setup_for(120, 40, 8, optimizer), ChoiceLoss::Softmax, 36);
             setup.clip = clip;

@@ -81,8 +81,7 @@ fn threads_change_nothing_on_cpu() {
 
 #[test]
 fn instructions_change_nothing_on_cpu() {
-    use OptimizerChoice::{Adagrad, Adam, LazyAdam, Sgd};
-    for optimizer in [Adam, LazyAdam, Adagrad, Sgd] {
+    for optimizer in OptimizerChoice::all() {
         let with = |instructions| {
             let mut trainer = CpuTrainer::new(&TrainerSetup { optimizer, ..SETUP }, 2).with_instructions(instructions);
             let statistics = train(&mut trainer, &batches(), 3);
