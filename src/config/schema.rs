@@ -350,7 +350,10 @@ impl OptimizerChoice {
 
     /// Whether each weight has a first and a second moment.
     pub fn has_moments(self) -> bool {
-        matches!(self, Self::Adam | Self::LazyAdam)
+        match self {
+            Self::Adam | Self::LazyAdam => true,
+            Self::Adagrad | Self::Sgd => false,
+        }
     }
 }
 

@@ -9,10 +9,7 @@
 //! Shapes: partial `[groups, 4]`; head `[8]` as in [`HeadState`]. Runs last: the rows are updated with the old scale.
 //! Twin of `shaders/update_head.wgsl`.
 
-use crate::config::OptimizerChoice;
-use crate::engine::optimizer::Schedule;
-use crate::engine::optimizer::adagrad::adagrad_step;
-use crate::engine::optimizer::adam::adam_step;
+use crate::engine::optimizer::{Schedule, step_number};
 use crate::engine::{HeadNumber, HeadState};
 
 /// Steps the head and returns the loss of the batch.
@@ -23,7 +20,6 @@ pub fn update_head(partials: &[[f32; 4]], schedule: &Schedule, step: u32, head: 
             *sum += partial;
         }
     }
-    let step_size = schedule.step_size(step);
     let held = usize::from(schedule.holds_scale());
     for (state, sum) in [(&mut head.scale, sums[1]), (&mut head.bias, sums[2])]
         .into_iter()
@@ -31,11 +27,7 @@ pub fn update_head(partials: &[[f32; 4]], schedule: &Schedule, step: u32, head: 
     {
         let HeadNumber { value, m, v, .. } = state;
         let gradient = sum.clamp(-schedule.clip(), schedule.clip());
-        *value = match schedule.optimizer() {
-            OptimizerChoice::Adam | OptimizerChoice::LazyAdam => adam_step(*value, m, v, gradient, step_size),
-            OptimizerChoice::Adagrad => adagrad_step(*value, v, gradient, step_size),
-            OptimizerChoice::Sgd => *value - step_size * gradient,
-        };
+        *value = step_number(*value, m, v, gradient, schedule, step);
     }
     sums[0]
 }

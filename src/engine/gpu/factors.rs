@@ -136,8 +136,11 @@ impl Factors {
         if gpu.adapter().kind != AdapterKind::Software {
             return Ok(());
         }
-        // Adagrad walks a row's samples once for their squares and once for the step.
-        let walks = 1 + usize::from(optimizer == OptimizerChoice::Adagrad);
+        let walks = match optimizer {
+            OptimizerChoice::Adam | OptimizerChoice::LazyAdam | OptimizerChoice::Sgd => 1,
+            // A row's samples once for their squares and once for the step.
+            OptimizerChoice::Adagrad => 2,
+        };
         let largest = self.teams.most_terms(MAX_TRIPS / walks).saturating_sub(extra_pieces) * PIECE;
         if samples > largest {
             return Err(EngineError::BatchTooLarge { samples, largest });

@@ -236,6 +236,16 @@ pub fn step_row(record: &mut [f32], settled: &[f32], gradient: &[f32], schedule:
     }
 }
 
+/// One step of a number with a state of its own, `m` and `v`, which has missed none: the new value; the state in place.
+pub fn step_number(value: f32, m: &mut f32, v: &mut f32, gradient: f32, schedule: &Schedule, step: u32) -> f32 {
+    let step_size = schedule.step_size(step);
+    match schedule.optimizer {
+        OptimizerChoice::Adam | OptimizerChoice::LazyAdam => adam::adam_step(value, m, v, gradient, step_size),
+        OptimizerChoice::Adagrad => adagrad::adagrad_step(value, v, gradient, step_size),
+        OptimizerChoice::Sgd => value - step_size * gradient,
+    }
+}
+
 /// Brings a record to the end of step `now` for good, so that a schedule may change there. Untouched rows stay as they are.
 pub fn settle_record(record: &mut [f32], schedule: &Schedule, now: u32) {
     let last = record[LAST_STEP] as u32;
