@@ -96,18 +96,18 @@ pub fn open<'a>(
 ) -> Result<Opened<'a>, IngestError> {
     match sniff(path, progress)? {
         Content::Parquet(file) => open_parquet(path, file, config, first, progress),
-        Content::Text(text) => match text.head.trim_ascii_start().first() {
-            None => Err(IngestError::Empty {
+        Content::Text(text) => match text.kind() {
+            TextKind::Blank => Err(IngestError::Empty {
                 path: path.to_path_buf(),
             }),
-            Some(b'{' | b'[') => match whole_object(&text.head) {
+            TextKind::Json => match whole_object(&text.head) {
                 Some((found, hint)) => {
                     let path = path.to_path_buf();
                     Err(IngestError::Format { path, found, hint })
                 }
                 None => open_json(path, text, config, first),
             },
-            Some(_) => open_delimited(path, text, config, first),
+            TextKind::Delimited => open_delimited(path, text, config, first),
         },
     }
 }
@@ -127,7 +127,25 @@ pub struct Text<'a> {
     pub garbage: Garbage,
 }
 
+/// What a text is a table in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextKind {
+    /// Nothing, but for white space.
+    Blank,
+    Json,
+    Delimited,
+}
+
 impl<'a> Text<'a> {
+    /// What it is a table in, by its first character.
+    pub fn kind(&self) -> TextKind {
+        match self.head.trim_ascii_start().first() {
+            None => TextKind::Blank,
+            Some(b'{' | b'[') => TextKind::Json,
+            Some(_) => TextKind::Delimited,
+        }
+    }
+
     /// Whether there is no more than the head.
     pub fn head_is_all(&self) -> bool {
         (self.head.len() as u64) < HEAD

@@ -3,7 +3,7 @@
 use super::columns::no_column;
 use super::delimiter::{detect_delimiter, lines_of, rows_of};
 use super::fault::IngestError;
-use super::format::{Content, Detected, Text, parquet_file, sniff};
+use super::format::{Content, Detected, Text, TextKind, parquet_file, sniff};
 use super::progress::Progress;
 use super::readers::cutter::Cutter;
 use super::readers::json::Texts as Objects;
@@ -135,9 +135,9 @@ fn read_table(
         Content::Parquet(file) => read_parquet(path, parquet_file(path, file)?, config, &mut take)?,
         Content::Text(text) => {
             let compression = text.compression;
-            let detected = match text.head.trim_ascii_start().first() {
-                Some(b'{' | b'[') => read_json(text.into_objects(path), config, &mut take)?,
-                _ => read_delimited(path, text, config, items, &mut take)?,
+            let detected = match text.kind() {
+                TextKind::Json => read_json(text.into_objects(path), config, &mut take)?,
+                TextKind::Blank | TextKind::Delimited => read_delimited(path, text, config, items, &mut take)?,
             };
             Detected {
                 compression: compression.map(str::to_string),
