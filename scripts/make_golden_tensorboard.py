@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/tensorboard/golden.tfevents: what the tensorboard package itself writes, for src/tensorboard/message.rs.
+"""Writes tests/tensorboard/golden.tfevents: what the tensorboard package itself writes, for src/view/tensorboard/message.rs.
 
     python3 -m venv /tmp/golden
     /tmp/golden/bin/pip install tensorboard==2.20.0 'setuptools<80'
