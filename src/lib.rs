@@ -24,7 +24,7 @@
 //! # The house: imports go down only
 //!
 //! ```text
-//! 9  main.rs
+//! 9  main.rs      a crate of its own, with
 //! 8  cli/         one file a command; output/ is the only printer
 //! 7  flow/        what strings stages together: pipeline (the list above), what its arrows need, trials and sweep, inspect, compare
 //!    view/        what shows events: dashboard, report, tensorboard          bench/  pure measuring
@@ -51,7 +51,6 @@
 
 pub mod artifact;
 pub mod bench;
-pub mod cli;
 pub mod common;
 pub mod config;
 pub mod data;

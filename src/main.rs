@@ -1,4 +1,7 @@
-//! `dotcart`: parse, run, exit code.
+//! `dotcart`: parse, run, exit code. The command line is a crate of its own above the library, so nothing below can use it, and
+//! a change of it compiles nothing else.
+
+mod cli;
 
 fn main() -> std::process::ExitCode {
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
@@ -6,5 +9,5 @@ fn main() -> std::process::ExitCode {
         // SAFETY: no other thread runs yet.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
-    dotcart::cli::run()
+    cli::run()
 }

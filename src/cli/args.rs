@@ -1,9 +1,9 @@
 //! Arguments, as typed.
 
-use crate::config::{DeviceChoice, MAX_DIM, MAX_NEGATIVES, OptimizerChoice};
-use crate::recommend::bulk::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use dotcart::config::{DeviceChoice, MAX_DIM, MAX_NEGATIVES, OptimizerChoice};
+use dotcart::recommend::bulk::Shard;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

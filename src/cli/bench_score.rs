@@ -3,13 +3,13 @@
 use super::args::BenchScoreArguments;
 use super::output::Output;
 use super::{CommandResult, End};
-use crate::bench::score::{ScoreReport, ScoreSetup, measure, random_model};
-use crate::common::format::count;
-use crate::common::whole_file::write_whole;
-use crate::config::DeviceChoice;
-use crate::engine::gpu::scorer::MAX_K;
-use crate::engine::model::{Model, ModelShape, ROW_HEADER};
-use crate::recommend::RecommendError;
+use dotcart::bench::score::{ScoreReport, ScoreSetup, measure, random_model};
+use dotcart::common::format::count;
+use dotcart::common::whole_file::write_whole;
+use dotcart::config::DeviceChoice;
+use dotcart::engine::gpu::scorer::MAX_K;
+use dotcart::engine::model::{Model, ModelShape, ROW_HEADER};
+use dotcart::recommend::RecommendError;
 use std::path::Path;
 
 pub fn run(arguments: &BenchScoreArguments, output: &mut Output) -> CommandResult {

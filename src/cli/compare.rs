@@ -4,8 +4,8 @@ use super::args::CompareArguments;
 use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
-use crate::artifact::run_directory::RunDirectory;
-use crate::flow::compare::compare;
+use dotcart::artifact::run_directory::RunDirectory;
+use dotcart::flow::compare::compare;
 
 pub fn run(arguments: &CompareArguments, output: &mut Output) -> CommandResult {
     let mut runs = Vec::new();

@@ -5,12 +5,12 @@ use super::args::DoctorArguments;
 use super::output::{Output, memory_line};
 use super::progress::Bar;
 use super::{CommandResult, End, prove};
-use crate::common::format::{count, mebibytes};
-use crate::common::system_memory::room;
-use crate::config::{Assignment, Config};
-use crate::engine::gpu::device::{AdapterKind, adapters};
-use crate::flow::pipeline;
-use crate::flow::prepare::check_memory;
+use dotcart::common::format::{count, mebibytes};
+use dotcart::common::system_memory::room;
+use dotcart::config::{Assignment, Config};
+use dotcart::engine::gpu::device::{AdapterKind, adapters};
+use dotcart::flow::pipeline;
+use dotcart::flow::prepare::check_memory;
 
 pub fn run(arguments: &DoctorArguments, output: &mut Output) -> CommandResult {
     if arguments.prove {

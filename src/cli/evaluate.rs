@@ -4,11 +4,11 @@ use super::args::EvaluateArguments;
 use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
-use crate::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
-use crate::common::interaction::Part;
-use crate::config::Config;
-use crate::data::report::DataReport;
-use crate::evaluate::evaluate;
+use dotcart::artifact::run_directory::{CONFIG, DATA_REPORT, RunDirectory};
+use dotcart::common::interaction::Part;
+use dotcart::config::Config;
+use dotcart::data::report::DataReport;
+use dotcart::evaluate::evaluate;
 
 pub fn run(arguments: &EvaluateArguments, output: &mut Output) -> CommandResult {
     let run = RunDirectory::find(arguments.run.as_deref())?;

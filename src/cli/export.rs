@@ -3,10 +3,10 @@
 use super::args::{EmbeddingsReader, ExportArguments, ExportWhat};
 use super::output::Output;
 use super::{CommandResult, End};
-use crate::artifact::embeddings::{Form, export_embeddings};
-use crate::artifact::export::export_splits;
-use crate::artifact::run_directory::RunDirectory;
-use crate::common::format::count;
+use dotcart::artifact::embeddings::{Form, export_embeddings};
+use dotcart::artifact::export::export_splits;
+use dotcart::artifact::run_directory::RunDirectory;
+use dotcart::common::format::count;
 
 pub fn run(arguments: &ExportArguments, output: &mut Output) -> CommandResult {
     let run = match &arguments.what {

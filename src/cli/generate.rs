@@ -3,10 +3,10 @@
 use super::args::{GenerateArguments, Likeness};
 use super::output::Output;
 use super::{CommandResult, End};
-use crate::common::format;
-use crate::config::GenerateConfig;
-use crate::data::marginals::electronics_of;
-use crate::data::synthetic::generate;
+use dotcart::common::format;
+use dotcart::config::GenerateConfig;
+use dotcart::data::marginals::electronics_of;
+use dotcart::data::synthetic::generate;
 use std::time::Instant;
 
 pub fn run(arguments: &GenerateArguments, output: &mut Output) -> CommandResult {

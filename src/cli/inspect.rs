@@ -4,10 +4,10 @@ use super::args::InspectArguments;
 use super::output::Output;
 use super::progress::Bar;
 use super::{CommandResult, End};
-use crate::config::{Assignment, Config};
-use crate::flow::inspect::inspect;
-use crate::flow::pipeline;
-use crate::flow::table::{self, is_table};
+use dotcart::config::{Assignment, Config};
+use dotcart::flow::inspect::inspect;
+use dotcart::flow::pipeline;
+use dotcart::flow::table::{self, is_table};
 
 pub fn run(arguments: &InspectArguments, output: &mut Output) -> CommandResult {
     let mut assignments = Vec::new();

@@ -2,8 +2,8 @@
 
 use super::args::Arguments;
 use super::{CommandResult, End};
-use crate::artifact::tensor_file::FileError;
 use clap::CommandFactory;
+use dotcart::artifact::tensor_file::FileError;
 use std::path::Path;
 
 pub fn run(folder: &Path) -> CommandResult {

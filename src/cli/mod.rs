@@ -24,10 +24,10 @@ mod train;
 mod view;
 mod watch;
 
-use crate::common::hint::Hint;
-use crate::flow::error::PipelineError;
 use args::{Arguments, BenchCommand, Command};
 use clap::Parser;
+use dotcart::common::hint::Hint;
+use dotcart::flow::error::PipelineError;
 use output::Output;
 use std::process::ExitCode;
 

@@ -2,9 +2,9 @@
 
 use super::output::Output;
 use super::view::{can_redraw, is_utf8};
-use crate::common::format::{count, duration};
-use crate::data::progress::{Progress, Unit};
-use crate::recommend::bulk::Watch;
+use dotcart::common::format::{count, duration};
+use dotcart::data::progress::{Progress, Unit};
+use dotcart::recommend::bulk::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
 use std::time::Instant;

@@ -3,10 +3,10 @@
 use super::output::Output;
 use super::output::proof::proof_page;
 use super::{CommandResult, End};
-use crate::artifact::tensor_file::FileError;
-use crate::bench::proof::prove;
-use crate::common::whole_file::write_whole;
-use crate::engine::EngineError;
+use dotcart::artifact::tensor_file::FileError;
+use dotcart::bench::proof::prove;
+use dotcart::common::whole_file::write_whole;
+use dotcart::engine::EngineError;
 use std::path::Path;
 
 pub fn run(out: Option<&Path>, output: &mut Output) -> CommandResult {

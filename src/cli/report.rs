@@ -3,11 +3,11 @@
 use super::args::ReportArguments;
 use super::output::Output;
 use super::{CommandResult, End};
-use crate::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
-use crate::artifact::tensor_file::FileError;
-use crate::common::whole_file::write_whole;
-use crate::config::Config;
-use crate::view::report::report;
+use dotcart::artifact::run_directory::{CONFIG, REPORT, RunDirectory};
+use dotcart::artifact::tensor_file::FileError;
+use dotcart::common::whole_file::write_whole;
+use dotcart::config::Config;
+use dotcart::view::report::report;
 
 pub fn run(arguments: &ReportArguments, output: &mut Output) -> CommandResult {
     let run = RunDirectory::find(arguments.run.as_deref())?;

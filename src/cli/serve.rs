@@ -3,8 +3,8 @@
 use super::args::ServeArguments;
 use super::output::Output;
 use super::{CommandResult, End};
-use crate::config::DeviceChoice;
-use crate::serve::{Access, Notice, Options, Source, Stop, serve};
+use dotcart::config::DeviceChoice;
+use dotcart::serve::{Access, Notice, Options, Source, Stop, serve};
 use std::sync::{Arc, mpsc};
 
 pub fn run(arguments: &ServeArguments, output: &mut Output) -> CommandResult {

@@ -1,8 +1,8 @@
 //! Signals: Ctrl-C, a request to end, a window that closes.
 
 use super::End;
-use crate::view::dashboard::terminal;
 use burn::train::Interrupter;
+use dotcart::view::dashboard::terminal;
 use std::time::{Duration, Instant};
 
 /// The interrupter's message after a signal, or after Ctrl-C in a dashboard.

@@ -3,8 +3,8 @@
 use super::args::SimilarArguments;
 use super::output::Output;
 use super::{CommandResult, End};
-use crate::artifact::run_directory::RunDirectory;
-use crate::recommend::{RecommendError, Recommender};
+use dotcart::artifact::run_directory::RunDirectory;
+use dotcart::recommend::{RecommendError, Recommender};
 
 pub fn run(arguments: &SimilarArguments, output: &mut Output) -> CommandResult {
     let recommender = Recommender::open(RunDirectory::find(arguments.run.as_deref())?)?;

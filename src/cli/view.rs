@@ -2,16 +2,16 @@
 
 use super::args::TrainArguments;
 use super::signals::BY_SIGNAL;
-use crate::artifact::run_directory::{METRICS, RunDirectory, RunError};
-use crate::artifact::tensor_file::FileError;
-use crate::train::event::{EventBus, Observer};
-use crate::train::event_log::EventLog;
-use crate::train::wishes::Wishes;
-use crate::view::dashboard::keys::{Role, StopKey, Wish};
-use crate::view::dashboard::plain::Plain;
-use crate::view::dashboard::terminal::Terminal;
-use crate::view::tensorboard::TensorBoard;
 use burn::train::Interrupter;
+use dotcart::artifact::run_directory::{METRICS, RunDirectory, RunError};
+use dotcart::artifact::tensor_file::FileError;
+use dotcart::train::event::{EventBus, Observer};
+use dotcart::train::event_log::EventLog;
+use dotcart::train::wishes::Wishes;
+use dotcart::view::dashboard::keys::{Role, StopKey, Wish};
+use dotcart::view::dashboard::plain::Plain;
+use dotcart::view::dashboard::terminal::Terminal;
+use dotcart::view::tensorboard::TensorBoard;
 use std::io::IsTerminal;
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Figures of a benchmark, as people read them.
 
-use crate::bench::train::{Minute, TrainReport};
 use crate::cli::args::Sweep;
-use crate::common::format::{count, mebibytes, percent};
-use crate::config::Config;
+use dotcart::bench::train::{Minute, TrainReport};
+use dotcart::common::format::{count, mebibytes, percent};
+use dotcart::config::Config;
 
 /// A training that was measured, as a page.
 pub fn train_page(report: &TrainReport) -> Vec<String> {

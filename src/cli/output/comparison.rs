@@ -1,11 +1,11 @@
 //! The table of a comparison: a row a figure, a column a run, and for two runs what the second changes.
 
 use super::Output;
-use crate::common::format::{count, percent};
-use crate::evaluate::definitions::definition;
-use crate::evaluate::rankings::RankingAt;
-use crate::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
-use crate::flow::compare::{ComparedRun, Comparison};
+use dotcart::common::format::{count, percent};
+use dotcart::evaluate::definitions::definition;
+use dotcart::evaluate::rankings::RankingAt;
+use dotcart::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
+use dotcart::flow::compare::{ComparedRun, Comparison};
 
 /// Width of the figures' names.
 const NAME: usize = 30;
@@ -183,9 +183,10 @@ impl Output {
             let mut distinct = rows;
             distinct.dedup();
             self.data(&format!("  true rating {rating}: {} rows", distinct.join(", ")));
-            let of = |value: &dyn Fn(&crate::evaluate::metrics::classes::ClassRow) -> Option<f64>| -> Vec<Option<f64>> {
-                classes.iter().map(|class| class.and_then(value)).collect()
-            };
+            let of =
+                |value: &dyn Fn(&dotcart::evaluate::metrics::classes::ClassRow) -> Option<f64>| -> Vec<Option<f64>> {
+                    classes.iter().map(|class| class.and_then(value)).collect()
+                };
             self.comparison_row("  mean prediction", &of(&|class| class.mean_predicted), "");
             self.comparison_row("  MAE", &of(&|class| class.mae), definition("class_mae").1);
             let precision = of(&|class| class.precision);

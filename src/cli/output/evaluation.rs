@@ -1,13 +1,13 @@
 //! The tables of an evaluation: a row a figure, a column a predictor, the definition at the row's end.
 
 use super::Output;
-use crate::common::format::{count, percent};
-use crate::evaluate::Evaluation;
-use crate::evaluate::calibrate::{Calibration, Outcome};
-use crate::evaluate::definitions::definition;
-use crate::evaluate::metrics::bootstrap::Interval;
-use crate::evaluate::rankings::{RankerScores, RankingAt, Rankings};
-use crate::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
+use dotcart::common::format::{count, percent};
+use dotcart::evaluate::Evaluation;
+use dotcart::evaluate::calibrate::{Calibration, Outcome};
+use dotcart::evaluate::definitions::definition;
+use dotcart::evaluate::metrics::bootstrap::Interval;
+use dotcart::evaluate::rankings::{RankerScores, RankingAt, Rankings};
+use dotcart::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
 
 /// Width of the figures' names.
 const NAME: usize = 13;

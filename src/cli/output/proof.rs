@@ -1,7 +1,7 @@
 //! A proof, as people read it.
 
-use crate::bench::proof::{Measured, Proof};
-use crate::common::format::{count, percent};
+use dotcart::bench::proof::{Measured, Proof};
+use dotcart::common::format::{count, percent};
 
 /// What was found of an adapter, as a page.
 pub fn proof_page(proof: &Proof) -> Vec<String> {

@@ -2,11 +2,11 @@
 
 use super::Output;
 use crate::cli::args::{CsvStyle, WhyStyle};
-use crate::common::format::count;
-use crate::recommend::bulk::Summary;
-use crate::recommend::lists::{Unknown, Unlisted};
-use crate::recommend::similar::Similar;
-use crate::recommend::{Basis, Ranking, Recommendation, Why};
+use dotcart::common::format::count;
+use dotcart::recommend::bulk::Summary;
+use dotcart::recommend::lists::{Unknown, Unlisted};
+use dotcart::recommend::similar::Similar;
+use dotcart::recommend::{Basis, Ranking, Recommendation, Why};
 use std::io::IsTerminal;
 use std::path::Path;
 

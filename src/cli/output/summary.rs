@@ -2,11 +2,11 @@
 
 use super::Output;
 use super::ranking::width;
-use crate::common::format::{count, percent};
-use crate::data::report::DataReport;
-use crate::evaluate::Evaluation;
-use crate::evaluate::ratings::{AtThreshold, Predictor};
-use crate::recommend::Ranking;
+use dotcart::common::format::{count, percent};
+use dotcart::data::report::DataReport;
+use dotcart::evaluate::Evaluation;
+use dotcart::evaluate::ratings::{AtThreshold, Predictor};
+use dotcart::recommend::Ranking;
 
 /// Width of the figures' names.
 const NAME: usize = 13;

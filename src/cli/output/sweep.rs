@@ -1,9 +1,9 @@
 //! Trials of a sweep, as people read them.
 
-use crate::common::format::{duration, percent};
-use crate::config::StoppingMetric;
-use crate::flow::sweep::journal::{Outcome, Settings};
-use crate::flow::trials::Ranked;
+use dotcart::common::format::{duration, percent};
+use dotcart::config::StoppingMetric;
+use dotcart::flow::sweep::journal::{Outcome, Settings};
+use dotcart::flow::trials::Ranked;
 
 /// A trial that is done, in one line.
 pub fn trial_line(trial: &Ranked) -> String {
