@@ -11,7 +11,7 @@ use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
 use crate::common::hint::Hint;
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::engine::cpu::item_rows::ItemRows;
-use crate::engine::model::{Factors, Head, Model, ModelShape, Question, ROW_HEADER, Side};
+use crate::engine::model::{Factors, Head, Model, ModelShape, Question, ROW_HEADER, Side, Sides};
 use crate::engine::{EngineError, Trainer, for_each_factor_block};
 use safetensors::tensor::Dtype;
 use std::ops::Range;
@@ -78,20 +78,20 @@ pub fn write(path: &Path, trainer: &mut dyn Trainer) -> Result<(), ExportError> 
     let head = trainer.head()?.head();
     let sign = if head.scale < 0.0 { -1.0 } else { 1.0 };
     let mut file = TensorWriter::create(path, &specs(shape, choices), None)?;
-    let mut biases = [Vec::new(), Vec::new()];
+    let mut biases = Sides([Vec::new(), Vec::new()]);
     let mut weights = Vec::new();
     for side in Side::BOTH {
         let weight_sign = if side == Side::Item { sign } else { 1.0 };
         for_each_factor_block(trainer, Question::Rating, side, |block| {
             weights.clear();
             for row in block.chunks_exact(shape.factor_len()) {
-                biases[side as usize].push(sign * row[0]);
+                biases[side].push(sign * row[0]);
                 weights.extend(row[ROW_HEADER..].iter().map(|weight| weight_sign * weight));
             }
             file.append_finite(&weights).map_err(ExportError::from)
         })?;
     }
-    for (side, biases) in Side::BOTH.into_iter().zip(&mut biases) {
+    for (side, biases) in Side::BOTH.into_iter().zip(&mut biases.0) {
         // Of ratings that were not learned there is no bias either.
         biases.resize(shape.rows(side), 0.0);
         file.append_finite(biases)?;

@@ -24,7 +24,7 @@ use crate::data::oversample::oversample;
 use crate::data::split::Split;
 use crate::engine::cpu::CHOICE_USERS;
 use crate::engine::gpu::device::{AdapterKind, Gpu};
-use crate::engine::model::{ModelShape, Side};
+use crate::engine::model::{ModelShape, Side, Sides};
 use crate::engine::optimizer::MAX_STEPS;
 use crate::engine::plan::PlanChunk;
 use crate::engine::{Trainer, open};
@@ -129,9 +129,13 @@ pub fn measure(
     };
     let split = Split::from_parts(vec![Part::Train as u8; rows.len()]);
     let table = oversample(split.train(), &rows.ratings, &config.oversample, config.seed)?;
-    let mut counts = [vec![0; shape.users], vec![0; shape.items]];
-    rows.users.iter().for_each(|&user| counts[0][user.index()] += 1);
-    rows.items.iter().for_each(|&item| counts[1][item.index()] += 1);
+    let mut counts = Sides([vec![0; shape.users], vec![0; shape.items]]);
+    rows.users
+        .iter()
+        .for_each(|&user| counts[Side::User][user.index()] += 1);
+    rows.items
+        .iter()
+        .for_each(|&item| counts[Side::Item][item.index()] += 1);
     let set = Arc::new(TrainingSet {
         epochs: usize::MAX,
         pauses: Vec::new(),
@@ -140,7 +144,7 @@ pub fn measure(
             Arc::clone(rows),
             table,
             Arc::default(),
-            [&counts[0], &counts[1]],
+            Sides::of(|side| &*counts[side]),
         )
     });
     drop(split);
@@ -260,7 +264,7 @@ fn stages_apart(
 struct Touched {
     steps: usize,
     samples: usize,
-    rows: [usize; 2],
+    rows: Sides<usize>,
     /// Users times drawn items.
     drawn_pairs: usize,
     words: usize,
@@ -273,7 +277,7 @@ impl Touched {
         self.words += chunk.words.len();
         for step in &chunk.steps {
             for side in Side::BOTH {
-                self.rows[side as usize] += step.side(side).row_count();
+                self.rows[side] += step.side(side).row_count();
             }
             let draws = step.choice.as_ref().map_or(0, |choice| choice.draws());
             self.drawn_pairs += step.side(Side::User).row_count() * draws;
@@ -284,10 +288,10 @@ impl Touched {
         const WORD: usize = size_of::<u32>();
         let per_step = |count: usize| count as f64 / self.steps as f64;
         let per_sample = |bytes: usize| bytes as f64 / self.samples as f64;
-        let rows = self.rows[0] + self.rows[1];
+        let rows = self.rows[Side::User] + self.rows[Side::Item];
         Traffic {
-            user_rows_per_step: per_step(self.rows[0]),
-            product_rows_per_step: per_step(self.rows[1]),
+            user_rows_per_step: per_step(self.rows[Side::User]),
+            product_rows_per_step: per_step(self.rows[Side::Item]),
             record_bytes_per_sample: per_sample(2 * rows * record_len * WORD),
             compact_bytes_per_sample: per_sample((rows + 4 * self.samples) * shape.factor_len() * WORD),
             plan_bytes_per_sample: per_sample(2 * self.words * WORD),

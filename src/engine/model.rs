@@ -76,6 +76,33 @@ impl Side {
     }
 }
 
+/// One of something for each side, users' first, told apart by [`Side`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sides<T>(pub [T; 2]);
+
+impl<T> Sides<T> {
+    /// What is made of each side.
+    pub fn of(make: impl FnMut(Side) -> T) -> Self {
+        Self(Side::BOTH.map(make))
+    }
+}
+
+impl<T> std::ops::Index<Side> for Sides<T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn index(&self, side: Side) -> &T {
+        &self.0[side as usize]
+    }
+}
+
+impl<T> std::ops::IndexMut<Side> for Sides<T> {
+    #[inline(always)]
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        &mut self.0[side as usize]
+    }
+}
+
 /// Rows of each table and columns of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelShape {

@@ -20,7 +20,7 @@
 
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::Prior;
-use crate::engine::model::Side;
+use crate::engine::model::{Side, Sides};
 use std::ops::Range;
 
 /// Samples that one team of lanes sums in a go.
@@ -66,7 +66,7 @@ pub struct ChoicePlan<'a> {
 pub struct ChoiceL2 {
     l2: f32,
     /// Of users and of items; 1 past the end.
-    factors: [Vec<f32>; 2],
+    factors: Sides<Vec<f32>>,
 }
 
 /// See [`ChoiceL2`].
@@ -82,19 +82,22 @@ impl ChoiceL2 {
     }
 
     /// By the training ratings of users and of items.
-    pub fn tempered(l2: f32, counts: [&[u32]; 2]) -> Self {
-        let factors = counts.map(|counts| {
+    pub fn tempered(l2: f32, counts: Sides<&[u32]>) -> Self {
+        let factors = counts.0.map(|counts| {
             let weight = |count: u32| f64::from(count.max(1)).powf(-TEMPER);
             let rows: f64 = counts.iter().map(|&count| f64::from(count)).sum();
             let sum: f64 = counts.iter().map(|&count| f64::from(count) * weight(count)).sum();
             let mean = if rows > 0.0 { sum / rows } else { 1.0 };
             counts.iter().map(|&count| (weight(count) / mean) as f32).collect()
         });
-        Self { l2, factors }
+        Self {
+            l2,
+            factors: Sides(factors),
+        }
     }
 
     fn of(&self, side: Side, row: u32) -> f32 {
-        let factor = self.factors[side as usize].get(row as usize);
+        let factor = self.factors[side].get(row as usize);
         self.l2 * factor.copied().unwrap_or(1.0)
     }
 }
@@ -153,7 +156,7 @@ pub struct ChoiceLayout {
     pub draw_slots: Range<usize>,
     /// The offset of each drawn item, bits of f32.
     pub draw_offsets: Range<usize>,
-    sides: [SideLayout; 2],
+    sides: Sides<SideLayout>,
 }
 
 impl ChoiceLayout {
@@ -164,7 +167,7 @@ impl ChoiceLayout {
 
     /// The layout of one side, as choices need it.
     pub fn side(&self, side: Side) -> &SideLayout {
-        &self.sides[side as usize]
+        &self.sides[side]
     }
 }
 
@@ -179,7 +182,7 @@ pub struct StepLayout {
     pub weights: Range<usize>,
     /// `None` where ratings alone are learned.
     pub choice: Option<ChoiceLayout>,
-    sides: [SideLayout; 2],
+    sides: Sides<SideLayout>,
 }
 
 impl StepLayout {
@@ -190,7 +193,7 @@ impl StepLayout {
 
     /// The layout of one side, as ratings need it.
     pub fn side(&self, side: Side) -> &SideLayout {
-        &self.sides[side as usize]
+        &self.sides[side]
     }
 }
 
@@ -299,15 +302,15 @@ impl Pull {
 pub struct EpochPrior<'a> {
     prior: Prior,
     /// Of the biases of users and of items; rows past the end have 0.
-    centres: &'a [Vec<f32>; 2],
+    centres: &'a Sides<Vec<f32>>,
     /// Samples of each row in the epoch, users and items.
-    counts: [Vec<u32>; 2],
+    counts: Sides<Vec<u32>>,
 }
 
 impl<'a> EpochPrior<'a> {
     /// The prior over the samples of an epoch, its biases centred at `centres`.
-    pub fn new(prior: Prior, centres: &'a [Vec<f32>; 2], samples: &[Sample]) -> Self {
-        let counts = Side::BOTH.map(|side| {
+    pub fn new(prior: Prior, centres: &'a Sides<Vec<f32>>, samples: &[Sample]) -> Self {
+        let counts = Sides::of(|side| {
             let rows = samples.iter().map(|sample| sample.row(side) as usize);
             let mut counts = vec![0; rows.clone().max().map_or(0, |last| last + 1)];
             rows.for_each(|row| counts[row] += 1);
@@ -318,10 +321,10 @@ impl<'a> EpochPrior<'a> {
 
     /// The pull on a row. Panics if the row has no samples in the epoch.
     fn pull(&self, side: Side, row: u32, in_batch: u32, batch: usize) -> Pull {
-        let in_epoch = self.counts[side as usize][row as usize];
+        let in_epoch = self.counts[side][row as usize];
         let share = 2.0 * f64::from(in_batch) / f64::from(in_epoch) / batch as f64;
         let [bias, embedding] = [self.prior.bias, self.prior.embedding].map(|strength| (strength * share) as f32);
-        let centre = self.centres[side as usize].get(row as usize).copied().unwrap_or(0.0);
+        let centre = self.centres[side].get(row as usize).copied().unwrap_or(0.0);
         Pull {
             bias,
             embedding,
@@ -363,14 +366,16 @@ impl PlanChunk {
         let weights = self.extend(samples.iter().map(|sample| sample.weight.to_bits()));
         let mut items = keys(samples, Side::Item);
         sort_by_row(&mut items);
-        let sides = [(Side::User, users), (Side::Item, items.as_slice())].map(|(side, order)| {
+        let orders = Sides([users, items.as_slice()]);
+        let sides = Sides::of(|side| {
+            let order = orders[side];
             let mut layout = self.push_side(order, &[]);
             if let Some(prior) = prior {
                 layout.pulls = self.push_pulls(&layout, side, samples.len(), prior);
             }
             layout
         });
-        let choice = choice.map(|choice| self.push_choice(samples, &items, &sides[0], choice));
+        let choice = choice.map(|choice| self.push_choice(samples, &items, &sides[Side::User], choice));
         self.steps.push(StepLayout {
             step,
             targets,
@@ -433,7 +438,7 @@ impl PlanChunk {
             choices,
             draw_slots,
             draw_offsets,
-            sides: [users, items],
+            sides: Sides([users, items]),
         }
     }
 
@@ -657,7 +662,7 @@ mod tests {
     #[test]
     fn a_tempered_l2_is_the_same_in_all_and_less_for_each_of_many() {
         let counts = [1u32, 16, 0, 3];
-        let l2 = ChoiceL2::tempered(0.3, [&counts, &counts]);
+        let l2 = ChoiceL2::tempered(0.3, Sides([&counts, &counts]));
         let sum: f32 = (0..4)
             .map(|row| counts[row as usize] as f32 * l2.of(Side::Item, row))
             .sum();
@@ -732,7 +737,7 @@ mod tests {
                 offsets: drawn.iter().map(|&item| item as f32).collect(),
             };
             let counts: Vec<u32> = (0..60).map(|row| row % 5).collect();
-            let l2 = ChoiceL2::tempered(0.5, [&counts, &counts]);
+            let l2 = ChoiceL2::tempered(0.5, Sides([&counts, &counts]));
             let mut chunk = PlanChunk::default();
             chunk.push_with(1, &batch, None, Some(ChoicePlan { draws: &draws, l2: &l2 }));
             let mut alone = PlanChunk::default();
@@ -775,7 +780,7 @@ mod tests {
             batch_size in 1usize..40,
         ) {
             let samples: Vec<_> = pairs.iter().map(|&(user, item)| sample(user, item)).collect();
-            let centres = Side::BOTH.map(|side| (0..5).map(|row| row as f32 - 2.0 * (side as u8) as f32).collect());
+            let centres = Sides::of(|side| (0..5).map(|row| row as f32 - 2.0 * (side as u8) as f32).collect());
             let prior = EpochPrior::new(Prior { bias: 0.5, embedding: 3.0, centre_rank: 4 }, &centres, &samples);
             let mut chunk = PlanChunk::default();
             for (step, batch) in (1..).zip(samples.chunks(batch_size)) {
@@ -796,7 +801,7 @@ mod tests {
                 // Twice the strengths, whatever the row's number of samples.
                 for (&row, [bias, embedding, drift]) in &sums {
                     prop_assert!((bias - 1.0).abs() < 1e-5 && (embedding - 6.0).abs() < 1e-5);
-                    let centre = centres[side as usize].get(row as usize).copied().unwrap_or(0.0);
+                    let centre = centres[side].get(row as usize).copied().unwrap_or(0.0);
                     prop_assert!((drift - centre).abs() < 1e-5);
                 }
                 prop_assert_eq!(sums.len(), samples.iter().map(|sample| sample.row(side)).collect::<std::collections::BTreeSet<_>>().len());

@@ -16,6 +16,7 @@ use crate::data::source::{Source, locate};
 use crate::data::split::Split;
 use crate::data::titles::Titles;
 use crate::data::vocabulary::Vocabulary;
+use crate::engine::model::{Side, Sides};
 use crate::engine::optimizer::MAX_STEPS;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::flow::error::{FlowError, PipelineError};
@@ -119,11 +120,22 @@ pub fn train(
     let valid_rows = prepared.split.rows(Part::Valid);
     let counts = prepared.counts();
     let rankings = match config.train.ranking.weight > 0.0 {
-        true => ValidRankings::new(config, &prepared.interactions, prepared.split.parts(), &counts[1]),
+        true => ValidRankings::new(
+            config,
+            &prepared.interactions,
+            prepared.split.parts(),
+            &counts[Side::Item],
+        ),
         false => None,
     };
     let interactions = Arc::clone(&prepared.interactions);
-    let set = training::training_set(config, interactions, prepared.table, centres, [&counts[0], &counts[1]]);
+    let set = training::training_set(
+        config,
+        interactions,
+        prepared.table,
+        centres,
+        Sides::of(|side| &*counts[side]),
+    );
     let standing = Standing::open(run, config, &set, shape)?;
     let generated = prepared.report.generated;
     bus.send(&standing.announcement(run, &set, valid_rows.len(), prepared.classes, generated));

@@ -7,7 +7,7 @@ use crate::data::oversample::{OversampleError, SamplingTable, oversample};
 use crate::data::report::DataReport;
 use crate::data::split::Split;
 use crate::engine::memory::{self, MemoryError, MemoryNeed, TrainingSize};
-use crate::engine::model::ModelShape;
+use crate::engine::model::{ModelShape, Side, Sides};
 use crate::engine::open;
 use crate::flow::error::PipelineError;
 use crate::train::event::ClassCount;
@@ -56,11 +56,11 @@ impl Prepared {
     }
 
     /// Training ratings of each user and of each item.
-    pub fn counts(&self) -> [Vec<u32>; 2] {
-        let mut counts = [vec![0; self.report.users], vec![0; self.report.items]];
+    pub fn counts(&self) -> Sides<Vec<u32>> {
+        let mut counts = Sides([vec![0; self.report.users], vec![0; self.report.items]]);
         for row in self.split.rows(Part::Train) {
-            counts[0][self.interactions.users[row as usize].index()] += 1;
-            counts[1][self.interactions.items[row as usize].index()] += 1;
+            counts[Side::User][self.interactions.users[row as usize].index()] += 1;
+            counts[Side::Item][self.interactions.items[row as usize].index()] += 1;
         }
         counts
     }

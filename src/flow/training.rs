@@ -8,7 +8,7 @@ use crate::data::oversample::SamplingTable;
 use crate::data::progress::Progress;
 use crate::engine::choice::ChoiceSetup;
 use crate::engine::cpu::thread_pool;
-use crate::engine::model::{ModelShape, Question};
+use crate::engine::model::{ModelShape, Question, Side, Sides};
 use crate::engine::negatives::Negatives;
 use crate::engine::objective::Objective;
 use crate::engine::open::{self, Opened};
@@ -36,7 +36,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 /// Where the priors of the biases are centred, users and items; nothing where a config leaves them at zero.
-pub type Centres = Arc<[Vec<f32>; 2]>;
+pub type Centres = Arc<Sides<Vec<f32>>>;
 
 /// Finds the centres of a config and its training split.
 pub fn find_centres(config: &Config, prepared: &Prepared, progress: &dyn Progress) -> Centres {
@@ -67,7 +67,7 @@ pub fn training_set(
     interactions: Arc<Interactions>,
     table: SamplingTable,
     centres: Centres,
-    counts: [&[u32]; 2],
+    counts: Sides<&[u32]>,
 ) -> TrainingSet {
     let ranking = &config.train.ranking;
     let negatives = (ranking.weight > 0.0).then(|| {
@@ -75,7 +75,7 @@ pub fn training_set(
             ranking.loss,
             ranking.negatives,
             ranking.popularity,
-            counts[1],
+            counts[Side::Item],
             config.seed,
         )
     });

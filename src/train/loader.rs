@@ -8,6 +8,7 @@ use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::Prior;
 use crate::data::interactions::Interactions;
 use crate::data::oversample::SamplingTable;
+use crate::engine::model::Sides;
 use crate::engine::negatives::Negatives;
 use crate::engine::objective::Objective;
 use crate::engine::plan::{ChoiceL2, ChoicePlan, EpochPrior, PlanChunk, SAMPLES_PER_CHUNK, Sample};
@@ -52,7 +53,7 @@ pub struct TrainingSet {
     pub negatives: Option<Negatives>,
     pub choice_l2: ChoiceL2,
     /// Centres of the biases of users and of items, see [`super::centre`]; none = all at zero.
-    pub centres: Arc<[Vec<f32>; 2]>,
+    pub centres: Arc<Sides<Vec<f32>>>,
     pub seed: u64,
     /// The last epoch: none is drawn beyond it.
     pub epochs: usize,

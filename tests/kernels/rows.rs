@@ -14,7 +14,7 @@ use dotcart::engine::gpu::table::Table;
 use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::update_rows::{self, UpdateRows};
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_SAMPLE, STATUS_BAD_SLOT, STATUS_BAD_STEP};
-use dotcart::engine::model::{LAST_STEP, ROW_HEADER, Side};
+use dotcart::engine::model::{LAST_STEP, ROW_HEADER, Side, Sides};
 use dotcart::engine::optimizer::{LearningRate, Schedule};
 use dotcart::engine::plan::{ChoiceL2, ChoicePlan, Draws, EpochPrior, PlanChunk, SideLayout};
 
@@ -428,7 +428,7 @@ fn a_prior_pulls_as_the_twin_pulls() {
         embedding: 5.0,
         centre_rank: 1,
     };
-    let centres = [50, 40].map(|rows| uniform(&mut rng(5), rows, -2.0, 2.0));
+    let centres = Sides([50, 40].map(|rows| uniform(&mut rng(5), rows, -2.0, 2.0)));
     for optimizer in OptimizerChoice::all() {
         for teams in both_teams(36) {
             let mut scene = Scene::new(teams, optimizer, 40, 300, true);

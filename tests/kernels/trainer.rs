@@ -10,7 +10,7 @@ use dotcart::engine::cpu::CpuTrainer;
 use dotcart::engine::gpu::device::{AdapterKind, DeviceError, Gpu};
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
-use dotcart::engine::model::{Question, Side};
+use dotcart::engine::model::{Question, Side, Sides};
 use dotcart::engine::negatives::Negatives;
 use dotcart::engine::plan::{ChoiceL2, ChoicePlan, Draws, PAIRS_PER_PLAN, PlanChunk, Sample};
 use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
@@ -292,11 +292,11 @@ fn biases_start_at_their_centres_on_every_page() {
     for optimizer in OptimizerChoice::all() {
         let setup = setup_for(200, 50, 32, optimizer);
         // Rows past the end of a side's centres, and pages without any, are left alone.
-        let centres = [150, 50].map(|rows| {
+        let centres = Sides([150, 50].map(|rows| {
             (0..rows)
                 .map(|row| if row < 80 { 0.0 } else { row as f32 / 100.0 })
                 .collect()
-        });
+        }));
         let (mut on_gpu, mut on_cpu) = both(gpu, &setup, Some(40));
         start_at(&centres, &mut on_gpu).unwrap();
         start_at(&centres, &mut on_cpu).unwrap();

@@ -8,7 +8,7 @@
 use crate::{Engine, cpu, gpu, needs};
 use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::{OptimizerChoice, Prior};
-use dotcart::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side};
+use dotcart::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side, Sides};
 use dotcart::engine::optimizer::LearningRate;
 use dotcart::engine::optimizer::adam::BETA1;
 use dotcart::engine::plan::{EpochPrior, PIECE, PlanChunk, Sample};
@@ -75,7 +75,7 @@ fn check_scene(engine: Engine, dim: usize, l2: f32, prior: Prior) {
         let of_row = epoch.iter().filter(|other| other.row(side) == sample.row(side));
         let samples = of_row.count() as f64;
         let [bias, embedding] = [row[0], row[1..].iter().map(|x| x * x).sum::<f64>().sqrt()];
-        let centre = centres[side as usize][sample.row(side) as usize] as f64;
+        let centre = centres[side][sample.row(side) as usize] as f64;
         l2 as f64 * (bias.powi(2) + embedding.powi(2))
             + (prior.bias * (bias - centre).powi(2) + prior.embedding * embedding.powi(2)) / samples
     };
@@ -105,8 +105,8 @@ fn check_scene(engine: Engine, dim: usize, l2: f32, prior: Prior) {
 }
 
 /// Where the priors of the biases are centred.
-fn centres() -> [Vec<f32>; 2] {
-    [USERS, ITEMS].map(|rows| (0..rows).map(|row| 0.2 * (row % 5) as f32 - 0.3).collect())
+fn centres() -> Sides<Vec<f32>> {
+    Sides([USERS, ITEMS].map(|rows| (0..rows).map(|row| 0.2 * (row % 5) as f32 - 0.3).collect()))
 }
 
 /// The mean loss of a batch, from its definition. `model` holds users, items, scale, bias; a row is `bias | weight[dim]`;

@@ -9,7 +9,7 @@ use super::table::Table;
 use super::update_rows::update_rows;
 use super::walk::USERS_PER_TASK;
 use crate::engine::TrainerSetup;
-use crate::engine::model::{ModelShape, Question, Side, start_records};
+use crate::engine::model::{ModelShape, Question, Side, Sides, start_records};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::SidePlan;
 use rayon::prelude::*;
@@ -21,9 +21,9 @@ const ITEMS_PER_TASK: usize = 64;
 pub struct Factors {
     pub shape: ModelShape,
     pub record_len: usize,
-    pub tables: [Table; 2],
+    pub tables: Sides<Table>,
     /// Compact rows of users and of items.
-    pub compact: [Vec<f32>; 2],
+    pub compact: Sides<Vec<f32>>,
     pub gradient: Vec<f32>,
     /// Sums of the tasks of a step.
     pub partials: Vec<f32>,
@@ -33,7 +33,7 @@ impl Factors {
     /// Untrained tables. Runs on the pool that it is installed in.
     pub fn new(setup: &TrainerSetup, question: Question, shape: ModelShape) -> Self {
         let record_len = shape.record_len(setup.optimizer);
-        let tables = Side::BOTH.map(|side| {
+        let tables = Sides::of(|side| {
             let mut table = Table::zeroed(shape.rows(side) * record_len);
             let block = 1024;
             let records = table.words_mut().par_chunks_mut(block * record_len);
@@ -63,9 +63,9 @@ impl Factors {
         rows: &[u32],
     ) {
         let factor_len = self.shape.factor_len();
-        let compact = &mut self.compact[side as usize];
+        let compact = &mut self.compact[side];
         compact.resize(rows.len() * factor_len, 0.0);
-        let table = self.tables[side as usize].words();
+        let table = self.tables[side].words();
         compact
             .par_chunks_mut(USERS_PER_TASK * factor_len)
             .zip(rows.par_chunks(USERS_PER_TASK))

@@ -17,7 +17,7 @@ use super::update_head::update_head;
 use super::walk::{Forward, USERS_PER_TASK, UserTask, UserWalk};
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::engine::choice::ChoiceSetup;
-use crate::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side};
+use crate::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side, Sides};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::{PAIRS_PER_PLAN, PlanChunk, StepLayout, pair_plans};
 use crate::engine::{EngineError, HeadState, StepStatistics, Trainer, TrainerSetup};
@@ -138,8 +138,8 @@ impl CpuTrainer {
         let gathered = clock.elapsed().as_secs_f64();
 
         let Factors {
-            tables: [user_table, item_table],
-            compact: [users, items],
+            tables: Sides([user_table, item_table]),
+            compact: Sides([users, items]),
             gradient,
             partials,
             ..
@@ -228,13 +228,17 @@ impl CpuTrainer {
             Side::Item,
             item_plan.rows,
         );
-        self.drawn
-            .gather(choice.draw_slots, choice.draw_offsets, &factors.compact[1], dim);
+        self.drawn.gather(
+            choice.draw_slots,
+            choice.draw_offsets,
+            &factors.compact[Side::Item],
+            dim,
+        );
         let gathered = clock.elapsed().as_secs_f64();
 
         let Factors {
-            tables: [user_table, item_table],
-            compact: [users, items],
+            tables: Sides([user_table, item_table]),
+            compact: Sides([users, items]),
             gradient,
             partials,
             ..
@@ -475,14 +479,15 @@ impl Trainer for CpuTrainer {
         self.pool.install(|| {
             let plans = pair_plans(users, items);
             for (chunk, logits) in plans.zip(logits.chunks_mut(PAIRS_PER_PLAN)) {
-                let plans = Side::BOTH.map(|side| chunk.side(&chunk.steps[0], side));
+                let plans = Sides::of(|side| chunk.side(&chunk.steps[0], side));
                 for side in Side::BOTH {
-                    let rows = plans[side as usize].rows;
+                    let rows = plans[side].rows;
                     factors.gather(self.instructions, &self.schedule, self.step, true, side, rows);
                 }
-                let [user_rows, item_rows] = &factors.compact;
+                let [user_slots, item_slots] = plans.0.map(|plan| plan.slots);
+                let [user_rows, item_rows] = &factors.compact.0;
                 let dim = factors.shape.dim;
-                pair_logits(plans[0].slots, plans[1].slots, user_rows, item_rows, head, dim, logits);
+                pair_logits(user_slots, item_slots, user_rows, item_rows, head, dim, logits);
             }
         });
         Ok(logits)
@@ -497,7 +502,7 @@ impl Trainer for CpuTrainer {
     ) -> Result<(), EngineError> {
         let factors = self.factors_mut(question);
         let start = first * factors.record_len;
-        out.copy_from_slice(&factors.tables[side as usize].words()[start..start + out.len()]);
+        out.copy_from_slice(&factors.tables[side].words()[start..start + out.len()]);
         Ok(())
     }
 
@@ -510,7 +515,7 @@ impl Trainer for CpuTrainer {
     ) -> Result<(), EngineError> {
         let factors = self.factors_mut(question);
         let start = first * factors.record_len;
-        factors.tables[side as usize].words_mut()[start..start + records.len()].copy_from_slice(records);
+        factors.tables[side].words_mut()[start..start + records.len()].copy_from_slice(records);
         Ok(())
     }
 

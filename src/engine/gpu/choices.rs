@@ -14,7 +14,7 @@ use super::update_rows::Update;
 use crate::config::OptimizerChoice;
 use crate::engine::choice::ChoiceSetup;
 use crate::engine::gpu::device::{AdapterKind, Buffer, Gpu};
-use crate::engine::model::{ModelShape, Question, Side};
+use crate::engine::model::{ModelShape, Question, Side, Sides};
 use crate::engine::plan::{ChoiceLayout, PlanChunk, StepLayout};
 use crate::engine::{EngineError, HeadState, TrainerSetup};
 
@@ -24,7 +24,7 @@ pub struct Choices {
     setup: ChoiceSetup,
     choice_scores: ChoiceScores,
     choice_gradient: ChoiceGradient,
-    choice_sums: [ChoiceSums; 2],
+    choice_sums: Sides<ChoiceSums>,
     update_head: UpdateHead,
     /// Leaves an affinity as it is: an appeal is one.
     plain_head: Buffer,
@@ -32,7 +32,7 @@ pub struct Choices {
     /// Scores of the users against the drawn items, then their gradients.
     scores: Buffer,
     /// Extra gradients of users and of drawn items.
-    extra: [Buffer; 2],
+    extra: Sides<Buffer>,
 }
 
 impl Choices {
@@ -51,12 +51,12 @@ impl Choices {
             setup: choice,
             choice_scores: ChoiceScores::new(kind, shape.dim),
             choice_gradient: ChoiceGradient::new(factors.teams, choice.loss),
-            choice_sums: Side::BOTH.map(|side| ChoiceSums::new(kind, side, shape.dim)),
+            choice_sums: Sides::of(|side| ChoiceSums::new(kind, side, shape.dim)),
             update_head: UpdateHead::new(factors.teams, setup.optimizer),
             plain_head: gpu.upload("plain head", HeadState::START.words().to_vec())?,
             appeals: empty()?,
             scores: empty()?,
-            extra: [empty()?, empty()?],
+            extra: Sides([empty()?, empty()?]),
             factors,
         })
     }
@@ -73,7 +73,7 @@ impl Choices {
         let dim = self.factors.shape.dim;
         let (users, draws) = (choice.side(Side::User).row_count(), choice.draws());
         let pieces = choice_sums::pieces(users, draws, dim);
-        let sides = Side::BOTH.map(|side| choice.side(side));
+        let sides = Sides::of(|side| choice.side(side));
         self.factors.check_batch(gpu, sides, optimizer, pieces)?;
         gpu.check_fits(SCORES, choice_scores::words(users, draws))?;
         for (side, what) in [(Side::User, USER_EXTRA), (Side::Item, DRAWN_EXTRA)] {
@@ -102,8 +102,8 @@ impl Choices {
         statistics_at: usize,
     ) -> Result<(), EngineError> {
         let choice = plan_of(step);
-        let sides = Side::BOTH.map(|side| choice.side(side));
-        let [users, draws] = [sides[0].row_count(), choice.draws()];
+        let sides = Sides::of(|side| choice.side(side));
+        let [users, draws] = [sides[Side::User].row_count(), choice.draws()];
         clock.run(Stage::ChoiceGather, || {
             self.factors.queue_gather(queue, sides, step.step - 1, false)
         })?;
@@ -124,7 +124,7 @@ impl Choices {
                 extra_pieces: pieces,
             };
             let stages = [Stage::ChoicePieces, Stage::ChoiceRows];
-            let extra = &self.extra[side as usize];
+            let extra = &self.extra[side];
             self.factors
                 .queue_update(queue, clock, stages, sides, side, extra, update)?;
         }
@@ -133,8 +133,8 @@ impl Choices {
 
     /// Queues `pair_logits` and `choice_scores`.
     fn queue_scores(&mut self, queue: Queue, choice: &ChoiceLayout) -> Result<(), EngineError> {
-        let sides = Side::BOTH.map(|side| choice.side(side));
-        let scores = choice_scores::words(sides[0].row_count(), choice.draws());
+        let sides = Sides::of(|side| choice.side(side));
+        let scores = choice_scores::words(sides[Side::User].row_count(), choice.draws());
         grow(
             queue.gpu,
             &mut self.appeals,
@@ -147,8 +147,8 @@ impl Choices {
         self.choice_scores.launch(
             queue.gpu,
             queue.plan,
-            &factors.compact[0],
-            &factors.compact[1],
+            &factors.compact[Side::User],
+            &factors.compact[Side::Item],
             &self.scores,
             queue.status,
             &choice_scores::Params::of(choice, factors.shape.dim),
@@ -199,17 +199,17 @@ impl Choices {
         let factors = &self.factors;
         for side in Side::BOTH {
             let params = choice_sums::Params::of(choice, side, factors.shape.dim);
-            let extra = &mut self.extra[side as usize];
+            let extra = &mut self.extra[side];
             let what = match side {
                 Side::User => USER_EXTRA,
                 Side::Item => DRAWN_EXTRA,
             };
             grow(queue.gpu, extra, what, params.words(side, factors.shape.dim))?;
-            self.choice_sums[side as usize].launch(
+            self.choice_sums[side].launch(
                 queue.gpu,
                 queue.plan,
                 &self.scores,
-                &factors.compact[side.other() as usize],
+                &factors.compact[side.other()],
                 extra,
                 queue.status,
                 &params,

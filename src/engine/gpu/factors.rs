@@ -10,7 +10,7 @@ use super::teams::Teams;
 use super::update_rows::{self, Update, UpdateRows};
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{AdapterKind, Buffer, DeviceError, Gpu};
-use crate::engine::model::{ModelShape, Question, Side, start_records};
+use crate::engine::model::{ModelShape, Question, Side, Sides, start_records};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::{PIECE, PlanChunk, SideLayout};
 use crate::engine::{EngineError, TrainerSetup};
@@ -38,14 +38,14 @@ pub struct Queue<'a> {
 pub struct Factors {
     pub shape: ModelShape,
     pub teams: Teams,
-    tables: [Table; 2],
+    tables: Sides<Table>,
     gather_rows: GatherRows,
     pair_logits: PairLogits,
     sum_pieces: SumPieces,
     update_rows: UpdateRows,
     /// Compact rows of users and of items.
-    pub compact: [Buffer; 2],
-    piece_sums: [Buffer; 2],
+    pub compact: Sides<Buffer>,
+    piece_sums: Sides<Buffer>,
     pub gradient: Buffer,
     pub partials: Buffer,
 }
@@ -74,13 +74,13 @@ impl Factors {
         let factors = Self {
             shape,
             teams,
-            tables: [table(Side::User)?, table(Side::Item)?],
+            tables: Sides([table(Side::User)?, table(Side::Item)?]),
             gather_rows: GatherRows::new(teams, setup.optimizer),
             pair_logits: PairLogits::new(teams),
             sum_pieces: SumPieces::new(teams),
             update_rows: UpdateRows::new(teams, setup.optimizer),
-            compact: [empty()?, empty()?],
-            piece_sums: [empty()?, empty()?],
+            compact: Sides([empty()?, empty()?]),
+            piece_sums: Sides([empty()?, empty()?]),
             gradient: empty()?,
             partials: empty()?,
         };
@@ -115,7 +115,7 @@ impl Factors {
 
     /// The records of one side.
     pub fn table(&self, side: Side) -> &Table {
-        &self.tables[side as usize]
+        &self.tables[side]
     }
 
     /// Fails if a step is too large: its compact rows have to fit a buffer and, on a software driver, a row that takes the
@@ -123,13 +123,13 @@ impl Factors {
     pub fn check_batch(
         &self,
         gpu: Gpu,
-        sides: [&SideLayout; 2],
+        sides: Sides<&SideLayout>,
         optimizer: OptimizerChoice,
         extra_pieces: usize,
     ) -> Result<(), EngineError> {
-        let samples = sides[0].slots.len();
+        let samples = sides[Side::User].slots.len();
         let largest = gpu.adapter().max_buffer_bytes as usize / size_of::<f32>() / self.shape.factor_len();
-        if sides.iter().any(|side| side.row_count() > largest) {
+        if sides.0.iter().any(|side| side.row_count() > largest) {
             return Err(EngineError::BatchTooLarge { samples, largest });
         }
         // Mesa's ends all loops of a thread at so many turns, silently; a card runs them to their end.
@@ -152,14 +152,15 @@ impl Factors {
     pub fn queue_gather(
         &mut self,
         queue: Queue,
-        sides: [&SideLayout; 2],
+        sides: Sides<&SideLayout>,
         now: u32,
         untouched_is_zero: bool,
     ) -> Result<(), EngineError> {
-        for (layout, (table, compact)) in sides.into_iter().zip(self.tables.iter().zip(&mut self.compact)) {
+        for side in Side::BOTH {
+            let (layout, compact) = (sides[side], &mut self.compact[side]);
             let words = layout.row_count() * self.shape.factor_len();
             grow(queue.gpu, compact, "compact rows of a step", words)?;
-            for page in table.touched(queue.chunk.slices(layout).rows) {
+            for page in self.tables[side].touched(queue.chunk.slices(layout).rows) {
                 self.gather_rows.launch(
                     queue.gpu,
                     queue.plan,
@@ -175,16 +176,16 @@ impl Factors {
     }
 
     /// Queues `pair_logits` of the gathered rows, into `logits`.
-    pub fn queue_logits(&self, queue: Queue, sides: [&SideLayout; 2], head: &Buffer, logits: &Buffer) {
+    pub fn queue_logits(&self, queue: Queue, sides: Sides<&SideLayout>, head: &Buffer, logits: &Buffer) {
         self.pair_logits.launch(
             queue.gpu,
             queue.plan,
-            &self.compact[0],
-            &self.compact[1],
+            &self.compact[Side::User],
+            &self.compact[Side::Item],
             head,
             logits,
             queue.status,
-            &pair_logits::Params::of(sides),
+            &pair_logits::Params::of(sides.0),
         );
     }
 
@@ -195,14 +196,14 @@ impl Factors {
         queue: Queue,
         clock: &mut StageClock,
         [pieces_stage, rows_stage]: [Stage; 2],
-        sides: [&SideLayout; 2],
+        sides: Sides<&SideLayout>,
         side: Side,
         extra: &Buffer,
         update: Update,
     ) -> Result<(), EngineError> {
-        let (layout, other) = (sides[side as usize], sides[side.other() as usize]);
-        let piece_sums = &mut self.piece_sums[side as usize];
-        let other_rows = &self.compact[side.other() as usize];
+        let (layout, other) = (sides[side], sides[side.other()]);
+        let piece_sums = &mut self.piece_sums[side];
+        let other_rows = &self.compact[side.other()];
         if layout.piece_count() > 0 {
             let words = layout.piece_count() * self.shape.factor_len();
             grow(queue.gpu, piece_sums, "piece sums of a step", words)?;
@@ -220,13 +221,13 @@ impl Factors {
             })?;
         }
         clock.run(rows_stage, || {
-            for page in self.tables[side as usize].touched(queue.chunk.slices(layout).rows) {
+            for page in self.tables[side].touched(queue.chunk.slices(layout).rows) {
                 self.update_rows.launch(
                     queue.gpu,
                     queue.plan,
                     &self.gradient,
                     other_rows,
-                    &self.compact[side as usize],
+                    &self.compact[side],
                     piece_sums,
                     extra,
                     page.records,

@@ -10,7 +10,7 @@ use super::update_head::{self, UpdateHead};
 use super::update_rows::Update;
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{Buffer, Gpu};
-use crate::engine::model::{ModelShape, Question, Side};
+use crate::engine::model::{ModelShape, Question, Side, Sides};
 use crate::engine::plan::StepLayout;
 use crate::engine::{EngineError, TrainerSetup};
 
@@ -46,7 +46,7 @@ impl Ratings {
 
     /// Fails if a step is too large for the device.
     pub fn check_batch(&self, gpu: Gpu, optimizer: OptimizerChoice, step: &StepLayout) -> Result<(), EngineError> {
-        let sides = Side::BOTH.map(|side| step.side(side));
+        let sides = Sides::of(|side| step.side(side));
         self.factors.check_batch(gpu, sides, optimizer, 0)
     }
 
@@ -60,7 +60,7 @@ impl Ratings {
         statistics: &Buffer,
         statistics_at: usize,
     ) -> Result<(), EngineError> {
-        let sides = Side::BOTH.map(|side| step.side(side));
+        let sides = Sides::of(|side| step.side(side));
         clock.run(Stage::Gather, || {
             self.factors.queue_gather(queue, sides, step.step - 1, false)
         })?;
@@ -101,8 +101,8 @@ impl Ratings {
         self.pair_forward.launch(
             queue.gpu,
             queue.plan,
-            &factors.compact[0],
-            &factors.compact[1],
+            &factors.compact[Side::User],
+            &factors.compact[Side::Item],
             head,
             &factors.gradient,
             &factors.partials,

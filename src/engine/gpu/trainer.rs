@@ -12,7 +12,7 @@ use super::ratings::Ratings;
 use super::stages::StageClock;
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::engine::gpu::device::{Buffer, Gpu, Pending};
-use crate::engine::model::{ModelShape, Question, Side};
+use crate::engine::model::{ModelShape, Question, Side, Sides};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::{PlanChunk, pair_plans};
 use crate::engine::{EngineError, HeadState, StepStatistics, Trainer, TrainerSetup};
@@ -210,7 +210,7 @@ impl Trainer for GpuTrainer {
         let mut logits = Vec::with_capacity(users.len());
         for chunk in pair_plans(users, items) {
             let step = &chunk.steps[0];
-            let sides = Side::BOTH.map(|side| step.side(side));
+            let sides = Sides::of(|side| step.side(side));
             let plan = self.gpu.upload("plan of pairs", chunk.words.clone())?;
             let queue = Queue {
                 gpu: self.gpu,

@@ -23,7 +23,7 @@ mod graph;
 
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::data::progress::{Progress, Unit};
-use crate::engine::model::{Question, Side};
+use crate::engine::model::{Question, Side, Sides};
 use crate::engine::{EngineError, ROWS_PER_READ, Trainer};
 use directions::{ITERATIONS, leading};
 use effects::Effects;
@@ -51,12 +51,12 @@ pub fn bias_centres(
     rank: usize,
     seed: u64,
     progress: &dyn Progress,
-) -> [Vec<f32>; 2] {
+) -> Sides<Vec<f32>> {
     assert!(rank > 0, "bias_centres: no direction");
     let mean = rated.targets.iter().copied().map(f64::from).sum::<f64>() / rated.targets.len().max(1) as f64;
     if mean <= 0.0 || mean >= 1.0 {
         // All targets are the same, or there are none: nothing departs from anything.
-        return [vec![0.0; users], vec![0.0; items]];
+        return Sides([vec![0.0; users], vec![0.0; items]]);
     }
     let squares = rated.targets.iter().map(|&target| (f64::from(target) - mean).powi(2));
     let noise = squares.sum::<f64>() / rated.targets.len() as f64;
@@ -79,17 +79,17 @@ pub fn bias_centres(
     let logit = |target: f64| (target / (1.0 - target)).ln();
     let [low, high] = [mean.min(MARGIN), mean.max(1.0 - MARGIN)];
     let in_logits = |centre: &f64| (logit((mean + centre).clamp(low, high)) - logit(mean)) as f32;
-    [user, item].map(|side| side.centres.iter().map(in_logits).collect())
+    Sides([user, item].map(|side| side.centres.iter().map(in_logits).collect()))
 }
 
 /// Starts the biases of an untrained engine at their centres: a row with few ratings hardly gets anywhere else.
-pub fn start_at(centres: &[Vec<f32>; 2], trainer: &mut dyn Trainer) -> Result<(), EngineError> {
+pub fn start_at(centres: &Sides<Vec<f32>>, trainer: &mut dyn Trainer) -> Result<(), EngineError> {
     let Some(shape) = trainer.shape(Question::Rating) else {
         return Ok(());
     };
     let record_len = shape.record_len(trainer.schedule().optimizer());
     for side in Side::BOTH {
-        for (block, centres) in centres[side as usize].chunks(ROWS_PER_READ).enumerate() {
+        for (block, centres) in centres[side].chunks(ROWS_PER_READ).enumerate() {
             if centres.iter().all(|&centre| centre == 0.0) {
                 continue;
             }
@@ -140,7 +140,7 @@ mod tests {
             items: &items,
             targets: &targets,
         };
-        let [of_users, of_items] = bias_centres(rated, 41, 33, 4, 1, &Silent);
+        let Sides([of_users, of_items]) = bias_centres(rated, 41, 33, 4, 1, &Silent);
         for (row, &centre) in of_items[..32].iter().enumerate() {
             let is_low = row % 2 == 0;
             assert!(
@@ -176,13 +176,13 @@ mod tests {
             records
         };
         let mut trainer = CpuTrainer::new(&setup, 1);
-        let centres = Side::BOTH.map(|side| (0..shape.rows(side)).map(|row| 0.5 - row as f32).collect::<Vec<_>>());
-        let before = Side::BOTH.map(|side| records(&mut trainer, side));
+        let centres = Sides::of(|side| (0..shape.rows(side)).map(|row| 0.5 - row as f32).collect::<Vec<_>>());
+        let before = Sides::of(|side| records(&mut trainer, side));
         start_at(&centres, &mut trainer).unwrap();
         for side in Side::BOTH {
-            let mut expected = before[side as usize].clone();
+            let mut expected = before[side].clone();
             let rows = expected.chunks_exact_mut(shape.record_len(OptimizerChoice::Adam));
-            rows.zip(&centres[side as usize])
+            rows.zip(&centres[side])
                 .for_each(|(record, &centre)| record[0] = centre);
             assert!(records(&mut trainer, side) == expected, "{}", side.name());
         }
@@ -199,7 +199,7 @@ mod tests {
             items: &items,
             targets: &targets,
         };
-        let centres = bias_centres(rated, 500, 200, 16, 1, &Silent).concat();
+        let centres = bias_centres(rated, 500, 200, 16, 1, &Silent).0.concat();
         let largest = centres.iter().fold(0.0f32, |most, centre| most.max(centre.abs()));
         assert!(largest < 0.02, "{largest}");
     }
@@ -220,7 +220,7 @@ mod tests {
             items: &items,
             targets: &targets,
         };
-        let [of_users, of_items] = bias_centres(rated, 110, 24, 4, 1, &Silent);
+        let Sides([of_users, of_items]) = bias_centres(rated, 110, 24, 4, 1, &Silent);
         // logit(0.01) - logit(2000 / 2040) = -8.5; without the bound it were -40 or more.
         let least = of_users
             .iter()
@@ -253,7 +253,7 @@ mod tests {
                 items: &items,
                 targets,
             };
-            bias_centres(rated, 40, 30, rank, 1, &Silent).concat()
+            bias_centres(rated, 40, 30, rank, 1, &Silent).0.concat()
         };
         let wide = centres(&targets, 64);
         assert!(wide.iter().all(|centre| centre.is_finite()), "{wide:?}");
