@@ -1,6 +1,7 @@
-//! What knows nothing of recommenders: calendars, factorisations, files, numbers in words, hints, randomness, the machine's memory,
+//! What knows nothing of recommenders: blocks of numbers, calendars, factorisations, files, numbers in words, hints, randomness, the machine's memory,
 //! text of others.
 
+pub mod block;
 pub mod calendar;
 pub mod cholesky;
 pub mod file_lock;

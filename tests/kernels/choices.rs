@@ -97,18 +97,19 @@ impl Scene {
         drawn
     }
 
-    /// What the twin scores, `[users, draws]`.
+    /// What the twin scores, `[users, draws in whole blocks]`.
     fn twin_scores(&self) -> Vec<f32> {
-        let mut scores = vec![0.0; self.users() * self.draws()];
-        cpu::choice_scores::choice_scores(&self.rows[0], &self.drawn(), self.dim, &mut scores);
+        let drawn = self.drawn();
+        let mut scores = vec![0.0; self.users() * drawn.len()];
+        cpu::choice_scores::choice_scores(&self.rows[0], &drawn, self.dim, &mut scores);
         scores
     }
 
-    /// Rows of a number for each drawn item, filled up to fours.
+    /// The twin's rows of a number for each drawn item, filled up to fours as the device's are.
     fn fill_up(&self, rows: &[f32], filler: f32) -> Vec<f32> {
         let mut filled = Vec::new();
-        for row in rows.chunks_exact(self.draws()) {
-            filled.extend_from_slice(row);
+        for row in rows.chunks_exact(rows.len() / self.users()) {
+            filled.extend_from_slice(&row[..self.draws()]);
             filled.resize(filled.len().next_multiple_of(4).max(4), filler);
             assert!(filled.len().is_multiple_of(4));
         }
@@ -285,6 +286,7 @@ fn check_gradients(scene: &Scene, gpu: Gpu, teams: Teams, loss: ChoiceLoss) {
     let (scores, gradient, partials, status) = gradients(scene, gpu, teams, loss, SHARE);
     let (samples, length) = (scene.chunk.samples(), scene.factor_len());
     let choice = scene.chunk.choice(&scene.chunk.steps[0]).unwrap();
+    let drawn = scene.drawn();
     let users = scene.plan(Side::User);
     let choices = Choices {
         loss,
@@ -292,7 +294,7 @@ fn check_gradients(scene: &Scene, gpu: Gpu, teams: Teams, loss: ChoiceLoss) {
         users,
         item_slots: scene.plan(Side::Item).slots,
         weights: choice.choices,
-        offsets: choice.draw_offsets,
+        offsets: &drawn.offsets,
     };
     let mut expected_scores = scene.twin_scores();
     let mut expected_gradient = vec![0.0; samples];
@@ -306,7 +308,7 @@ fn check_gradients(scene: &Scene, gpu: Gpu, teams: Teams, loss: ChoiceLoss) {
             &scene.rows[0][first * length..block.end * length],
             &scene.rows[1],
             scene.dim,
-            &mut expected_scores[first * scene.draws()..block.end * scene.draws()],
+            &mut expected_scores[first * drawn.len()..block.end * drawn.len()],
             &mut expected_gradient[own],
         );
         expected_partials.extend([loss, 0.0, 0.0, 0.0]);
@@ -405,24 +407,27 @@ fn choice_sums_equals_its_twin() {
     let long = [(4, 3000, 5000, 30), (36, 2000, 1500, 300)];
     let long = long.map(|(dim, samples, users, draws)| Scene::new(dim, samples, users, draws));
     for scene in scenes().chain(long) {
-        let (users, draws) = (scene.users(), scene.draws());
+        let (users, draws, drawn) = (scene.users(), scene.draws(), scene.drawn());
         // About as large as the sums of their products with rows are to be: around 1.
         let size = 1.0 / (users.max(draws) as f32).sqrt();
-        let gradient = uniform(&mut rng(4), users * draws, -size, size);
-        let mut expected = [users, draws].map(|rows| vec![0.0; rows * scene.factor_len()]);
-        cpu::choice_sums::sum_for_users(&gradient, &scene.drawn(), scene.dim, &mut expected[0]);
+        let mut gradient = uniform(&mut rng(4), users * drawn.len(), -size, size);
+        gradient
+            .chunks_exact_mut(drawn.len())
+            .for_each(|row| row[draws..].fill(0.0));
+        let mut expected = [users, drawn.len()].map(|rows| vec![0.0; rows * scene.factor_len()]);
+        cpu::choice_sums::sum_for_users(&gradient, &drawn, scene.dim, &mut expected[0]);
         cpu::choice_sums::sum_for_drawn(
             &gradient,
             &scene.rows[0],
             scene.dim,
-            &mut vec![0.0; draws],
+            &mut vec![0.0; drawn.len()],
             &mut expected[1],
         );
         for side in Side::BOTH {
             for kind in KINDS {
                 let (received, status) = sums(&scene, gpu, kind, side, &scene.fill_up(&gradient, 0.0));
                 let what = format!("{kind:?}, {}, {}", side.name(), scene.what());
-                assert_close(&what, &received, &expected[side as usize]);
+                assert_close(&what, &received, &expected[side as usize][..received.len()]);
                 assert_eq!(status, 0);
             }
         }

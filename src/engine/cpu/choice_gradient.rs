@@ -8,11 +8,14 @@
 //! partial        = (sum over b of choice[b] / B * loss[b], 0, 0, 0)
 //! ```
 //!
-//! Shapes: scores `[U, draws]`, from `choice_scores`; gradient `[samples of U]`; offsets `[draws]`; choices `[B]`.
+//! Shapes: scores `[U, draws]`, from `choice_scores`; gradient `[samples of U]`; offsets `[draws]`; choices `[B]`. Draws are whole
+//! blocks, see [`super::choice_scores::Drawn`]: what fills up the last one has no gradient.
 //! Twin of `shaders/choice_gradient.wgsl`.
 
 use super::exponential::exponential;
 use super::pair_logits::dot;
+use super::prefetch::{SAMPLES_AHEAD, prefetch};
+use crate::common::block::{self, LANES};
 use crate::config::ChoiceLoss;
 use crate::engine::model::ROW_HEADER;
 use crate::engine::plan::SidePlan;
@@ -27,9 +30,12 @@ pub struct Choices<'a> {
     pub item_slots: &'a [u32],
     /// Of each sample, `[B]`.
     pub weights: &'a [f32],
-    /// Of each drawn item.
+    /// Of each drawn item, in whole blocks.
     pub offsets: &'a [f32],
 }
+
+/// What [`exponential`] makes of all that is far below the largest score, a filler for one; nearly the least normal number.
+const NOTHING: f32 = 2e-38;
 
 /// One block of users, whose compact rows are `users`; `gradient` begins with their first sample. Returns the sum of losses.
 ///
@@ -55,6 +61,9 @@ pub fn choice_gradient(
         let samples = starts[slot] as usize..starts[slot + 1] as usize;
         let gradient = &mut gradient[samples.start - first..samples.end - first];
         for (appeal, number) in gradient.iter_mut().zip(samples.clone()) {
+            if let Some(&ahead) = choices.item_slots.get(number + SAMPLES_AHEAD) {
+                prefetch(items, ahead as usize * length, length);
+            }
             let item = &items[choices.item_slots[number] as usize * length..][..length];
             *appeal = dot(&user[ROW_HEADER..], &item[ROW_HEADER..]) + item[0];
         }
@@ -68,59 +77,45 @@ pub fn choice_gradient(
     total / choices.weights.len() as f32
 }
 
-/// Running sums of a row, so that it vectorises and always adds in one order.
-const LANES: usize = 16;
-
 /// The largest score with its offset.
 #[inline(always)]
-fn largest(scores: &[f32], offsets: &[f32]) -> f32 {
-    let mut lanes = [f32::MIN; LANES];
-    let (blocks, rest) = scores.as_chunks::<LANES>();
-    let (offset_blocks, offset_rest) = offsets.as_chunks::<LANES>();
-    for (scores, offsets) in blocks.iter().zip(offset_blocks) {
+fn largest(scores: &[[f32; LANES]], offsets: &[[f32; LANES]]) -> f32 {
+    let mut most = [f32::MIN; LANES];
+    for (scores, offsets) in scores.iter().zip(offsets) {
+        block::one_at_a_time();
+        let mut larger = [0.0; LANES];
         for lane in 0..LANES {
-            lanes[lane] = lanes[lane].max(scores[lane] + offsets[lane]);
+            larger[lane] = block::larger(most[lane], scores[lane] + offsets[lane]);
         }
+        most = larger;
     }
-    for (lane, (score, offset)) in rest.iter().zip(offset_rest).enumerate() {
-        lanes[lane] = lanes[lane].max(score + offset);
-    }
-    lanes.into_iter().fold(f32::MIN, f32::max)
+    block::largest(&most)
 }
 
-/// Replaces each score by `of(score, offset)` and returns their sum.
+/// Replaces each score by `exp(score + offset - most)` and returns their sum.
 #[inline(always)]
-fn replace(scores: &mut [f32], offsets: &[f32], of: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    let (blocks, rest) = scores.as_chunks_mut::<LANES>();
-    let (offset_blocks, offset_rest) = offsets.as_chunks::<LANES>();
-    for (scores, offsets) in blocks.iter_mut().zip(offset_blocks) {
+fn exponentials(scores: &mut [[f32; LANES]], offsets: &[[f32; LANES]], most: f32) -> f32 {
+    let mut sums = [0.0; LANES];
+    for (scores, offsets) in scores.iter_mut().zip(offsets) {
+        block::one_at_a_time();
+        let (mut replaced, mut added) = ([0.0; LANES], [0.0; LANES]);
         for lane in 0..LANES {
-            scores[lane] = of(scores[lane], offsets[lane]);
-            sums[lane] += scores[lane];
+            replaced[lane] = exponential(scores[lane] + offsets[lane] - most);
+            added[lane] = sums[lane] + replaced[lane];
         }
+        (*scores, sums) = (replaced, added);
     }
-    for (lane, (score, offset)) in rest.iter_mut().zip(offset_rest).enumerate() {
-        *score = of(*score, *offset);
-        sums[lane] += *score;
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-        width /= 2;
-    }
-    sums[0]
+    block::sum(&sums)
 }
 
 /// The samples of a user share all but the term of what they chose, so one pass over the drawn items serves all of them.
 #[inline(always)]
 fn softmax(scores: &mut [f32], offsets: &[f32], appeals: &mut [f32], weights: &[f32], scale: f32) -> f32 {
+    let (scores, offsets) = (scores.as_chunks_mut().0, offsets.as_chunks().0);
     let most = appeals
         .iter()
-        .fold(largest(scores, offsets), |most, &appeal| most.max(appeal));
-    let sum = replace(scores, offsets, |score, offset| exponential(score + offset - most));
+        .fold(largest(scores, offsets), |most, &appeal| block::larger(most, appeal));
+    let sum = exponentials(scores, offsets, most);
     let (mut loss, mut shared) = (0.0, 0.0);
     for (appeal, &weight) in appeals.iter_mut().zip(weights) {
         let own = exponential(*appeal - most);
@@ -130,7 +125,18 @@ fn softmax(scores: &mut [f32], offsets: &[f32], appeals: &mut [f32], weights: &[
         *appeal = scale * weight * (own / all - 1.0);
     }
     let factor = scale * shared;
-    scores.iter_mut().for_each(|score| *score *= factor);
+    for scores in scores {
+        block::one_at_a_time();
+        let mut slopes = [0.0; LANES];
+        for lane in 0..LANES {
+            slopes[lane] = if scores[lane] > NOTHING {
+                factor * scores[lane]
+            } else {
+                0.0
+            };
+        }
+        *scores = slopes;
+    }
     loss
 }
 
@@ -187,6 +193,7 @@ fn bce(scores: &mut [f32], offsets: &[f32], appeals: &mut [f32], weights: &[f32]
 
 #[cfg(test)]
 mod tests {
+    use super::super::choice_scores::FILLER;
     use super::*;
 
     /// The loss of a user's samples as the module of choices defines it, in f64.
@@ -215,7 +222,7 @@ mod tests {
     fn losses_and_gradients_are_those_of_the_definition() {
         let number = |at: usize| ((at * 29 + 7) % 31) as f64 / 10.0 - 1.5;
         for loss in [ChoiceLoss::Softmax, ChoiceLoss::Bpr, ChoiceLoss::Bce] {
-            for (draws, samples) in [(1, 1), (16, 3), (37, 1), (64, 5)] {
+            for (draws, samples) in [(16, 3), (48, 1), (64, 5)] {
                 let scores: Vec<f64> = (0..draws).map(number).collect();
                 let offsets: Vec<f64> = (0..draws).map(|at| (1.0 + number(at + 3).abs()) / 20.0).collect();
                 let appeals: Vec<f64> = (0..samples).map(|at| number(at + 11)).collect();
@@ -260,9 +267,27 @@ mod tests {
     }
 
     #[test]
+    fn what_fills_up_a_block_changes_nothing() {
+        type Loss = fn(&mut [f32], &[f32], &mut [f32], &[f32], f32) -> f32;
+        // One drawn item of appeal 1 beside a choice of appeal 0: softplus(1), softplus(1), softplus(0) + softplus(1).
+        let cases: [(Loss, f32, f32); 3] = [(softmax, 0.0, 1.313_262), (bpr, 1.0, 1.313_262), (bce, 1.0, 2.006_409)];
+        for (loss, offset, wanted) in cases {
+            let (mut scores, mut offsets) = ([FILLER; LANES], [0.0; LANES]);
+            (scores[0], offsets[0]) = (1.0, offset);
+            let found = loss(&mut scores, &offsets, &mut [0.0], &[1.0], 1.0);
+            // sigmoid(1).
+            let right = (found - wanted).abs() < 1e-6 && (scores[0] - 0.731_058_6).abs() < 1e-6;
+            assert!(right, "{found}, {scores:?}");
+            assert_eq!(scores[1..], [0.0; LANES - 1]);
+        }
+    }
+
+    #[test]
     fn extreme_appeals_stay_finite() {
-        let (mut scores, mut appeals) = (vec![300.0, -300.0], vec![-300.0, 300.0]);
-        let loss = softmax(&mut scores, &[0.0, 0.0], &mut appeals, &[1.0, 1.0], 1.0);
+        let mut scores = [-300.0; LANES];
+        scores[0] = 300.0;
+        let mut appeals = vec![-300.0, 300.0];
+        let loss = softmax(&mut scores, &[0.0; LANES], &mut appeals, &[1.0, 1.0], 1.0);
         assert!(loss.is_finite() && (loss - 600.0).abs() < 1.5, "{loss}");
         assert!(
             scores.iter().chain(&appeals).all(|x| x.is_finite()),

@@ -4,15 +4,19 @@
 //! scores[u, j] = dot(user[u], drawn[j]) + appeal[j]
 //! ```
 //!
-//! Shapes: users `[U, 4 + dim]`; drawn `[draws, 4 + dim]`; scores `[U, draws]`.
+//! Shapes: users `[U, 4 + dim]`; drawn `[draws, 4 + dim]`; scores `[U, draws]`. Draws are whole blocks, see [`Drawn`].
 //! A product of matrices by the `gemm` crate, whose order of summation is its own: the same on one machine, but not for every
 //! instruction set.
 //! Twin of `shaders/choice_scores.wgsl`.
 
 use super::product::{Matrix, MatrixMut, multiply};
+use crate::common::block::LANES;
 use crate::engine::model::ROW_HEADER;
 
-/// Drawn items, side by side.
+/// The appeal of what fills up the last block of drawn items: no user is drawn to it.
+pub const FILLER: f32 = -1e30;
+
+/// Drawn items, side by side, filled up to whole blocks ([`LANES`]) with rows of zeros, appeal [`FILLER`] and offset 0.
 #[derive(Clone, Debug, Default)]
 pub struct Drawn {
     /// `[draws, dim]`.
@@ -37,15 +41,19 @@ impl Drawn {
             self.appeals.push(row[0]);
             self.rows.extend_from_slice(&row[ROW_HEADER..]);
         }
-        self.columns.resize(self.rows.len(), 0.0);
+        let draws = slots.len().next_multiple_of(LANES);
+        self.appeals.resize(draws, FILLER);
+        self.offsets.resize(draws, 0.0);
+        self.rows.resize(draws * dim, 0.0);
+        self.columns.resize(draws * dim, 0.0);
         for (number, row) in self.rows.chunks_exact(dim).enumerate() {
             for (column, &weight) in row.iter().enumerate() {
-                self.columns[column * slots.len() + number] = weight;
+                self.columns[column * draws + number] = weight;
             }
         }
     }
 
-    /// Number of drawn items.
+    /// Number of drawn items and of what fills them up.
     pub fn len(&self) -> usize {
         self.appeals.len()
     }

@@ -6,6 +6,7 @@
 //! ```
 //!
 //! Shapes: gradient `[U, draws]`, from `choice_gradient`; users, user_extra `[U, 4 + dim]`; drawn_extra `[draws, 4 + dim]`.
+//! Draws are whole blocks, see [`Drawn`]; the gradients of what fills up the last one are 0.
 //! Two products of matrices by the `gemm` crate, see [`super::choice_scores`].
 //! Twin of `shaders/choice_sums.wgsl`.
 

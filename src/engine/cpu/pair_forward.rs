@@ -11,6 +11,7 @@
 //! Twin of `shaders/pair_forward.wgsl`, whose groups may be of another size: only their sums are compared.
 
 use super::pair_logits::affinity;
+use super::prefetch::{SAMPLES_AHEAD, prefetch};
 use crate::engine::model::{Head, ROW_HEADER};
 use crate::engine::objective::loss_and_sigmoid;
 
@@ -44,6 +45,9 @@ pub fn pair_forward(
     let mut sums = [0.0f32; 4];
     for (offset, gradient) in gradient.iter_mut().enumerate() {
         let number = first + offset;
+        if let Some(&ahead) = samples.item_slots.get(number + SAMPLES_AHEAD) {
+            prefetch(items, ahead as usize * length, length);
+        }
         let user = &users[(samples.user_slots[number] as usize - first_user) * length..][..length];
         let item = &items[samples.item_slots[number] as usize * length..][..length];
         let weight = samples.weights[number] * each;

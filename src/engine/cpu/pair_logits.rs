@@ -7,6 +7,7 @@
 //! Shapes: slots `[B]`; compact `[R, 4 + dim]`; logits `[B]`.
 //! Twin of `shaders/pair_logits.wgsl`.
 
+use crate::common::block::{self, LANES};
 use crate::engine::model::{Head, ROW_HEADER};
 
 /// The dot product of two factor rows plus both biases.
@@ -18,26 +19,27 @@ pub fn affinity(user: &[f32], item: &[f32]) -> f32 {
 /// Dot product of equally long slices in sixteen running sums, so that it vectorises and always adds in one order.
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
     let mut sums = [0.0f32; LANES];
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
+        add_products(&mut sums, a, b);
     }
-    for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-        sums[lane] += a * b;
+    if !a_rest.is_empty() {
+        // A sum that began with 0.0 is not changed by another zero.
+        add_products(&mut sums, &block::padded(a_rest, 0.0), &block::padded(b_rest, 0.0));
     }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-        width /= 2;
+    block::sum(&sums)
+}
+
+#[inline(always)]
+fn add_products(sums: &mut [f32; LANES], a: &[f32; LANES], b: &[f32; LANES]) {
+    block::one_at_a_time();
+    let mut added = [0.0; LANES];
+    for lane in 0..LANES {
+        added[lane] = sums[lane] + a[lane] * b[lane];
     }
-    sums[0]
+    *sums = added;
 }
 
 /// Fills `logits` for the samples whose slots are given. Panics if a slot is not in its compact buffer.

@@ -6,6 +6,9 @@
 /// Rows between the one that is asked for and the one that is read.
 pub const ROWS_AHEAD: usize = 8;
 
+/// Samples between the one whose row of the other side is asked for and the one whose row is read.
+pub const SAMPLES_AHEAD: usize = 8;
+
 /// Asks for `words` words of a table from `at` on, which need not exist.
 #[inline(always)]
 pub fn prefetch(table: &[f32], at: usize, words: usize) {

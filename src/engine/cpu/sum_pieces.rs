@@ -8,6 +8,7 @@
 //! Why: a bestseller can fill a whole batch; on a device one team of lanes would walk it alone while all others wait.
 //! Twin of `shaders/sum_pieces.wgsl`.
 
+use crate::common::block::{self, LANES};
 use crate::engine::model::ROW_HEADER;
 
 /// What the gradient of a step consists of, the same for all rows of a side.
@@ -39,8 +40,8 @@ pub fn add_samples(samples: &[u32], gradients: &Gradients, sum: &mut [f32]) {
         let slot = gradients.other_slots[sample as usize] as usize;
         let row = &gradients.other[slot * length + ROW_HEADER..(slot + 1) * length];
         header[0] += slope;
-        let done = weights.len() - weights.len() % 16;
-        add_lanes::<16>(slope, weights.as_chunks_mut().0, row.as_chunks().0);
+        let done = weights.len() - weights.len() % LANES;
+        add_lanes::<LANES>(slope, weights.as_chunks_mut().0, row.as_chunks().0);
         add_lanes::<4>(slope, weights[done..].as_chunks_mut().0, row[done..].as_chunks().0);
     }
 }
@@ -48,9 +49,12 @@ pub fn add_samples(samples: &[u32], gradients: &Gradients, sum: &mut [f32]) {
 #[inline(always)]
 fn add_lanes<const N: usize>(slope: f32, sums: &mut [[f32; N]], rows: &[[f32; N]]) {
     for (sum, row) in sums.iter_mut().zip(rows) {
+        block::one_at_a_time();
+        let mut added = [0.0; N];
         for lane in 0..N {
-            sum[lane] += slope * row[lane];
+            added[lane] = sum[lane] + slope * row[lane];
         }
+        *sum = added;
     }
 }
 

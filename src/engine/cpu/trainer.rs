@@ -258,7 +258,7 @@ impl CpuTrainer {
                     users: user_plan,
                     item_slots: item_plan.slots,
                     weights: choice.choices,
-                    offsets: choice.draw_offsets,
+                    offsets: &self.drawn.offsets,
                 },
                 items,
                 drawn: &self.drawn,

@@ -15,7 +15,7 @@
 //! records `[page rows, record]`. Long rows are summed piece by piece, as the shaders do in two levels.
 //! Twin of `shaders/update_rows.wgsl`.
 
-use super::prefetch::prefetch;
+use super::prefetch::{SAMPLES_AHEAD, prefetch};
 use super::sum_pieces::{Gradients, add_samples, sum_piece};
 use crate::config::MAX_DIM;
 use crate::engine::model::{ROW_HEADER, record_len};
@@ -51,7 +51,13 @@ pub fn update_rows(
         {
             prefetch(records, (ahead as usize - first_row) * record_len, record_len);
         }
-        let samples = &plan.samples[plan.starts[slot] as usize..plan.starts[slot + 1] as usize];
+        let samples = plan.starts[slot] as usize..plan.starts[slot + 1] as usize;
+        let ahead = |end: usize| (end + SAMPLES_AHEAD).min(plan.samples.len());
+        for &sample in &plan.samples[ahead(samples.start)..ahead(samples.end)] {
+            let slot = gradients.other_slots[sample as usize] as usize;
+            prefetch(gradients.other, slot * factor_len, factor_len);
+        }
+        let samples = &plan.samples[samples];
         sum.fill(0.0);
         if plan.first_piece[slot] == NO_PIECE {
             add_samples(samples, gradients, sum);

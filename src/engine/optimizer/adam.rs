@@ -28,6 +28,7 @@
 //! lazy Adam as in `torch.optim.SparseAdam`. The GPU's copy of the same arithmetic is `shaders/common/adam.wgsl`.
 
 use super::RowStep;
+use crate::common::block::{self, LANES};
 use crate::engine::model::{LAST_STEP, ROW_HEADER};
 
 pub const BETA1: f64 = 0.9;
@@ -91,14 +92,14 @@ pub fn settle(record: &[f32], catch_up: &CatchUp, factor: &mut [f32]) {
         factor[0] = record[0];
         return;
     }
-    settle_lanes::<16>(
+    settle_lanes::<LANES>(
         catch_up,
         settled.as_chunks_mut().0,
         weights.as_chunks().0,
         m.as_chunks().0,
         v.as_chunks().0,
     );
-    let done = dim - dim % 16;
+    let done = dim - dim % LANES;
     settle_lanes::<4>(
         catch_up,
         settled[done..].as_chunks_mut().0,
@@ -119,9 +120,12 @@ fn settle_lanes<const N: usize>(
     v: &[[f32; N]],
 ) {
     for (((settled, weights), m), v) in settled.iter_mut().zip(weights).zip(m).zip(v) {
+        block::one_at_a_time();
+        let mut caught_up = [0.0; N];
         for lane in 0..N {
-            settled[lane] = catch_up.weight(weights[lane], m[lane], v[lane]);
+            caught_up[lane] = catch_up.weight(weights[lane], m[lane], v[lane]);
         }
+        *settled = caught_up;
     }
 }
 
@@ -150,7 +154,7 @@ pub fn step_row(record: &mut [f32], settled: &[f32], gradient: &[f32], catch_up:
     (header[1], header[2], header[LAST_STEP]) = (*bias_m, *bias_v, row.step as f32);
 
     let (settled, gradient) = (&settled[ROW_HEADER..], &gradient[ROW_HEADER..]);
-    step_lanes::<16>(
+    step_lanes::<LANES>(
         catch_up,
         row,
         weights.as_chunks_mut().0,
@@ -159,7 +163,7 @@ pub fn step_row(record: &mut [f32], settled: &[f32], gradient: &[f32], catch_up:
         settled.as_chunks().0,
         gradient.as_chunks().0,
     );
-    let done = dim - dim % 16;
+    let done = dim - dim % LANES;
     step_lanes::<4>(
         catch_up,
         row,
@@ -183,13 +187,21 @@ fn step_lanes<const N: usize>(
 ) {
     let states = weights.iter_mut().zip(m).zip(v);
     for (((weights, m), v), (settled, gradient)) in states.zip(settled.iter().zip(gradient)) {
+        block::one_at_a_time();
+        let (mut new_weights, mut new_m, mut new_v) = ([0.0; N], [0.0; N], [0.0; N]);
         for lane in 0..N {
-            let mut new_m = m[lane] * catch_up.m_decay;
-            let mut new_v = v[lane] * catch_up.v_decay;
+            new_m[lane] = m[lane] * catch_up.m_decay;
+            new_v[lane] = v[lane] * catch_up.v_decay;
             let gradient = row.gradient(gradient[lane], settled[lane]);
-            weights[lane] = adam_step(settled[lane], &mut new_m, &mut new_v, gradient, row.step_size);
-            (m[lane], v[lane]) = (new_m, new_v);
+            new_weights[lane] = adam_step(
+                settled[lane],
+                &mut new_m[lane],
+                &mut new_v[lane],
+                gradient,
+                row.step_size,
+            );
         }
+        (*weights, *m, *v) = (new_weights, new_m, new_v);
     }
 }
 

@@ -1,0 +1,75 @@
+//! Blocks of numbers: what a loop over a row works on, so that it becomes whole vector instructions.
+//!
+//! Three habits that keep the compiler to it, each worth a fifth of a training step where it is broken: a block's results are
+//! collected in a block of their own and stored at once (in place, every store might change what is loaded next); no block is
+//! indexed by a number known at run time alone (it would live in memory); and [`one_at_a_time`].
+
+use std::sync::atomic::{Ordering, compiler_fence};
+
+/// Numbers in a block: a register of AVX-512, two of AVX2, four of NEON and SSE2.
+pub const LANES: usize = 16;
+
+/// Keeps the loop that it stands in going block after block. It is no instruction.
+///
+/// Left alone, the compiler unrolls the lanes and then takes the blocks for the loop: lane 0 of many blocks in one register,
+/// gathered and scattered number by number.
+#[inline(always)]
+pub fn one_at_a_time() {
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// Fewer numbers than a block, made one with `fill`. Panics if there are more.
+#[inline(always)]
+pub fn padded(rest: &[f32], fill: f32) -> [f32; LANES] {
+    let mut block = [fill; LANES];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+/// Both blocks, added lane by lane.
+#[inline(always)]
+pub fn added(a: &[f32; LANES], b: &[f32; LANES]) -> [f32; LANES] {
+    let mut sums = [0.0; LANES];
+    for lane in 0..LANES {
+        sums[lane] = a[lane] + b[lane];
+    }
+    sums
+}
+
+/// The sum of a block: its halves, then their halves, ...
+#[inline(always)]
+pub fn sum(block: &[f32; LANES]) -> f32 {
+    reduced(block, |low, high| low + high)
+}
+
+/// The largest number of a block; a NaN may be passed over.
+#[inline(always)]
+pub fn largest(block: &[f32; LANES]) -> f32 {
+    reduced(block, larger)
+}
+
+/// The larger of two numbers, in one instruction, where `f32::max` is three; of a NaN and a number, `most`.
+#[inline(always)]
+pub fn larger(most: f32, other: f32) -> f32 {
+    if other > most { other } else { most }
+}
+
+/// A block made one number: its halves with one another, then their halves, ...
+#[inline(always)]
+fn reduced(block: &[f32; LANES], both: impl Fn(f32, f32) -> f32) -> f32 {
+    halves::<1>(
+        &halves::<2>(&halves::<4>(&halves::<8>(block, &both), &both), &both),
+        &both,
+    )[0]
+}
+
+/// Both halves of a block, made one; panics if they are not `N` numbers each.
+#[inline(always)]
+fn halves<const N: usize>(block: &[f32], both: &impl Fn(f32, f32) -> f32) -> [f32; N] {
+    let (low, high) = block.split_at(N);
+    let mut half = [0.0; N];
+    for lane in 0..N {
+        half[lane] = both(low[lane], high[lane]);
+    }
+    half
+}
