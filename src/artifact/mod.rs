@@ -10,7 +10,7 @@
 //! | `metrics.jsonl` | one event an object, appended while training |
 //! | `evaluation.json` | the test split, judged |
 //! | `pages.safetensors` | a digest of every page of the files that are read where they lie ([`pages`]) |
-//! | `checkpoint/` | `last.safetensors`, and `best.safetensors` until it becomes the model |
+//! | `checkpoint/` | `last.safetensors`, and the best epochs' `best-<epoch>.safetensors`; gone once the run is complete |
 //! | `manifest.json` | version, sizes and digests, written last: without it a run is unfinished, to be resumed, never loaded |
 //!
 //! Every file is written to a temporary name, synced and renamed, so that a kill at any moment leaves the last good state.

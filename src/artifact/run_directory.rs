@@ -38,7 +38,6 @@ pub const REPORT: &str = "report.html";
 pub const EVALUATION: &str = "evaluation.json";
 pub const CHECKPOINT: &str = "checkpoint";
 pub const CHECKPOINT_LAST: &str = "checkpoint/last.safetensors";
-pub const CHECKPOINT_BEST: &str = "checkpoint/best.safetensors";
 /// Digests of the pages of the files that are read where they lie.
 pub const PAGES: &str = "pages.safetensors";
 pub const MANIFEST: &str = "manifest.json";
@@ -318,6 +317,22 @@ impl RunDirectory {
         !is_right && write_whole(&latest, text.as_bytes()).is_ok()
     }
 
+    /// The model of an epoch that was the best so far, until it becomes that of the run.
+    pub fn best(&self, epoch: usize) -> PathBuf {
+        self.file(CHECKPOINT).join(format!("best-{epoch}.safetensors"))
+    }
+
+    /// Removes the models of epochs that were the best once. One that stays costs its bytes and no more.
+    pub fn remove_bests_but(&self, epoch: usize) {
+        let kept = self.best(epoch);
+        for entry in std::fs::read_dir(self.file(CHECKPOINT)).into_iter().flatten().flatten() {
+            let is_best = entry.file_name().to_str().is_some_and(|name| name.starts_with("best-"));
+            if is_best && entry.path() != kept && !is_leftover(&entry.path()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -390,7 +405,7 @@ impl RunDirectory {
         Ok(value)
     }
 
-    /// Writes the manifest, which makes this the newest run.
+    /// Writes the manifest, which makes this the newest run; nobody trains it on, so its checkpoints go.
     pub fn complete(&self, best_epoch: usize) -> Result<(), RunError> {
         let files = self.vouch()?;
         // Later than the others even where the clock was set back.
@@ -406,6 +421,8 @@ impl RunDirectory {
             },
         )?;
         self.write_latest();
+        // If it stays it costs its bytes and no more.
+        let _ = std::fs::remove_dir_all(self.file(CHECKPOINT));
         Ok(())
     }
 

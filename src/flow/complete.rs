@@ -1,7 +1,7 @@
 //! Complete: the best epoch of a training becomes the model of its run, its head refitted on the validation split.
 
 use crate::artifact::model_file::ModelFile;
-use crate::artifact::run_directory::{CALIBRATION, CHECKPOINT_BEST, MODEL, RunDirectory};
+use crate::artifact::run_directory::{CALIBRATION, MODEL, RunDirectory};
 use crate::artifact::tensor_file::FileError;
 use crate::common::interaction::Part;
 use crate::config::Config;
@@ -13,8 +13,8 @@ use crate::evaluate::{held_out, score};
 use crate::flow::error::PipelineError;
 
 /// Writes the model and its calibration; the best epoch's checkpoint goes.
-pub fn write_model(run: &RunDirectory, config: &Config) -> Result<(), PipelineError> {
-    let best = run.file(CHECKPOINT_BEST);
+pub fn write_model(run: &RunDirectory, config: &Config, best_epoch: usize) -> Result<(), PipelineError> {
+    let best = run.best(best_epoch);
     // Gone only if an earlier process came this far, and then the model stands.
     if best.exists() {
         let file = ModelFile::open(&best, None)?;

@@ -150,7 +150,7 @@ pub fn complete(
     trained: &Trained,
     progress: &dyn Progress,
 ) -> Result<Evaluation, PipelineError> {
-    complete::write_model(run, config)?;
+    complete::write_model(run, config, trained.best_epoch)?;
     let report: DataReport = run.read_json(DATA_REPORT)?;
     let evaluation = evaluate(run, config, Part::Test, report.generated, progress)?;
     run.write_json(EVALUATION, &evaluation)?;

@@ -30,7 +30,7 @@ pub struct Place {
 
 impl Place {
     /// Version of the file; another one is refused.
-    pub const FORMAT_VERSION: u32 = 2;
+    pub const FORMAT_VERSION: u32 = 3;
 
     /// Where the loader continues.
     pub fn position(&self) -> Position {

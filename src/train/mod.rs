@@ -11,6 +11,7 @@ pub mod loader;
 pub mod metrics;
 pub mod rankings;
 pub mod renderer;
+mod save_pace;
 pub mod stopping;
 pub mod strategy;
 pub mod wishes;

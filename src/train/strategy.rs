@@ -10,10 +10,11 @@ use super::event::{EventBus, StageTime, TrainEvent, ValidMetrics};
 use super::learner::{Factorisation, PairOutput, StepOutput};
 use super::loader::Position;
 use super::rankings::ValidRankings;
+use super::save_pace::SavePace;
 use super::stopping::Stopping;
 use super::wishes::Wishes;
 use crate::artifact::model_file::{self, ExportError};
-use crate::artifact::run_directory::{CHECKPOINT_BEST, CHECKPOINT_LAST, RunDirectory};
+use crate::artifact::run_directory::{CHECKPOINT_LAST, RunDirectory};
 use crate::common::hint::Hint;
 use crate::common::system_memory::resident_bytes;
 use crate::config::Config;
@@ -146,7 +147,7 @@ impl EngineStrategy {
             if due(self.config.train.evaluate_steps, steps_done) {
                 self.look(model, epoch, &loaders, events, interrupter)?;
             }
-            // An epoch's end saves anyway, unasked: who asked is answered in the next.
+            // Who asks at an epoch's end is answered behind it.
             let is_epoch_end = steps_done * self.config.train.batch_size >= samples;
             let saves =
                 due(self.config.train.checkpoint_steps, steps_done) || (!is_epoch_end && self.wishes.take_checkpoint());
@@ -159,10 +160,10 @@ impl EngineStrategy {
             }
             let position = Position { epoch, steps_done };
             if saves {
-                self.save(model, position)?;
+                self.save(model, position, &mut components.pace)?;
             }
             if pauses {
-                self.pause(model, position, events, interrupter)?;
+                self.pause(model, position, events, interrupter, &mut components.pace)?;
             }
             if interrupter.should_stop() {
                 break;
@@ -200,6 +201,7 @@ impl EngineStrategy {
         position: Position,
         events: &mut Events,
         interrupter: &Interrupter,
+        pace: &mut SavePace,
     ) -> Result<(), TrainError> {
         // What was trained is told before the pause is.
         interrupter.fail_on_error(events.flush());
@@ -211,7 +213,7 @@ impl EngineStrategy {
         });
         while self.wishes.wants_pause() && !interrupter.should_stop() {
             if self.wishes.take_checkpoint() {
-                self.save(model, position)?;
+                self.save(model, position, pace)?;
             }
             self.wishes.wait(GLANCE);
         }
@@ -291,18 +293,23 @@ impl EngineStrategy {
         Ok(Some(metrics))
     }
 
-    fn save(&self, model: &Factorisation, position: Position) -> Result<(), TrainError> {
+    /// Saves where the training stands. Bests of before go once no checkpoint speaks of them.
+    fn save(&self, model: &Factorisation, position: Position, pace: &mut SavePace) -> Result<(), TrainError> {
         let mut trainer = model.trainer();
+        let best = self.stopping.best();
+        let began = self.seconds();
         let place = Place {
             format_version: Place::FORMAT_VERSION,
             step: trainer.step(),
             epoch: position.epoch,
             steps_done: position.steps_done,
-            best: self.stopping.best(),
+            best,
             reductions: trainer.schedule().learning_rate().reductions.clone(),
             seconds: self.seconds_before + self.seconds(),
         };
         checkpoint::save(&self.run.file(CHECKPOINT_LAST), trainer.as_mut(), &place)?;
+        self.run.remove_bests_but(best.epoch);
+        pace.saved(began, self.seconds());
         self.bus.send(&TrainEvent::CheckpointSaved {
             step: place.step,
             seconds: self.seconds(),
@@ -348,7 +355,7 @@ impl EngineStrategy {
             }
             let steps_done = self.train_epoch(model, epoch, loaders.clone(), components)?;
             if components.interrupter.should_stop() {
-                return self.save(model, Position { epoch, steps_done });
+                return self.save(model, Position { epoch, steps_done }, &mut components.pace);
             }
             let valid = self.validate(model, epoch, loaders, components)?;
             let Running {
@@ -366,8 +373,9 @@ impl EngineStrategy {
                 });
             }
             let is_best = self.stopping.report(epoch, valid.as_ref());
-            if is_best {
-                model_file::write(&self.run.file(CHECKPOINT_BEST), model.trainer().as_mut())?;
+            // With nothing to judge by, the last is the best: see the end.
+            if is_best && valid.is_some() {
+                self.write_best(model)?;
             }
             self.bus.send(&TrainEvent::EpochEnded {
                 epoch,
@@ -375,19 +383,29 @@ impl EngineStrategy {
                 seconds: self.seconds(),
             });
             self.reduce_on_plateau(model, epoch)?;
-            self.save(
-                model,
-                Position {
+            let stops = components.interrupter.should_stop() && epoch < self.config.train.epochs;
+            if stops || self.wishes.take_checkpoint() || components.pace.is_due(self.seconds()) {
+                let next = Position {
                     epoch: epoch + 1,
                     steps_done: 0,
-                },
-            )?;
-            if components.interrupter.should_stop() && epoch < self.config.train.epochs {
+                };
+                self.save(model, next, &mut components.pace)?;
+            }
+            if stops {
                 return Ok(());
             }
         }
+        if loaders.valid.num_items() == 0 {
+            self.write_best(model)?;
+        }
         self.lock().is_done = true;
         Ok(())
+    }
+
+    /// Writes the model of the best epoch so far, which ends here.
+    fn write_best(&self, model: &Factorisation) -> Result<(), TrainError> {
+        let path = self.run.best(self.stopping.best().epoch);
+        Ok(model_file::write(&path, model.trainer().as_mut())?)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Outcome> {
@@ -408,6 +426,7 @@ struct Running {
     interrupter: Interrupter,
     early_stopping: Option<Box<dyn burn::train::CloneEarlyStoppingStrategy>>,
     event_store: Arc<burn::train::metric::store::EventStoreClient>,
+    pace: SavePace,
 }
 
 /// Scored rows, all of a split.
@@ -460,6 +479,7 @@ impl SupervisedLearningStrategy<Factorisation> for EngineStrategy {
             interrupter: components.interrupter,
             early_stopping: components.early_stopping,
             event_store: components.event_store,
+            pace: SavePace::default(),
         };
         if let Err(error) = self.run_epochs(&model, &Loaders { train, valid }, &mut running) {
             running.interrupter.stop(Some("error"));
