@@ -3,6 +3,7 @@
 use super::column_names::role_of;
 use super::error::ConfigError;
 use super::schema::Config;
+use super::section::{OutOfRange, Section};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -96,10 +97,10 @@ impl Config {
             }
         })?;
         config.settle();
-        match config.out_of_range() {
-            Some((key, message)) => Err(ConfigError::Value {
-                place: places.of(key),
-                key: key.to_string(),
+        match config.out_of_range().or_else(|| config.contradiction()) {
+            Some(OutOfRange { key, message }) => Err(ConfigError::Value {
+                place: places.of(&key),
+                key,
                 message,
             }),
             None => Ok(config),

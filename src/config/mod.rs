@@ -3,8 +3,8 @@
 //! Order: built-in < file < `--set key=value`. Layers are merged as TOML tables and read into [`Config`] once, so no key is
 //! optional after this module. An error names the key, what was found and wanted, and the layer (file and line, or `--set`).
 //!
-//! `schema` has the keys, `layers` reads and merges them, `check` knows their ranges, `column_names` what tables call their
-//! columns.
+//! `schema` has the keys, each with its default and its range in one place (`section`, `values`), `layers` reads and merges them,
+//! `check` knows what one key leaves to another, `column_names` what tables call their columns.
 
 mod check;
 pub mod column_names;
@@ -12,10 +12,13 @@ pub mod defaults_for;
 mod error;
 mod layers;
 mod schema;
+mod section;
+mod values;
 
 pub use error::ConfigError;
 pub use layers::{Assignment, known_keys, parse_value};
 pub use schema::*;
+pub use values::*;
 
 #[cfg(test)]
 mod tests {
