@@ -4,7 +4,7 @@ use crate::support::both_teams;
 use dotcart::config::{ChoiceLoss, OptimizerChoice};
 use dotcart::engine::gpu::device::AdapterKind;
 use dotcart::engine::gpu::launch::{Binding, KernelSpec};
-use dotcart::engine::gpu::shader::{COMMON, Constant, SHADERS, compose, validate};
+use dotcart::engine::gpu::shader::{COMMON, Constant, compose, validate};
 use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::{SPECS, choice_constants, product_constants, sum_constants, training_constants};
 use dotcart::engine::model::Side;
@@ -24,8 +24,8 @@ fn for_each_prelude(check: impl Fn(&KernelSpec, &[Constant], &Module, &ModuleInf
             .flat_map(|teams| OptimizerChoice::all().map(move |optimizer| (teams, optimizer)))
         {
             let constants = prelude(spec, teams, optimizer);
-            let (module, info) = validate(&compose(spec.name, &constants))
-                .unwrap_or_else(|error| panic!("{}, {teams:?}, {optimizer:?}: {error}", spec.name));
+            let (module, info) = validate(&compose(&spec.shader, &constants))
+                .unwrap_or_else(|error| panic!("{}, {teams:?}, {optimizer:?}: {error}", spec.shader.name));
             check(spec, &constants, &module, &info);
         }
     }
@@ -40,7 +40,7 @@ fn prelude(spec: &KernelSpec, teams: Teams, optimizer: OptimizerChoice) -> Vec<C
         OptimizerChoice::Adagrad => (ChoiceLoss::Bpr, Side::User, AdapterKind::Software),
         OptimizerChoice::Sgd => (ChoiceLoss::Bce, Side::Item, AdapterKind::Discrete),
     };
-    match spec.name {
+    match spec.shader.name {
         "choice_gradient" => choice_constants(teams, loss),
         "choice_scores" => product_constants(kind, teams.dim()),
         "choice_sums" => sum_constants(kind, side, teams.dim()),
@@ -65,16 +65,17 @@ fn files_kernels_partners_and_twins_are_the_same_names() {
         stems.sort();
         stems
     };
-    let names = |files: &[(&'static str, &'static str)]| files.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-    assert_eq!(stems("shaders"), names(SHADERS));
-    assert_eq!(stems("shaders/common"), names(COMMON));
-    assert_eq!(stems("shaders"), SPECS.map(|spec| spec.name));
+    assert_eq!(
+        stems("shaders/common"),
+        COMMON.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+    );
+    assert_eq!(stems("shaders"), SPECS.map(|spec| spec.shader.name));
     for spec in SPECS {
         for engine in ["gpu", "cpu"] {
-            let partner = format!("src/engine/{engine}/{}.rs", spec.name);
+            let partner = format!("src/engine/{engine}/{}.rs", spec.shader.name);
             let text =
                 std::fs::read_to_string(root.join(&partner)).unwrap_or_else(|error| panic!("{partner}: {error}"));
-            let shader = format!("shaders/{}.wgsl", spec.name);
+            let shader = format!("shaders/{}.wgsl", spec.shader.name);
             assert!(text.contains(&shader), "{partner} does not name `{shader}`");
         }
     }
@@ -84,10 +85,15 @@ fn files_kernels_partners_and_twins_are_the_same_names() {
 fn each_has_one_entry_point_called_main_with_the_declared_workgroup() {
     for_each_prelude(|spec, constants, module, _| {
         let [entry] = &module.entry_points[..] else {
-            panic!("{}: {} entry points", spec.name, module.entry_points.len());
+            panic!("{}: {} entry points", spec.shader.name, module.entry_points.len());
         };
         assert_eq!((entry.name.as_str(), entry.stage), ("main", ShaderStage::Compute));
-        assert_eq!(entry.workgroup_size, [spec.threads(constants), 1, 1], "{}", spec.name);
+        assert_eq!(
+            entry.workgroup_size,
+            [spec.threads(constants), 1, 1],
+            "{}",
+            spec.shader.name
+        );
     });
 }
 
@@ -97,7 +103,7 @@ fn bindings_are_the_launchers() {
         assert!(
             spec.bindings.len() <= 8,
             "{}: more buffers than WebGPU grants",
-            spec.name
+            spec.shader.name
         );
         let entry = info.get_entry_point(0);
         let mut found: Vec<_> = module
@@ -107,22 +113,32 @@ fn bindings_are_the_launchers() {
             .collect();
         found.sort_by_key(|(binding, ..)| binding.binding);
         let (_, _, params) = found.pop().expect("there are parameters");
-        assert_eq!(params.space, AddressSpace::Uniform, "{}: the last binding", spec.name);
+        assert_eq!(
+            params.space,
+            AddressSpace::Uniform,
+            "{}: the last binding",
+            spec.shader.name
+        );
         assert_eq!(params.name.as_deref(), Some("params"));
         let storage: Vec<_> = found
             .iter()
             .enumerate()
             .map(|(number, (binding, handle, variable))| {
-                assert_eq!((binding.group, binding.binding), (0, number as u32), "{}", spec.name);
+                assert_eq!(
+                    (binding.group, binding.binding),
+                    (0, number as u32),
+                    "{}",
+                    spec.shader.name
+                );
                 // The pipeline's layout is made from what is used; a buffer too many would not fit it.
                 assert!(
                     !entry[*handle].is_empty(),
                     "{}: {:?} is not used",
-                    spec.name,
+                    spec.shader.name,
                     variable.name
                 );
                 let AddressSpace::Storage { access } = variable.space else {
-                    panic!("{}: {:?} is no storage buffer", spec.name, variable.name);
+                    panic!("{}: {:?} is no storage buffer", spec.shader.name, variable.name);
                 };
                 (
                     variable.name.clone().unwrap_or_default(),
@@ -135,7 +151,7 @@ fn bindings_are_the_launchers() {
             storage,
             spec.bindings.iter().map(declared).collect::<Vec<_>>(),
             "{}",
-            spec.name
+            spec.shader.name
         );
     });
 }
@@ -147,16 +163,20 @@ fn params_have_one_layout() {
             .types
             .iter()
             .find(|(_, kind)| kind.name.as_deref() == Some("Params"))
-            .unwrap_or_else(|| panic!("{}: no struct `Params`", spec.name));
+            .unwrap_or_else(|| panic!("{}: no struct `Params`", spec.shader.name));
         let TypeInner::Struct { members, span } = &params.inner else {
-            panic!("{}: `Params` is no struct", spec.name);
+            panic!("{}: `Params` is no struct", spec.shader.name);
         };
         let members: Vec<_> = members
             .iter()
             .map(|member| (member.name.as_deref().unwrap_or_default(), member.offset as usize))
             .collect();
-        assert_eq!(members, spec.params.fields, "{}", spec.name);
-        assert_eq!(*span as usize, spec.params.size, "{}: size of `Params`", spec.name);
+        assert_eq!(members, spec.params.fields, "{}", spec.shader.name);
+        assert_eq!(
+            *span as usize, spec.params.size,
+            "{}: size of `Params`",
+            spec.shader.name
+        );
     });
 }
 
@@ -165,7 +185,12 @@ fn no_float_atomics_and_little_workgroup_memory() {
     for_each_module(|spec, module, _| {
         for (_, kind) in module.types.iter() {
             if let TypeInner::Atomic(scalar) = kind.inner {
-                assert_eq!(scalar, naga::Scalar::U32, "{}: sums are in fixed order", spec.name);
+                assert_eq!(
+                    scalar,
+                    naga::Scalar::U32,
+                    "{}: sums are in fixed order",
+                    spec.shader.name
+                );
             }
         }
         let mut layouter = naga::proc::Layouter::default();
@@ -178,7 +203,7 @@ fn no_float_atomics_and_little_workgroup_memory() {
         assert!(
             bytes <= WORKGROUP_BYTES,
             "{}: {bytes} bytes of workgroup memory",
-            spec.name
+            spec.shader.name
         );
     });
 }
@@ -186,7 +211,7 @@ fn no_float_atomics_and_little_workgroup_memory() {
 #[test]
 fn every_driver_language_can_be_written() {
     for_each_module(|spec, module, info| {
-        let name = spec.name;
+        let name = spec.shader.name;
         let words = back::spv::write_vec(module, info, &back::spv::Options::default(), None);
         assert!(
             !words

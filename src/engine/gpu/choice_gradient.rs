@@ -10,11 +10,12 @@ use super::{MAX_TRIPS, choice_constants};
 use crate::config::ChoiceLoss;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::model::Side;
 use crate::engine::plan::ChoiceLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "choice_gradient",
+    shader: shader!(choice_gradient),
     bindings: &[
         input("plan"),
         input("appeals"),

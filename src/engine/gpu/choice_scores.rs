@@ -10,11 +10,12 @@
 use super::{PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, product_constants};
 use crate::engine::gpu::device::{AdapterKind, Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::model::Side;
 use crate::engine::plan::ChoiceLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "choice_scores",
+    shader: shader!(choice_scores),
     bindings: &[
         input("plan"),
         input("users"),

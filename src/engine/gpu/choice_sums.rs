@@ -10,11 +10,12 @@ use super::choice_scores::launches;
 use super::{MAX_TRIPS, PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, sum_constants};
 use crate::engine::gpu::device::{AdapterKind, Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::model::{ROW_HEADER, Side};
 use crate::engine::plan::ChoiceLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "choice_sums",
+    shader: shader!(choice_sums),
     bindings: &[
         input("plan"),
         input("gradient"),

@@ -8,11 +8,12 @@ use super::training_constants;
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::gpu::table::TouchedPage;
 use crate::engine::plan::SideLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "gather_rows",
+    shader: shader!(gather_rows),
     bindings: &[
         input("plan"),
         input("schedule"),

@@ -5,7 +5,7 @@
 //! A launch is queued, not waited for; what goes wrong in it shows when something that it wrote is read.
 
 use crate::engine::gpu::device::{Buffer, Gpu};
-use crate::engine::gpu::shader::{Constant, compose};
+use crate::engine::gpu::shader::{Constant, Shader, compose};
 use burn::backend::wgpu::{CubeDim, KernelSource, SourceKernel, SourceTemplate};
 use burn::cubecl::CubeCount;
 use burn::cubecl::prelude::{ExecutionMode, KernelId};
@@ -39,8 +39,7 @@ pub struct Layout {
 /// What Rust and WGSL have to agree on.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelSpec {
-    /// Stem of the shader's file.
-    pub name: &'static str,
+    pub shader: Shader,
     pub bindings: &'static [Binding],
     pub params: Layout,
     /// Threads of a workgroup; `None` where the constant `TEAM_THREADS` of its prelude says it.
@@ -57,7 +56,7 @@ impl KernelSpec {
             })
         };
         let threads = self.workgroup.or_else(of_teams);
-        threads.unwrap_or_else(|| panic!("{}: no constant `TEAM_THREADS`", self.name))
+        threads.unwrap_or_else(|| panic!("{}: no constant `TEAM_THREADS`", self.shader.name))
     }
 }
 
@@ -92,7 +91,7 @@ pub struct Kernel {
 impl Kernel {
     /// Composes the kernel's shader. Panics as [`KernelSpec::threads`] does.
     pub fn new(spec: &'static KernelSpec, constants: &[Constant]) -> Self {
-        let text = compose(spec.name, constants);
+        let text = compose(&spec.shader, constants);
         let digest = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
         Self {
             spec,
@@ -113,7 +112,7 @@ impl KernelSource for Kernel {
     /// Unchecked means without a counter in every loop that ends it after 2^64 turns, and without a check of every index: the
     /// shaders' loops have bounds that the host knows, and they check what a plan says before they follow it.
     fn id(&self) -> KernelId {
-        let id = KernelId::new::<Self>().info((self.spec.name, self.digest));
+        let id = KernelId::new::<Self>().info((self.spec.shader.name, self.digest));
         id.mode(ExecutionMode::Unchecked)
     }
 
@@ -140,10 +139,10 @@ impl Gpu {
             buffers.len(),
             kernel.spec.bindings.len(),
             "{}: buffers and bindings differ in number",
-            kernel.spec.name
+            kernel.spec.shader.name
         );
         let workgroups = u32::try_from(workgroups)
-            .unwrap_or_else(|_| panic!("{}: {workgroups} workgroups do not fit u32", kernel.spec.name));
+            .unwrap_or_else(|_| panic!("{}: {workgroups} workgroups do not fit u32", kernel.spec.shader.name));
         if workgroups == 0 {
             return;
         }

@@ -6,11 +6,12 @@
 use super::teams::Teams;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::model::Side;
 use crate::engine::plan::StepLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "pair_forward",
+    shader: shader!(pair_forward),
     bindings: &[
         input("plan"),
         input("users"),

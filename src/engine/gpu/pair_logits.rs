@@ -5,10 +5,11 @@
 use super::teams::Teams;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::plan::SideLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "pair_logits",
+    shader: shader!(pair_logits),
     bindings: &[
         input("plan"),
         input("users"),

@@ -5,6 +5,7 @@
 use super::{MAX_TRIPS, constants};
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 
 /// Threads of a workgroup: one for each value of a byte.
 const THREADS: usize = 256;
@@ -14,7 +15,7 @@ pub const NO_PLACE: u32 = u32::MAX;
 pub const MAX_KEYS: usize = (MAX_TRIPS - 256) / 6 * THREADS;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "select_top_k",
+    shader: shader!(select_top_k),
     bindings: &[input("keys"), output("chosen")],
     params: Params::LAYOUT,
     workgroup: Some(THREADS as u32),

@@ -6,21 +6,38 @@
 
 use std::fmt::Write;
 
-/// The kernels by name, one file each.
-pub const SHADERS: &[(&str, &str)] = &[
-    ("choice_gradient", include_str!("../../../shaders/choice_gradient.wgsl")),
-    ("choice_scores", include_str!("../../../shaders/choice_scores.wgsl")),
-    ("choice_sums", include_str!("../../../shaders/choice_sums.wgsl")),
-    ("gather_rows", include_str!("../../../shaders/gather_rows.wgsl")),
-    ("pair_forward", include_str!("../../../shaders/pair_forward.wgsl")),
-    ("pair_logits", include_str!("../../../shaders/pair_logits.wgsl")),
-    ("select_top_k", include_str!("../../../shaders/select_top_k.wgsl")),
-    ("sum_pieces", include_str!("../../../shaders/sum_pieces.wgsl")),
-    ("tile_best", include_str!("../../../shaders/tile_best.wgsl")),
-    ("tile_scores", include_str!("../../../shaders/tile_scores.wgsl")),
-    ("update_head", include_str!("../../../shaders/update_head.wgsl")),
-    ("update_rows", include_str!("../../../shaders/update_rows.wgsl")),
-];
+/// A kernel's file.
+#[derive(Clone, Copy, Debug)]
+pub struct Shader {
+    /// Stem of the file.
+    pub name: &'static str,
+    text: &'static str,
+}
+
+impl Shader {
+    /// What [`shader!`] makes.
+    pub const fn new(name: &'static str, text: &'static str) -> Self {
+        Self { name, text }
+    }
+}
+
+/// The shader of a name. It does not compile where the file or its twin in `engine::cpu` is missing.
+macro_rules! shader {
+    ($name:ident) => {{
+        #[expect(unused_imports, reason = "it has to be there, no more")]
+        use $crate::engine::cpu::$name as _;
+        $crate::engine::gpu::shader::Shader::new(
+            stringify!($name),
+            include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/shaders/",
+                stringify!($name),
+                ".wgsl"
+            )),
+        )
+    }};
+}
+pub(crate) use shader;
 
 /// What several kernels import.
 pub const COMMON: &[(&str, &str)] = &[
@@ -52,8 +69,8 @@ pub enum Constant {
     F32(&'static str, f32),
 }
 
-/// The WGSL text of a kernel. Panics on an unknown name: the files are compiled in.
-pub fn compose(name: &str, constants: &[Constant]) -> String {
+/// The WGSL text of a kernel. Panics on an import that is not in [`COMMON`].
+pub fn compose(shader: &Shader, constants: &[Constant]) -> String {
     let mut text = String::new();
     for constant in constants {
         match constant {
@@ -63,12 +80,16 @@ pub fn compose(name: &str, constants: &[Constant]) -> String {
         }
         .expect("writing to a String does not fail");
     }
-    let body = find(SHADERS, name);
-    for import in body.lines().filter_map(import) {
-        text.push_str(find(COMMON, import));
+    for import in shader.text.lines().filter_map(import) {
+        let common = COMMON.iter().find(|(known, _)| *known == import);
+        text.push_str(
+            common
+                .unwrap_or_else(|| panic!("no shader file is called `{import}`"))
+                .1,
+        );
         text.push('\n');
     }
-    for line in body.lines().filter(|line| import(line).is_none()) {
+    for line in shader.text.lines().filter(|line| import(line).is_none()) {
         text.push_str(line);
         text.push('\n');
     }
@@ -77,11 +98,6 @@ pub fn compose(name: &str, constants: &[Constant]) -> String {
 
 fn import(line: &str) -> Option<&str> {
     line.strip_prefix("#import ").map(str::trim)
-}
-
-fn find(files: &[(&'static str, &'static str)], name: &str) -> &'static str {
-    let file = files.iter().find(|(known, _)| *known == name);
-    file.unwrap_or_else(|| panic!("no shader file is called `{name}`")).1
 }
 
 /// Parses and validates WGSL with nothing beyond WebGPU's core; the error is for people, with the place in the text.

@@ -6,10 +6,11 @@
 use super::teams::Teams;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::plan::SideLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "sum_pieces",
+    shader: shader!(sum_pieces),
     bindings: &[
         input("plan"),
         input("gradient"),

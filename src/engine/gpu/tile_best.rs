@@ -16,6 +16,7 @@ use crate::engine::Query;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::model::ROW_HEADER;
 use std::ops::Range;
 
@@ -28,7 +29,7 @@ pub const BLOCK: usize = 256;
 pub const QUERIES: usize = 16;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "tile_best",
+    shader: shader!(tile_best),
     bindings: &[
         input("users"),
         input("seen"),

@@ -7,9 +7,10 @@ use super::constants;
 use super::tile_best::TILE;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "tile_scores",
+    shader: shader!(tile_scores),
     bindings: &[
         input("users"),
         input("seen"),

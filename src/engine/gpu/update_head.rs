@@ -7,10 +7,11 @@ use super::{WORKGROUP, training_constants};
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::optimizer::Schedule;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "update_head",
+    shader: shader!(update_head),
     bindings: &[input("partials"), output("head"), output("statistics")],
     params: Params::LAYOUT,
     workgroup: Some(WORKGROUP as u32),

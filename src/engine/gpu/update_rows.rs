@@ -11,12 +11,13 @@ use super::training_constants;
 use crate::config::OptimizerChoice;
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
+use crate::engine::gpu::shader::shader;
 use crate::engine::gpu::table::TouchedPage;
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::SideLayout;
 
 pub const SPEC: KernelSpec = KernelSpec {
-    name: "update_rows",
+    shader: shader!(update_rows),
     bindings: &[
         input("plan"),
         input("gradient"),
