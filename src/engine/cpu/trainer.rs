@@ -14,7 +14,7 @@ use super::rows::Rows;
 use super::sum_pieces::Gradients;
 use super::thread_pool;
 use super::update_head::update_head;
-use super::walk::{Forward, USERS_PER_TASK, UserTask, UserWalk};
+use super::walk::{Forward, UserTask, UserWalk, rows_per_task};
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::engine::choice::ChoiceSetup;
 use crate::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side, Sides};
@@ -146,8 +146,8 @@ impl CpuTrainer {
         } = factors;
         users.resize(user_plan.rows.len() * factor_len, 0.0);
         gradient.resize(step.batch(), 0.0);
-        partials.clear();
-        partials.resize(user_plan.rows.len().div_ceil(USERS_PER_TASK) * 4, 0.0);
+        let users_per_task = rows_per_task(user_plan.rows.len());
+        partials.resize(user_plan.rows.len().div_ceil(users_per_task) * 4, 0.0);
         let walk = UserWalk {
             forward: RatingForward {
                 samples: Samples {
@@ -170,6 +170,7 @@ impl CpuTrainer {
             step: step.step,
             dim,
             record_len,
+            users_per_task,
             partial_len: 4,
             instructions,
         };
@@ -248,8 +249,8 @@ impl CpuTrainer {
         let partial_len = 4 + drawn_words;
         users.resize(user_plan.rows.len() * factor_len, 0.0);
         gradient.resize(step.batch(), 0.0);
-        partials.clear();
-        partials.resize(user_plan.rows.len().div_ceil(USERS_PER_TASK) * partial_len, 0.0);
+        let users_per_task = rows_per_task(user_plan.rows.len());
+        partials.resize(user_plan.rows.len().div_ceil(users_per_task) * partial_len, 0.0);
         let walk = UserWalk {
             forward: ChoiceForward {
                 choices: Choices {
@@ -273,6 +274,7 @@ impl CpuTrainer {
             step: step.step,
             dim,
             record_len,
+            users_per_task,
             partial_len,
             instructions,
         };

@@ -13,8 +13,12 @@ use crate::engine::optimizer::Schedule;
 use crate::engine::plan::SidePlan;
 use std::ops::Range;
 
-/// Users that one task takes; their sums make one partial.
-pub const USERS_PER_TASK: usize = 256;
+/// Rows of a step that one task takes; their sums make one partial. Of a small step fewer, so that every thread has some; whatever
+/// the number of threads, since the order of the sums hangs on it.
+pub fn rows_per_task(rows: usize) -> usize {
+    const TASKS: usize = 16;
+    (rows / TASKS).next_multiple_of(64).clamp(64, 256)
+}
 
 /// What a block of users is asked. All methods have to be `#[inline(always)]`, see [`Work`].
 pub trait Forward: Sync {
@@ -52,6 +56,8 @@ pub struct UserWalk<'a, F> {
     pub step: u32,
     pub dim: usize,
     pub record_len: usize,
+    /// See [`rows_per_task`].
+    pub users_per_task: usize,
     /// Words of a task's sums.
     pub partial_len: usize,
     pub instructions: InstructionSet,
@@ -62,7 +68,7 @@ pub struct UserTask<'a> {
     pub rows: Rows<'a>,
     pub compact: &'a mut [f32],
     pub gradient: &'a mut [f32],
-    /// `[tasks, partial_len]`, zero at first.
+    /// `[tasks, partial_len]`; whatever they were before.
     pub partials: &'a mut [f32],
 }
 
@@ -75,7 +81,7 @@ impl<F: Forward> UserWalk<'_, F> {
     /// Walks all users of a task, on all threads.
     pub fn all(&self, task: UserTask) {
         let slots = task.rows.slots.clone();
-        let Some(middle) = middle(&slots, USERS_PER_TASK) else {
+        let Some(middle) = middle(&slots, self.users_per_task) else {
             return self.instructions.run(Walk { step: self, task });
         };
         let (left_rows, right_rows) = task.rows.split(middle, self.plan.rows, self.record_len);
@@ -87,7 +93,7 @@ impl<F: Forward> UserWalk<'_, F> {
             .split_at_mut(self.samples_of(&(slots.start..middle)).len());
         let (left_partials, right_partials) = task
             .partials
-            .split_at_mut((middle - slots.start) / USERS_PER_TASK * self.partial_len);
+            .split_at_mut((middle - slots.start) / self.users_per_task * self.partial_len);
         let left = UserTask {
             rows: left_rows,
             compact: left_compact,
@@ -121,6 +127,7 @@ impl<F: Forward> Work for Walk<'_, F> {
         } = task.rows;
         let length = task.compact.len() / slots.len();
         let mut scratch = F::Scratch::default();
+        task.partials.fill(0.0);
         let mut gradient = task.gradient;
         for (number, compact) in task.compact.chunks_mut(F::USERS_PER_BLOCK * length).enumerate() {
             let first = slots.start + number * F::USERS_PER_BLOCK;
