@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`train --from` against training anew, on a cut by time: as good, in a quarter of the time?
+"""`train --from` against training anew, on a cut by time: as good, in a quarter of the time at most?
 
     python3 scripts/fresh_data.py ml_100k.csv electronics_50k.csv musical_instruments_5core.csv [--seeds 3]
     python3 scripts/fresh_data.py --generated 7824482

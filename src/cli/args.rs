@@ -96,8 +96,8 @@ pub struct TrainArguments {
     /// Continue an unfinished run from its last checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
-    /// Begin with what a finished run has learned, and with the ratings that came to it since; a quarter of the epochs, unless
-    /// they are set. Without a config or table, those of the run
+    /// Begin with what a finished run has learned, and with the ratings that came to it since; a fifth of the epochs at half the
+    /// learning rate, unless they are set. Without a config or table, those of the run
     #[arg(long, value_name = "RUN", conflicts_with_all = ["resume", "ablate"])]
     pub from: Option<String>,
     /// Train without a part of the config as well, on the same split, and show what that part bought and cost

@@ -115,7 +115,9 @@ fn ablate_oversampling(arguments: &TrainArguments, session: &mut Session<'_>, ou
 }
 
 /// A training that begins with a finished run has so many times fewer epochs.
-const SHARE_OF_EPOCHS: usize = 4;
+const SHARE_OF_EPOCHS: usize = 5;
+/// And this share of its learning rate: what had settled is not stirred up as if it had been drawn at random.
+const SHARE_OF_RATE: f64 = 0.5;
 
 /// What all trainings of one command share.
 struct Session<'a> {
@@ -314,18 +316,23 @@ fn load_from(name: &str, arguments: &TrainArguments, output: &mut Output) -> Res
     };
     set.extend(assignments(arguments)?);
     let mut config = Config::load(path, &set)?;
-    // The epochs of a run that began with another are a quarter already.
-    let is_quarter = *path == own && !Config::load(&own, &[])?.from.as_os_str().is_empty();
-    if !is_quarter && !set.iter().any(|set| set.key == "train.epochs") {
+    // A run that began with another has its share already.
+    let is_shared = *path == own && !Config::load(&own, &[])?.from.as_os_str().is_empty();
+    let is_left = |key: &str| !is_shared && !set.iter().any(|set| set.key == key);
+    if is_left("train.epochs") {
         config.train.epochs = config.train.epochs.div_ceil(SHARE_OF_EPOCHS);
+    }
+    if is_left("train.learning_rate") {
+        config.train.learning_rate *= SHARE_OF_RATE;
     }
     if let Some(device) = arguments.device {
         config.device = device;
     }
     output.talk(&format!(
-        "begins with what {} learned, the optimiser anew: {} epochs",
+        "begins with what {} learned, the optimiser anew: {} epochs, learning rate {}",
         run.path().display(),
-        config.train.epochs
+        config.train.epochs,
+        config.train.learning_rate
     ));
     let path_is_explicit = set.iter().any(Assignment::names_path);
     let loaded = pipeline::load(&config, path_is_explicit, &Bar::unless(arguments.quiet))?;

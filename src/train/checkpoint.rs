@@ -53,6 +53,14 @@ fn tables(trainer: &dyn Trainer) -> Vec<(&'static str, Question, Side, ModelShap
     names.into_iter().filter_map(asked).collect()
 }
 
+/// Bytes of a trainer's checkpoints, but for a few.
+pub fn bytes(trainer: &dyn Trainer) -> usize {
+    let optimizer = trainer.schedule().optimizer();
+    let words =
+        |(_, _, side, shape): (&str, Question, Side, ModelShape)| shape.rows(side) * shape.record_len(optimizer);
+    tables(trainer).into_iter().map(words).sum::<usize>() * size_of::<f32>()
+}
+
 /// Writes a checkpoint; the previous one stays until the new one is whole.
 pub fn save(path: &Path, trainer: &mut dyn Trainer, place: &Place) -> Result<(), ExportError> {
     let optimizer = trainer.schedule().optimizer();

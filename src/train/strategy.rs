@@ -479,7 +479,7 @@ impl SupervisedLearningStrategy<Factorisation> for EngineStrategy {
             interrupter: components.interrupter,
             early_stopping: components.early_stopping,
             event_store: components.event_store,
-            pace: SavePace::default(),
+            pace: SavePace::new(self.seconds(), checkpoint::bytes(model.trainer().as_ref())),
         };
         if let Err(error) = self.run_epochs(&model, &Loaders { train, valid }, &mut running) {
             running.interrupter.stop(Some("error"));
