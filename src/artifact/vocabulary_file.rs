@@ -163,6 +163,21 @@ impl<Index: DenseIndex> VocabularyFile<Index> {
         Ok(None)
     }
 
+    /// The whole vocabulary in memory, for whoever looks up most of it: among millions of ids a binary search waits for memory two
+    /// dozen times. Errors if an id stands twice.
+    pub fn read(&self) -> Result<Vocabulary<Index>, FileError> {
+        let mut vocabulary = Vocabulary::default();
+        for index in (0..self.count as u32).map(Index::new) {
+            if vocabulary.intern(self.id(index)?) != index {
+                return Err(FileError::damaged(
+                    self.file.path(),
+                    format!("id {} stands twice", index.number()),
+                ));
+            }
+        }
+        Ok(vocabulary)
+    }
+
     /// Up to `count` ids that differ from `id` by at most two letters, the nearest first; all ids are looked at.
     ///
     /// An edit changes at most two members of the set of letters, so nearly all ids fall out by one comparison of two words
@@ -290,8 +305,28 @@ mod tests {
                 prop_assert_eq!(file.nearest(id, 3).unwrap(), expected);
             }
             prop_assert_eq!(file.index("absent").unwrap(), None);
+            prop_assert!(file.read().unwrap().ids().eq(vocabulary.ids()));
             prop_assert_eq!(file.train_ratings().unwrap(), &counts);
             std::fs::remove_file(path).unwrap();
         }
+    }
+
+    #[test]
+    fn an_id_that_stands_twice_is_damage() {
+        let mut vocabulary = Vocabulary::<ItemIndex>::default();
+        for id in ["a1", "a2"] {
+            vocabulary.intern(id);
+        }
+        let path = std::env::temp_dir().join(format!("dotcart-vocabulary-twice-{}", std::process::id()));
+        write(&path, &vocabulary, &[1, 1], None).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(4).position(|four| four == b"a1a2").unwrap();
+        std::fs::write(&path, [&bytes[..at], b"a1a1", &bytes[at + 4..]].concat()).unwrap();
+        let error = VocabularyFile::<ItemIndex>::open(&path, None)
+            .unwrap()
+            .read()
+            .unwrap_err();
+        assert!(error.to_string().ends_with("id 1 stands twice"), "{error}");
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -26,16 +26,6 @@ pub fn padded(rest: &[f32], fill: f32) -> [f32; LANES] {
     block
 }
 
-/// Both blocks, added lane by lane.
-#[inline(always)]
-pub fn added(a: &[f32; LANES], b: &[f32; LANES]) -> [f32; LANES] {
-    let mut sums = [0.0; LANES];
-    for lane in 0..LANES {
-        sums[lane] = a[lane] + b[lane];
-    }
-    sums
-}
-
 /// The sum of a block: its halves, then their halves, ...
 #[inline(always)]
 pub fn sum(block: &[f32; LANES]) -> f32 {
@@ -48,7 +38,7 @@ pub fn largest(block: &[f32; LANES]) -> f32 {
     reduced(block, larger)
 }
 
-/// The larger of two numbers, in one instruction, where `f32::max` is three; of a NaN and a number, `most`.
+/// The larger of two numbers, in one instruction, where `f32::max` is three; `most` if one is a NaN.
 #[inline(always)]
 pub fn larger(most: f32, other: f32) -> f32 {
     if other > most { other } else { most }
@@ -72,4 +62,29 @@ fn halves<const N: usize>(block: &[f32], both: &impl Fn(f32, f32) -> f32) -> [f3
         half[lane] = both(low[lane], high[lane]);
     }
     half
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_becomes_its_sum_and_its_largest_number() {
+        let block: [f32; LANES] = std::array::from_fn(|lane| ((lane * 7 + 3) % LANES) as f32 - 4.0);
+        assert_eq!((sum(&block), largest(&block)), (56.0, 11.0));
+        for lane in 0..LANES {
+            let mut block = [-2.0; LANES];
+            block[lane] = 5.0;
+            assert_eq!((sum(&block), largest(&block)), (-25.0, 5.0), "lane {lane}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_row_is_filled_up() {
+        let block = padded(&[1.0, 2.0], -3.0);
+        assert_eq!(
+            (block[..2].to_vec(), &block[2..]),
+            (vec![1.0, 2.0], &[-3.0; LANES - 2][..])
+        );
+    }
 }

@@ -265,8 +265,8 @@ fn places<'a, Index: DenseIndex>(
     known: &VocabularyFile<Index>,
     ids: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<Option<Index>>, PipelineError> {
-    let places: Result<Vec<_>, _> = ids.map(|id| known.index(id)).collect();
-    Ok(places?)
+    let known = known.read()?;
+    Ok(ids.map(|id| known.index(id)).collect())
 }
 
 /// The row of a pair among the first `known`, which are grouped by user.
