@@ -15,7 +15,7 @@ pub struct Shader {
 }
 
 impl Shader {
-    /// What [`shader!`] makes.
+    /// What the macro `shader` makes.
     pub const fn new(name: &'static str, text: &'static str) -> Self {
         Self { name, text }
     }
