@@ -105,6 +105,17 @@ fn kill_after(scene: &Scene, event: &str, count: usize, more: &[&str]) {
         !scene.folder.join("runs/cut-1/manifest.json").exists(),
         "the training was over before it was killed"
     );
+    // What the checkpoint calls the best epoch is there, wherever the kill fell.
+    let last = scene.read("runs/cut-1/checkpoint/last.safetensors");
+    let (length, rest) = last.split_at(8);
+    let header = &rest[..u64::from_le_bytes(length.try_into().unwrap()) as usize];
+    let header: Value = serde_json::from_slice(header).unwrap();
+    let notes = header["__metadata__"].as_object().unwrap().values();
+    let place = notes.filter_map(|note| serde_json::from_str::<Value>(note.as_str()?).ok());
+    let best = place.filter_map(|place| place["best"]["epoch"].as_u64()).next();
+    let best = best.expect("a checkpoint has a place");
+    let file = format!("runs/cut-1/checkpoint/best-{best}.safetensors");
+    assert!(best == 0 || scene.folder.join(&file).is_file(), "{file}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ const NOTHING: f32 = 2e-38;
 
 /// One block of users, whose compact rows are `users`; `gradient` begins with their first sample. Returns the sum of losses.
 ///
-/// Panics if a slot is not there.
+/// Panics if a slot is not there, or if the draws are no whole blocks.
 #[inline(always)]
 pub fn choice_gradient(
     choices: &Choices,
@@ -52,6 +52,10 @@ pub fn choice_gradient(
 ) -> f32 {
     let length = ROW_HEADER + dim;
     let draws = choices.offsets.len();
+    assert!(
+        draws.is_multiple_of(LANES),
+        "choice_gradient: {draws} draws are no whole blocks"
+    );
     let scale = choices.share / choices.weights.len() as f32;
     let starts = choices.users.starts;
     let first = starts[block.start] as usize;

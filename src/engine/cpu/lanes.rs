@@ -3,6 +3,7 @@
 use super::instruction_set::Work;
 use super::item_rows::ItemRows;
 use super::pair_logits::dot;
+use crate::common::block;
 use std::ops::Range;
 
 /// `scores[n] = dot(user, item[first + n]) + item_bias[first + n]`, in the order of [`dot`]; -0.0 becomes 0.0.
@@ -59,8 +60,7 @@ fn dot_avx2(a: &[f32], b: &[f32]) -> f32 {
     }
     if !a_rest.is_empty() {
         // A sum that began with 0.0 is not changed by another zero.
-        let fill = |rest: &[f32]| std::array::from_fn(|lane| rest.get(lane).copied().unwrap_or(0.0));
-        add(&fill(a_rest), &fill(b_rest));
+        add(&block::padded(a_rest, 0.0), &block::padded(b_rest, 0.0));
     }
     let eight = _mm256_add_ps(low, high);
     let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
