@@ -7,8 +7,10 @@
 //! Products: matrices of the size that learning choices multiplies, again and again, in a core's cache.
 
 use crate::common::random::{Purpose, stream};
+use crate::engine::cpu::choice_scores::stride;
+use crate::engine::cpu::instruction_set::InstructionSet;
 use crate::engine::cpu::prefetch::{ROWS_AHEAD, prefetch};
-use crate::engine::cpu::product::{Matrix, MatrixMut, multiply};
+use crate::engine::cpu::product::{First, Left, Right, Sum, multiply};
 use crate::engine::cpu::table::Table;
 use rand::RngExt;
 use serde::Serialize;
@@ -65,20 +67,24 @@ pub fn measure(record_len: usize, rows: usize, threads: usize) -> MachineRates {
 /// Operations of products a second, of the shape that [`PRODUCT`] says.
 fn products(threads: usize) -> f64 {
     let [rows, terms, columns] = PRODUCT;
-    let mut sums = vec![0.0f32; threads * rows * columns];
-    let (left, right) = (vec![0.5f32; rows * terms], vec![0.5f32; terms * columns]);
+    let mut sums = vec![0.0f32; threads * rows * stride(columns)];
+    let (left, right) = (vec![0.5f32; rows * terms], vec![0.5f32; terms * (stride(columns))]);
     let rate = Mutex::new(0.0);
     in_parts(&mut sums, 1, threads, |sum, _| {
         let start = Instant::now();
         let mut done = 0;
         while start.elapsed().as_secs_f64() < SECONDS {
             for _ in 0..PRODUCTS_PER_LOOK {
-                multiply(
-                    MatrixMut::rows(sum, columns),
-                    Matrix::rows(&left, terms),
-                    Matrix::rows(&right, columns),
-                    PRODUCT,
-                );
+                let sum = Sum {
+                    words: sum,
+                    stride: stride(columns),
+                    first: First::Zero,
+                };
+                let right = Right {
+                    words: &right,
+                    stride: stride(columns),
+                };
+                multiply(InstructionSet::best(), sum, Left::rows(&left, terms), right, PRODUCT);
             }
             done += PRODUCTS_PER_LOOK;
         }

@@ -18,12 +18,25 @@ pub fn one_at_a_time() {
     compiler_fence(Ordering::SeqCst);
 }
 
+/// The same block, stored whole. For what is made of a block number by number, or two by two: it would tempt the compiler to take
+/// the loop before it apart in the same way.
+#[inline(always)]
+pub fn stored(block: [f32; LANES]) -> [f32; LANES] {
+    std::hint::black_box(block)
+}
+
 /// Fewer numbers than a block, made one with `fill`. Panics if there are more.
 #[inline(always)]
 pub fn padded(rest: &[f32], fill: f32) -> [f32; LANES] {
     let mut block = [fill; LANES];
     block[..rest.len()].copy_from_slice(rest);
     block
+}
+
+/// `sum + a b`, rounded once where `FUSED`, else twice. Without an instruction for it the former is a call and slow.
+#[inline(always)]
+pub fn add_product<const FUSED: bool>(sum: f32, a: f32, b: f32) -> f32 {
+    if FUSED { a.mul_add(b, sum) } else { a * b + sum }
 }
 
 /// The sum of a block: its halves, then their halves, ...
@@ -35,7 +48,7 @@ pub fn sum(block: &[f32; LANES]) -> f32 {
 /// The largest number of a block; a NaN may be passed over.
 #[inline(always)]
 pub fn largest(block: &[f32; LANES]) -> f32 {
-    reduced(block, larger)
+    reduced(&stored(*block), larger)
 }
 
 /// The larger of two numbers, in one instruction, where `f32::max` is three; `most` if one is a NaN.

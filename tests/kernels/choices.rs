@@ -9,7 +9,8 @@ use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::ChoiceLoss;
 use dotcart::engine::cpu;
 use dotcart::engine::cpu::choice_gradient::Choices;
-use dotcart::engine::cpu::choice_scores::Drawn;
+use dotcart::engine::cpu::choice_scores::{Drawn, stride};
+use dotcart::engine::cpu::instruction_set::InstructionSet;
 use dotcart::engine::gpu::choice_gradient::{self, ChoiceGradient};
 use dotcart::engine::gpu::choice_scores::{self, ChoiceScores};
 use dotcart::engine::gpu::choice_sums::{self, ChoiceSums};
@@ -97,11 +98,11 @@ impl Scene {
         drawn
     }
 
-    /// What the twin scores, `[users, draws in whole blocks]`.
+    /// What the twin scores, `[users, stride of the draws]`.
     fn twin_scores(&self) -> Vec<f32> {
         let drawn = self.drawn();
-        let mut scores = vec![0.0; self.users() * drawn.len()];
-        cpu::choice_scores::choice_scores(&self.rows[0], &drawn, self.dim, &mut scores);
+        let mut scores = vec![0.0; self.users() * stride(drawn.len())];
+        cpu::choice_scores::choice_scores(InstructionSet::best(), &self.rows[0], &drawn, self.dim, &mut scores);
         scores
     }
 
@@ -295,7 +296,9 @@ fn check_gradients(scene: &Scene, gpu: Gpu, teams: Teams, loss: ChoiceLoss) {
         item_slots: scene.plan(Side::Item).slots,
         weights: choice.choices,
         offsets: &drawn.offsets,
+        fused: InstructionSet::best().fuses(),
     };
+    let stride = stride(drawn.len());
     let mut expected_scores = scene.twin_scores();
     let mut expected_gradient = vec![0.0; samples];
     let mut expected_partials = Vec::new();
@@ -308,8 +311,9 @@ fn check_gradients(scene: &Scene, gpu: Gpu, teams: Teams, loss: ChoiceLoss) {
             &scene.rows[0][first * length..block.end * length],
             &scene.rows[1],
             scene.dim,
-            &mut expected_scores[first * drawn.len()..block.end * drawn.len()],
+            &mut expected_scores[first * stride..block.end * stride],
             &mut expected_gradient[own],
+            &mut Default::default(),
         );
         expected_partials.extend([loss, 0.0, 0.0, 0.0]);
     }
@@ -410,17 +414,17 @@ fn choice_sums_equals_its_twin() {
         let (users, draws, drawn) = (scene.users(), scene.draws(), scene.drawn());
         // About as large as the sums of their products with rows are to be: around 1.
         let size = 1.0 / (users.max(draws) as f32).sqrt();
-        let mut gradient = uniform(&mut rng(4), users * drawn.len(), -size, size);
+        let mut gradient = uniform(&mut rng(4), users * stride(drawn.len()), -size, size);
         gradient
-            .chunks_exact_mut(drawn.len())
+            .chunks_exact_mut(stride(drawn.len()))
             .for_each(|row| row[draws..].fill(0.0));
         let mut expected = [users, drawn.len()].map(|rows| vec![0.0; rows * scene.factor_len()]);
-        cpu::choice_sums::sum_for_users(&gradient, &drawn, scene.dim, &mut expected[0]);
+        cpu::choice_sums::sum_for_users(InstructionSet::best(), &gradient, &drawn, scene.dim, &mut expected[0]);
         cpu::choice_sums::sum_for_drawn(
+            InstructionSet::best(),
             &gradient,
             &scene.rows[0],
             scene.dim,
-            &mut vec![0.0; drawn.len()],
             &mut expected[1],
         );
         for side in Side::BOTH {

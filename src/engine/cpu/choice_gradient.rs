@@ -8,14 +8,17 @@
 //! partial        = (sum over b of choice[b] / B * loss[b], 0, 0, 0)
 //! ```
 //!
-//! Shapes: scores `[U, draws]`, from `choice_scores`; gradient `[samples of U]`; offsets `[draws]`; choices `[B]`. Draws are whole
+//! Shapes: scores `[U, draws]`, from `choice_scores`, each row [`stride`] words from the last; gradient `[samples of U]`; offsets `[draws]`; choices `[B]`. Draws are whole
 //! blocks, see [`super::choice_scores::Drawn`]: what fills up the last one has no gradient.
 //! Twin of `shaders/choice_gradient.wgsl`.
 
+use super::choice_scores::stride;
 use super::exponential::exponential;
+use super::logarithm::logarithm;
 use super::pair_logits::dot;
 use super::prefetch::{SAMPLES_AHEAD, prefetch};
-use crate::common::block::{self, LANES};
+use super::softmax::{SampleScratch, softmax};
+use crate::common::block::LANES;
 use crate::config::ChoiceLoss;
 use crate::engine::model::ROW_HEADER;
 use crate::engine::plan::SidePlan;
@@ -32,10 +35,9 @@ pub struct Choices<'a> {
     pub weights: &'a [f32],
     /// Of each drawn item, in whole blocks.
     pub offsets: &'a [f32],
+    /// Whether the processor fuses, see [`super::product`].
+    pub fused: bool,
 }
-
-/// What [`exponential`] makes of all that is far below the largest score, a filler for one; nearly the least normal number.
-const NOTHING: f32 = 2e-38;
 
 /// One block of users, whose compact rows are `users`; `gradient` begins with their first sample. Returns the sum of losses.
 ///
@@ -49,6 +51,7 @@ pub fn choice_gradient(
     dim: usize,
     scores: &mut [f32],
     gradient: &mut [f32],
+    scratch: &mut SampleScratch,
 ) -> f32 {
     let length = ROW_HEADER + dim;
     let draws = choices.offsets.len();
@@ -57,103 +60,52 @@ pub fn choice_gradient(
         "choice_gradient: {draws} draws are no whole blocks"
     );
     let scale = choices.share / choices.weights.len() as f32;
-    let starts = choices.users.starts;
-    let first = starts[block.start] as usize;
-    let mut total = 0.0;
-    let rows = users.chunks_exact(length).zip(scores.chunks_exact_mut(draws));
-    for (slot, (user, scores)) in block.zip(rows) {
-        let samples = starts[slot] as usize..starts[slot + 1] as usize;
-        let gradient = &mut gradient[samples.start - first..samples.end - first];
-        for (appeal, number) in gradient.iter_mut().zip(samples.clone()) {
-            if let Some(&ahead) = choices.item_slots.get(number + SAMPLES_AHEAD) {
+    let starts = &choices.users.starts[block.start..=block.end];
+    let samples = starts[0] as usize..starts[block.len()] as usize;
+    let own = |user: usize| (starts[user] - starts[0]) as usize..(starts[user + 1] - starts[0]) as usize;
+    for (number, user) in users.chunks_exact(length).enumerate() {
+        for (place, appeal) in own(number).zip(&mut gradient[own(number)]) {
+            let sample = samples.start + place;
+            if let Some(&ahead) = choices.item_slots.get(sample + SAMPLES_AHEAD) {
                 prefetch(items, ahead as usize * length, length);
             }
-            let item = &items[choices.item_slots[number] as usize * length..][..length];
+            let item = &items[choices.item_slots[sample] as usize * length..][..length];
             *appeal = dot(&user[ROW_HEADER..], &item[ROW_HEADER..]) + item[0];
         }
-        let weights = &choices.weights[samples];
-        total += match choices.loss {
-            ChoiceLoss::Softmax => softmax(scores, choices.offsets, gradient, weights, scale),
-            ChoiceLoss::Bpr => bpr(scores, choices.offsets, gradient, weights, scale),
-            ChoiceLoss::Bce => bce(scores, choices.offsets, gradient, weights, scale),
-        };
     }
+    let weights = &choices.weights[samples];
+    let offsets = choices.offsets;
+    let total = match choices.loss {
+        ChoiceLoss::Softmax if choices.fused => {
+            softmax::<true>(starts, scores, offsets, gradient, weights, scale, scratch)
+        }
+        ChoiceLoss::Softmax => softmax::<false>(starts, scores, offsets, gradient, weights, scale, scratch),
+        ChoiceLoss::Bpr | ChoiceLoss::Bce => {
+            let mut total = 0.0;
+            for (number, scores) in scores.chunks_exact_mut(stride(draws)).enumerate() {
+                let scores = &mut scores[..draws];
+                let (gradient, weights) = (&mut gradient[own(number)], &weights[own(number)]);
+                total += match choices.loss {
+                    ChoiceLoss::Bpr => bpr(scores, offsets, gradient, weights, scale),
+                    _ => bce(scores, offsets, gradient, weights, scale),
+                };
+            }
+            total
+        }
+    };
     total / choices.weights.len() as f32
-}
-
-/// The largest score with its offset.
-#[inline(always)]
-fn largest(scores: &[[f32; LANES]], offsets: &[[f32; LANES]]) -> f32 {
-    let mut most = [f32::MIN; LANES];
-    for (scores, offsets) in scores.iter().zip(offsets) {
-        block::one_at_a_time();
-        let mut larger = [0.0; LANES];
-        for lane in 0..LANES {
-            larger[lane] = block::larger(most[lane], scores[lane] + offsets[lane]);
-        }
-        most = larger;
-    }
-    block::largest(&most)
-}
-
-/// Replaces each score by `exp(score + offset - most)` and returns their sum.
-#[inline(always)]
-fn exponentials(scores: &mut [[f32; LANES]], offsets: &[[f32; LANES]], most: f32) -> f32 {
-    let mut sums = [0.0; LANES];
-    for (scores, offsets) in scores.iter_mut().zip(offsets) {
-        block::one_at_a_time();
-        let (mut replaced, mut added) = ([0.0; LANES], [0.0; LANES]);
-        for lane in 0..LANES {
-            replaced[lane] = exponential(scores[lane] + offsets[lane] - most);
-            added[lane] = sums[lane] + replaced[lane];
-        }
-        (*scores, sums) = (replaced, added);
-    }
-    block::sum(&sums)
-}
-
-/// The samples of a user share all but the term of what they chose, so one pass over the drawn items serves all of them.
-#[inline(always)]
-fn softmax(scores: &mut [f32], offsets: &[f32], appeals: &mut [f32], weights: &[f32], scale: f32) -> f32 {
-    let (scores, offsets) = (scores.as_chunks_mut().0, offsets.as_chunks().0);
-    let most = appeals
-        .iter()
-        .fold(largest(scores, offsets), |most, &appeal| block::larger(most, appeal));
-    let sum = exponentials(scores, offsets, most);
-    let (mut loss, mut shared) = (0.0, 0.0);
-    for (appeal, &weight) in appeals.iter_mut().zip(weights) {
-        let own = exponential(*appeal - most);
-        let all = sum + own;
-        loss += weight * (all.ln() + (most - *appeal));
-        shared += weight / all;
-        *appeal = scale * weight * (own / all - 1.0);
-    }
-    let factor = scale * shared;
-    for scores in scores {
-        block::one_at_a_time();
-        let mut slopes = [0.0; LANES];
-        for lane in 0..LANES {
-            slopes[lane] = if scores[lane] > NOTHING {
-                factor * scores[lane]
-            } else {
-                0.0
-            };
-        }
-        *scores = slopes;
-    }
-    loss
 }
 
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
 fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exponential(-x))
+    1.0 / (1.0 + exponential::<false>(-x))
 }
 
 /// `ln(1 + exp(x))`.
 #[inline(always)]
 fn softplus(x: f32) -> f32 {
-    x.max(0.0) + (1.0 + exponential(-x.abs())).ln()
+    x.max(0.0) + logarithm(1.0 + exponential::<false>(-x.abs()))
 }
 
 #[inline(always)]
@@ -200,6 +152,16 @@ mod tests {
     use super::super::choice_scores::FILLER;
     use super::*;
 
+    fn softmax_of_one(scores: &mut [f32], offsets: &[f32], appeals: &mut [f32], weights: &[f32], scale: f32) -> f32 {
+        let starts = [7, 7 + appeals.len() as u32];
+        let mut row = scores.to_vec();
+        row.resize(stride(offsets.len()), f32::NAN);
+        let scratch = &mut SampleScratch::default();
+        let loss = softmax::<false>(&starts, &mut row, offsets, appeals, weights, scale, scratch);
+        scores.copy_from_slice(&row[..offsets.len()]);
+        loss
+    }
+
     /// The loss of a user's samples as the module of choices defines it, in f64.
     fn exact(loss: ChoiceLoss, scores: &[f64], offsets: &[f64], appeals: &[f64], weights: &[f64]) -> f64 {
         let softplus = |x: f64| (1.0 + x.exp()).ln();
@@ -236,7 +198,7 @@ mod tests {
                 let (mut a, w) = (narrow(&appeals), narrow(&weights));
                 let scale = 0.5f32;
                 let found = match loss {
-                    ChoiceLoss::Softmax => softmax(&mut s, &o, &mut a, &w, scale),
+                    ChoiceLoss::Softmax => softmax_of_one(&mut s, &o, &mut a, &w, scale),
                     ChoiceLoss::Bpr => bpr(&mut s, &o, &mut a, &w, scale),
                     ChoiceLoss::Bce => bce(&mut s, &o, &mut a, &w, scale),
                 };
@@ -274,7 +236,11 @@ mod tests {
     fn what_fills_up_a_block_changes_nothing() {
         type Loss = fn(&mut [f32], &[f32], &mut [f32], &[f32], f32) -> f32;
         // One drawn item of appeal 1 beside a choice of appeal 0: softplus(1), softplus(1), softplus(0) + softplus(1).
-        let cases: [(Loss, f32, f32); 3] = [(softmax, 0.0, 1.313_262), (bpr, 1.0, 1.313_262), (bce, 1.0, 2.006_409)];
+        let cases: [(Loss, f32, f32); 3] = [
+            (softmax_of_one, 0.0, 1.313_262),
+            (bpr, 1.0, 1.313_262),
+            (bce, 1.0, 2.006_409),
+        ];
         for (loss, offset, wanted) in cases {
             let (mut scores, mut offsets) = ([FILLER; LANES], [0.0; LANES]);
             (scores[0], offsets[0]) = (1.0, offset);
@@ -291,7 +257,7 @@ mod tests {
         let mut scores = [-300.0; LANES];
         scores[0] = 300.0;
         let mut appeals = vec![-300.0, 300.0];
-        let loss = softmax(&mut scores, &[0.0; LANES], &mut appeals, &[1.0, 1.0], 1.0);
+        let loss = softmax_of_one(&mut scores, &[0.0; LANES], &mut appeals, &[1.0, 1.0], 1.0);
         assert!(loss.is_finite() && (loss - 600.0).abs() < 1.5, "{loss}");
         assert!(
             scores.iter().chain(&appeals).all(|x| x.is_finite()),

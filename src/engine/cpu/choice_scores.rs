@@ -4,24 +4,32 @@
 //! scores[u, j] = dot(user[u], drawn[j]) + appeal[j]
 //! ```
 //!
-//! Shapes: users `[U, 4 + dim]`; drawn `[draws, 4 + dim]`; scores `[U, draws]`. Draws are whole blocks, see [`Drawn`].
-//! A product of matrices by the `gemm` crate, whose order of summation is its own: the same on one machine, but not for every
-//! instruction set.
+//! Shapes: users `[U, 4 + dim]`; drawn `[draws, 4 + dim]`; scores `[U, draws]`, each row [`stride`] words from the last. Draws are
+//! whole blocks, see [`Drawn`].
+//! A product of matrices, see [`super::product`].
 //! Twin of `shaders/choice_scores.wgsl`.
 
-use super::product::{Matrix, MatrixMut, multiply};
+use super::instruction_set::InstructionSet;
+use super::product::{First, Left, Right, Sum, multiply};
 use crate::common::block::LANES;
 use crate::engine::model::ROW_HEADER;
 
 /// The appeal of what fills up the last block of drawn items: no user is drawn to it.
 pub const FILLER: f32 = -1e30;
 
+/// Words from one row of a number for each drawn item to the next: an odd number of blocks, since rows that are a power of two
+/// apart would share a few lines of the nearest cache.
+#[inline(always)]
+pub fn stride(draws: usize) -> usize {
+    ((draws / LANES) | 1) * LANES
+}
+
 /// Drawn items, side by side, filled up to whole blocks ([`LANES`]) with rows of zeros, appeal [`FILLER`] and offset 0.
 #[derive(Clone, Debug, Default)]
 pub struct Drawn {
     /// `[draws, dim]`.
     pub rows: Vec<f32>,
-    /// `[dim, draws]`.
+    /// `[dim, draws]`, each row [`stride`] words from the last.
     pub columns: Vec<f32>,
     /// `[draws]`.
     pub appeals: Vec<f32>,
@@ -45,10 +53,11 @@ impl Drawn {
         self.appeals.resize(draws, FILLER);
         self.offsets.resize(draws, 0.0);
         self.rows.resize(draws * dim, 0.0);
-        self.columns.resize(draws * dim, 0.0);
+        let stride = stride(draws);
+        self.columns.resize(stride * dim, 0.0);
         for (number, row) in self.rows.chunks_exact(dim).enumerate() {
             for (column, &weight) in row.iter().enumerate() {
-                self.columns[column * draws + number] = weight;
+                self.columns[column * stride + number] = weight;
             }
         }
     }
@@ -66,16 +75,18 @@ impl Drawn {
 
 /// Fills `scores` for a block of users. Panics if shapes do not fit.
 #[inline(always)]
-pub fn choice_scores(users: &[f32], drawn: &Drawn, dim: usize, scores: &mut [f32]) {
+pub fn choice_scores(instructions: InstructionSet, users: &[f32], drawn: &Drawn, dim: usize, scores: &mut [f32]) {
     let draws = drawn.len();
-    let count = users.len() / (ROW_HEADER + dim);
-    for row in scores[..count * draws].chunks_exact_mut(draws) {
-        row.copy_from_slice(&drawn.appeals);
-    }
-    multiply(
-        MatrixMut::rows(scores, draws),
-        Matrix::rows(&users[ROW_HEADER..], ROW_HEADER + dim),
-        Matrix::rows(&drawn.columns, draws),
-        [count, dim, draws],
-    );
+    let sum = Sum {
+        words: scores,
+        stride: stride(draws),
+        first: First::Row(&drawn.appeals),
+    };
+    let right = Right {
+        words: &drawn.columns,
+        stride: stride(draws),
+    };
+    let left = Left::rows(&users[ROW_HEADER..], ROW_HEADER + dim);
+    let shape = [users.len() / (ROW_HEADER + dim), dim, draws];
+    multiply(instructions, sum, left, right, shape);
 }

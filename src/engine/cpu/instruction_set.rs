@@ -28,10 +28,10 @@ impl InstructionSet {
         let mut sets = vec![Self::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") {
+            if has_avx2() {
                 sets.push(Self::Avx2);
             }
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+            if has_avx512() {
                 sets.push(Self::Avx512);
             }
         }
@@ -43,6 +43,11 @@ impl InstructionSet {
         *Self::available().last().expect("there is always the baseline")
     }
 
+    /// Whether it has an instruction for a product and a sum that are rounded once.
+    pub fn fuses(self) -> bool {
+        cfg!(target_arch = "aarch64") || self != Self::Baseline
+    }
+
     /// Runs `work`, compiled for this set. Panics if the processor does not have it.
     #[inline]
     pub fn run(self, work: impl Work) {
@@ -50,14 +55,13 @@ impl InstructionSet {
             Self::Baseline => work.run(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => {
-                assert!(is_x86_feature_detected!("avx2"), "InstructionSet: no AVX2 here");
+                assert!(has_avx2(), "InstructionSet: no AVX2 here");
                 // SAFETY: the processor has it.
                 unsafe { with_avx2(work) }
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
-                let has = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
-                assert!(has, "InstructionSet: no AVX-512 here");
+                assert!(has_avx512(), "InstructionSet: no AVX-512 here");
                 // SAFETY: the processor has it.
                 unsafe { with_avx512(work) }
             }
@@ -65,14 +69,25 @@ impl InstructionSet {
     }
 }
 
+/// Of the same year as fused products, which `super::product` asks for by name.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    has_avx2() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
 fn with_avx2(work: impl Work) {
     work.run()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,avx512f,avx512vl")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512vl")]
 fn with_avx512(work: impl Work) {
     work.run()
 }

@@ -1,91 +1,294 @@
-//! The product of two matrices, added to a third, on one thread: the `gemm` crate, with its strides checked.
+//! The product of two matrices, on one thread.
+//!
+//! ```text
+//! sum[r, c] = first[r, c] + left[r, 0] right[0, c] + left[r, 1] right[1, c] + ...      in this order
+//! ```
+//!
+//! Shapes: sum, first `[rows, columns]`; left `[rows, terms]`; right `[terms, columns]`.
+//! A product and its sum are rounded once where [`InstructionSet::fuses`], else twice: the same bits on all processors that fuse.
+//!
+//! A tile of sums stays in registers while terms pass by, each a row of `right` in blocks and a factor of `left` for each row of
+//! the tile; the part of `right` that a tile needs stays in the nearest cache while all rows go over it (the inner loops of Goto
+//! and van de Geijn, Anatomy of high-performance matrix multiplication, 2008). Nothing is packed: what is multiplied here is small
+//! and lies as it is wanted.
 
-/// A matrix as it lies: element (row, column) at `row * row_stride + column * column_stride`.
+use super::instruction_set::{InstructionSet, Work};
+use crate::common::block::{self, LANES};
+use std::ops::Range;
+
+/// Terms that pass by at once: at the widest tile 16 KiB of `right`.
+const TERMS: usize = 64;
+
+/// The left factor as it lies: element (row, term) at `row * row_stride + term * term_stride`.
 #[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
+pub struct Left<'a> {
     words: &'a [f32],
     row_stride: usize,
-    column_stride: usize,
+    term_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a> Left<'a> {
     /// Rows that begin every `stride` words.
-    #[inline(always)]
     pub fn rows(words: &'a [f32], stride: usize) -> Self {
         Self {
             words,
             row_stride: stride,
-            column_stride: 1,
+            term_stride: 1,
         }
     }
 
-    /// The same words with rows and columns changed over.
-    #[inline(always)]
-    pub fn transposed(self) -> Self {
+    /// Columns that begin every `stride` words.
+    pub fn columns(words: &'a [f32], stride: usize) -> Self {
         Self {
-            words: self.words,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
+            words,
+            row_stride: 1,
+            term_stride: stride,
         }
     }
 
-    fn covers(&self, rows: usize, columns: usize) -> bool {
-        rows == 0
-            || columns == 0
-            || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.words.len()
-    }
-}
-
-/// A matrix of rows that begin every `stride` words, to be added to.
-#[derive(Debug)]
-pub struct MatrixMut<'a> {
-    words: &'a mut [f32],
-    stride: usize,
-}
-
-impl<'a> MatrixMut<'a> {
-    /// Rows that begin every `stride` words.
     #[inline(always)]
-    pub fn rows(words: &'a mut [f32], stride: usize) -> Self {
-        Self { words, stride }
+    fn from(self, row: usize, term: usize) -> Self {
+        Self {
+            words: &self.words[row * self.row_stride + term * self.term_stride..],
+            ..self
+        }
     }
 }
 
-/// `sum += left right`, of shapes `[rows, columns]`, `[rows, terms]`, `[terms, columns]`.
+/// The right factor: rows that begin every `stride` words.
+#[derive(Clone, Copy, Debug)]
+pub struct Right<'a> {
+    pub words: &'a [f32],
+    pub stride: usize,
+}
+
+impl Right<'_> {
+    #[inline(always)]
+    fn from(self, term: usize, column: usize) -> Self {
+        Self {
+            words: &self.words[term * self.stride + column..],
+            ..self
+        }
+    }
+}
+
+/// What products are added to.
+#[derive(Clone, Copy, Debug)]
+pub enum First<'a> {
+    /// What stands in the sum.
+    Kept,
+    Zero,
+    /// The same numbers in each row.
+    Row(&'a [f32]),
+}
+
+/// The sum: rows that begin every `stride` words.
+#[derive(Debug)]
+pub struct Sum<'a> {
+    pub words: &'a mut [f32],
+    pub stride: usize,
+    pub first: First<'a>,
+}
+
+impl Sum<'_> {
+    #[inline(always)]
+    fn from(&mut self, row: usize, column: usize) -> Sum<'_> {
+        Sum {
+            words: &mut self.words[row * self.stride + column..],
+            stride: self.stride,
+            first: match self.first {
+                First::Row(numbers) => First::Row(&numbers[column..]),
+                first => first,
+            },
+        }
+    }
+
+    /// What the first numbers of a row begin with.
+    #[inline(always)]
+    fn begin(&self, row: usize, numbers: &mut [f32]) {
+        match self.first {
+            First::Kept => numbers.copy_from_slice(&self.words[row * self.stride..][..numbers.len()]),
+            First::Zero => numbers.fill(0.0),
+            First::Row(first) => numbers.copy_from_slice(&first[..numbers.len()]),
+        }
+    }
+}
+
+/// Fills `sum`, of shape `[rows, columns]`, with factors of shapes `[rows, terms]` and `[terms, columns]`.
 ///
-/// The order of summation depends on the shapes and the machine alone. Panics if a matrix is smaller than its shape.
-#[inline(always)]
-pub fn multiply(sum: MatrixMut, left: Matrix, right: Matrix, [rows, terms, columns]: [usize; 3]) {
-    let target = Matrix::rows(sum.words, sum.stride);
+/// Panics if a matrix is smaller than its shape, if there are no terms, or if the processor does not have these instructions.
+pub fn multiply(instructions: InstructionSet, sum: Sum, left: Left, right: Right, shape: [usize; 3]) {
+    let [rows, terms, columns] = shape;
+    let covers = |words: usize, [rows, row_stride]: [usize; 2], [columns, column_stride]: [usize; 2]| {
+        rows == 0 || columns == 0 || (rows - 1) * row_stride + (columns - 1) * column_stride < words
+    };
     assert!(
-        target.covers(rows, columns) && left.covers(rows, terms) && right.covers(terms, columns),
+        terms > 0
+            && covers(sum.words.len(), [rows, sum.stride], [columns, 1])
+            && covers(left.words.len(), [rows, left.row_stride], [terms, left.term_stride])
+            && covers(right.words.len(), [terms, right.stride], [columns, 1]),
         "multiply: a matrix is smaller than [{rows}, {terms}] x [{terms}, {columns}]"
     );
-    // SAFETY: every element that these shapes and strides name is there, as just asserted; what is written is borrowed
-    // mutably, so it is not what is read. Rows and columns are handed over changed over, since the crate likes columns of the
-    // sum to be contiguous.
-    unsafe {
-        gemm::gemm(
-            columns,
-            rows,
-            terms,
-            sum.words.as_mut_ptr(),
-            sum.stride as isize,
-            1,
-            true,
-            right.words.as_ptr(),
-            right.row_stride as isize,
-            right.column_stride as isize,
-            left.words.as_ptr(),
-            left.row_stride as isize,
-            left.column_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+    // A tile's sums, its row of `right` and a factor have to fit into the registers: 32 of a block, 16 of half a one, of a quarter
+    // 16 and on ARM 32. What would just fit the compiler shifts about.
+    match instructions {
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => instructions.run(Product::<4, 8, 4, true> {
+            sum,
+            left,
+            right,
+            shape,
+        }),
+        _ if instructions.fuses() => instructions.run(Product::<4, 4, 1, true> {
+            sum,
+            left,
+            right,
+            shape,
+        }),
+        _ => instructions.run(Product::<2, 2, 1, false> {
+            sum,
+            left,
+            right,
+            shape,
+        }),
+    }
+}
+
+/// A product in tiles of `ROWS` rows by `BLOCKS` blocks of columns, or `TALL` rows by one or two blocks.
+struct Product<'a, const ROWS: usize, const TALL: usize, const BLOCKS: usize, const FUSED: bool> {
+    sum: Sum<'a>,
+    left: Left<'a>,
+    right: Right<'a>,
+    shape: [usize; 3],
+}
+
+impl<const ROWS: usize, const TALL: usize, const BLOCKS: usize, const FUSED: bool> Work
+    for Product<'_, ROWS, TALL, BLOCKS, FUSED>
+{
+    #[inline(always)]
+    fn run(mut self) {
+        let [_, terms, columns] = self.shape;
+        for first in (0..terms).step_by(TERMS) {
+            let terms = first..(first + TERMS).min(terms);
+            let mut column = 0;
+            while column + LANES <= columns {
+                let blocks = BLOCKS.min((columns - column) / LANES);
+                match blocks {
+                    4 => self.panel::<ROWS, 4>(&terms, column),
+                    3 => self.panel::<ROWS, 3>(&terms, column),
+                    2 => self.panel::<TALL, 2>(&terms, column),
+                    _ => self.panel::<TALL, 1>(&terms, column),
+                }
+                column += blocks * LANES;
+            }
+            if column < columns {
+                self.rest(&terms, column);
+            }
+            self.sum.first = First::Kept;
+        }
+    }
+}
+
+impl<const ROWS: usize, const TALL: usize, const BLOCKS: usize, const FUSED: bool>
+    Product<'_, ROWS, TALL, BLOCKS, FUSED>
+{
+    /// `WIDE` blocks of columns, in tiles of `HIGH` rows.
+    #[inline(always)]
+    fn panel<const HIGH: usize, const WIDE: usize>(&mut self, terms: &Range<usize>, column: usize) {
+        let rows = self.shape[0];
+        let mut row = 0;
+        while row + HIGH <= rows {
+            self.tile::<HIGH, WIDE>(row, terms, column);
+            row += HIGH;
+        }
+        while row < rows {
+            self.tile::<1, WIDE>(row, terms, column);
+            row += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn tile<const HIGH: usize, const WIDE: usize>(&mut self, row: usize, terms: &Range<usize>, column: usize) {
+        let left = self.left.from(row, terms.start);
+        let right = self.right.from(terms.start, column);
+        // SAFETY: these rows, terms and columns are inside of the shape, which all three cover.
+        unsafe { tile::<HIGH, WIDE, FUSED>(self.sum.from(row, column), left, right, terms.len()) };
+    }
+
+    /// The columns that are no whole block, made one with zeros.
+    #[inline(always)]
+    fn rest(&mut self, terms: &Range<usize>, column: usize) {
+        let width = self.shape[2] - column;
+        let mut blocks = [0.0; TERMS * LANES];
+        for (term, block) in terms.clone().zip(blocks.as_chunks_mut::<LANES>().0) {
+            *block = block::padded(&self.right.from(term, column).words[..width], 0.0);
+        }
+        let right = Right {
+            words: &blocks,
+            stride: LANES,
+        };
+        for row in 0..self.shape[0] {
+            let mut sums = [0.0; LANES];
+            let kept = self.sum.from(row, column);
+            kept.begin(0, &mut sums[..width]);
+            let sum = Sum {
+                words: &mut sums,
+                stride: LANES,
+                first: First::Kept,
+            };
+            let left = self.left.from(row, terms.start);
+            // SAFETY: the left factor covers its shape, and there are as many blocks as terms.
+            unsafe { tile::<1, 1, FUSED>(sum, left, right, terms.len()) };
+            kept.words[..width].copy_from_slice(&sums[..width]);
+        }
+    }
+}
+
+/// The sums of one tile, in registers while the terms pass by.
+///
+/// # Safety
+///
+/// Both factors have to cover the tile: asking again for each word takes a fifth of the time.
+#[inline(always)]
+unsafe fn tile<const ROWS: usize, const BLOCKS: usize, const FUSED: bool>(
+    sum: Sum,
+    left: Left,
+    right: Right,
+    terms: usize,
+) {
+    let mut sums = [[[0.0; LANES]; BLOCKS]; ROWS];
+    for (row, sums) in sums.iter_mut().enumerate() {
+        sum.begin(row, sums.as_flattened_mut());
+    }
+    for term in 0..terms {
+        block::one_at_a_time();
+        let mut blocks = [[0.0; LANES]; BLOCKS];
+        let first = term * right.stride;
+        // SAFETY: the caller's promise.
+        let row = unsafe { right.words.get_unchecked(first..first + BLOCKS * LANES) };
+        blocks.as_flattened_mut().copy_from_slice(row);
+        for (row, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let factor = unsafe {
+                *left
+                    .words
+                    .get_unchecked(row * left.row_stride + term * left.term_stride)
+            };
+            for (sums, block) in sums.iter_mut().zip(&blocks) {
+                let mut added = [0.0; LANES];
+                for lane in 0..LANES {
+                    added[lane] = block::add_product::<FUSED>(sums[lane], factor, block[lane]);
+                }
+                *sums = added;
+            }
+        }
+    }
+    if BLOCKS < 3 {
+        // As `block::stored`: what a row of one block is written to would take a lane or two of it apart.
+        sums = std::hint::black_box(sums);
+    }
+    for (row, sums) in sums.iter().enumerate() {
+        sum.words[row * sum.stride..][..BLOCKS * LANES].copy_from_slice(sums.as_flattened());
     }
 }
 
@@ -93,43 +296,90 @@ pub fn multiply(sum: MatrixMut, left: Matrix, right: Matrix, [rows, terms, colum
 mod tests {
     use super::*;
 
+    /// The definition: each product and its sum rounded once, or twice.
+    fn expected(sum: &Sum, left: Left, right: Right, [rows, terms, columns]: [usize; 3], fused: bool) -> Vec<f32> {
+        let mut expected = sum.words.to_vec();
+        for row in 0..rows {
+            for column in 0..columns {
+                let place = &mut expected[row * sum.stride + column];
+                match sum.first {
+                    First::Kept => {}
+                    First::Zero => *place = 0.0,
+                    First::Row(numbers) => *place = numbers[column],
+                }
+                for term in 0..terms {
+                    let factor = left.words[row * left.row_stride + term * left.term_stride];
+                    let other = right.words[term * right.stride + column];
+                    *place = if fused {
+                        factor.mul_add(other, *place)
+                    } else {
+                        factor * other + *place
+                    };
+                }
+            }
+        }
+        expected
+    }
+
     #[test]
-    fn a_product_is_added_in_whatever_layout_its_factors_lie() {
-        let number = |at: usize| ((at * 37 + 11) % 17) as f32 - 8.0;
-        for [rows, terms, columns] in [[1, 1, 1], [3, 5, 2], [17, 64, 33], [64, 7, 256]] {
-            let (left_stride, sum_stride) = (terms + 4, columns + 1);
-            let left: Vec<f32> = (0..rows * left_stride).map(number).collect();
-            let right: Vec<f32> = (0..terms * columns).map(|at| number(at + 5)).collect();
-            let mut sum: Vec<f32> = (0..rows * sum_stride).map(|at| number(at + 9)).collect();
-            let mut expected = sum.clone();
-            for row in 0..rows {
-                for column in 0..columns {
-                    for term in 0..terms {
-                        // `right` by columns.
-                        expected[row * sum_stride + column] +=
-                            left[row * left_stride + term] * right[column * terms + term];
+    fn a_product_is_its_terms_in_order_whatever_the_shape_the_layout_and_the_instructions() {
+        let number = |at: usize| ((at * 37 + 11) % 101) as f32 / 7.0 - 7.0;
+        let numbers = |count: usize, from: usize| -> Vec<f32> { (0..count).map(|at| number(at + from)).collect() };
+        let shapes = [
+            [0, 3, 4],
+            [1, 1, 1],
+            [3, 5, 2],
+            [5, 64, 16],
+            [6, 65, 36],
+            [17, 64, 53],
+            [4, 130, 112],
+            [64, 7, 256],
+        ];
+        for instructions in InstructionSet::available() {
+            for shape @ [rows, terms, columns] in shapes {
+                for by_columns in [false, true] {
+                    let (right_stride, sum_stride) = (columns + 3, columns + 1);
+                    let first = numbers(columns, 9);
+                    for first in [First::Kept, First::Zero, First::Row(&first)] {
+                        let words = numbers((rows + 4) * (terms + 4), 0);
+                        let left = if by_columns {
+                            Left::columns(&words, rows + 4)
+                        } else {
+                            Left::rows(&words, terms + 4)
+                        };
+                        let words = numbers(terms * right_stride, 5);
+                        let right = Right {
+                            words: &words,
+                            stride: right_stride,
+                        };
+                        let mut words = numbers(rows * sum_stride, 3);
+                        let sum = Sum {
+                            words: &mut words,
+                            stride: sum_stride,
+                            first,
+                        };
+                        let expected = expected(&sum, left, right, shape, instructions.fuses());
+                        multiply(instructions, sum, left, right, shape);
+                        assert_eq!(words, expected, "{instructions:?}, {shape:?}, {first:?}");
                     }
                 }
             }
-            multiply(
-                MatrixMut::rows(&mut sum, sum_stride),
-                Matrix::rows(&left, left_stride),
-                Matrix::rows(&right, terms).transposed(),
-                [rows, terms, columns],
-            );
-            assert_eq!(sum, expected, "[{rows}, {terms}, {columns}]");
         }
     }
 
     #[test]
     #[should_panic(expected = "a matrix is smaller")]
     fn what_does_not_fit_is_refused() {
-        let (left, right) = ([0.0; 6], [0.0; 6]);
-        multiply(
-            MatrixMut::rows(&mut [0.0; 3], 2),
-            Matrix::rows(&left, 3),
-            Matrix::rows(&right, 2),
-            [2, 3, 2],
-        );
+        let words = [0.0; 6];
+        let sum = Sum {
+            words: &mut [0.0; 3],
+            stride: 2,
+            first: First::Zero,
+        };
+        let right = Right {
+            words: &words,
+            stride: 2,
+        };
+        multiply(InstructionSet::Baseline, sum, Left::rows(&words, 3), right, [2, 3, 2]);
     }
 }

@@ -1,14 +1,14 @@
 //! Score block: the k best unseen items of many queries at once, by a matrix product and a threshold.
 //!
 //! ```text
-//! product[i, q] = dot(user[q], item[i])                   by the `gemm` crate, a tile of items by a lane group of queries
+//! product[i, q] = dot(user[q], item[i])                   by [`super::product`], a tile of items by a lane group of queries
 //! kept          = product + item_bias >= threshold[q] - slack
 //! score[i]      = the fixed-order score of [`super::score_top_k`], for the few that are kept
 //! ```
 //!
-//! The product's order of summation is the crate's own and may depend on shapes; nothing but the choice of what is scored
-//! again depends on it. Two ways to add `n` products differ by at most `n` units in the last place of `sum |u| |v|`, both ways
-//! together (N. Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), so with
+//! The product adds in another order than the score; nothing but the choice of what is scored again depends on it. Two ways
+//! to add `n` products differ by at most `n` units in the last place of `sum |u| |v|`, both ways together (N. Higham, Accuracy
+//! and Stability of Numerical Algorithms, section 3.1), so with
 //!
 //! ```text
 //! slack = (dim + 8) * 2^-23 * (sum |u| * max |v| + max |item_bias|)       max over the tile
@@ -24,16 +24,18 @@
 use super::instruction_set::InstructionSet;
 use super::item_rows::ItemRows;
 use super::lanes::{LargestSize, NotBelow, score_rows};
+use super::product::{First, Left, Right, Sum, multiply};
 use super::score_top_k::{Best, Candidate};
 use super::thresholds::Thresholds;
+use crate::common::block::LANES;
 use crate::common::interaction::ItemIndex;
 use crate::engine::Query;
 use crate::engine::model::ROW_HEADER;
 use std::ops::Range;
 
-/// Queries of one product: twice what the crate's kernel takes at once on AVX2.
-const GROUP: usize = 48;
-/// Items of one product: with 48 queries a tile of 24 KiB.
+/// Queries of one product: as many columns as its widest tile has.
+const GROUP: usize = 64;
+/// Items of one product: with 64 queries 32 KiB of products.
 const TILE: usize = 128;
 
 /// Queries side by side.
@@ -41,7 +43,7 @@ struct Group<'a> {
     queries: &'a [Query<'a>],
     /// `[dim, width]`; columns past the queries are zero.
     columns: Vec<f32>,
-    /// The queries, rounded up to whole registers.
+    /// The queries, rounded up to whole blocks.
     width: usize,
     /// `sum |u|` of each query.
     sizes: Vec<f32>,
@@ -52,7 +54,7 @@ struct Group<'a> {
 
 impl<'a> Group<'a> {
     fn new(first: usize, queries: &'a [Query<'a>], dim: usize, k: usize) -> Self {
-        let width = queries.len().next_multiple_of(8);
+        let width = queries.len().next_multiple_of(LANES);
         let mut columns = vec![0.0; dim * width];
         let mut sizes = Vec::with_capacity(queries.len());
         for (number, query) in queries.iter().enumerate() {
@@ -123,7 +125,18 @@ pub fn score_block(
         });
         for group in &mut groups {
             let products = &mut products[..biases.len() * group.width];
-            multiply(&group.columns, group.width, rows, tile.clone(), products);
+            let sum = Sum {
+                words: products,
+                stride: group.width,
+                first: First::Zero,
+            };
+            let right = Right {
+                words: &group.columns,
+                stride: group.width,
+            };
+            let (weights, stride) = rows.weights_of(tile.clone());
+            let shape = [biases.len(), dim, group.width];
+            multiply(set, sum, Left::rows(weights, stride), right, shape);
             let bounds = &mut bounds[..group.width];
             group.bounds(thresholds, dim, largest_weight, largest_bias, bounds);
             set.run(NotBelow {
@@ -152,39 +165,4 @@ pub fn score_block(
         .flat_map(|group| group.best)
         .map(Best::into_sorted)
         .collect()
-}
-
-/// `products[i * width + q] = dot(columns[.., q], item[first + i])`, in whatever order is fastest.
-fn multiply(columns: &[f32], width: usize, rows: ItemRows, items: Range<usize>, products: &mut [f32]) {
-    let (weights, stride) = rows.weights_of(items.clone());
-    assert!(
-        columns.len() == rows.dim() * width && products.len() == items.len() * width,
-        "multiply: a tile does not fit"
-    );
-    // SAFETY: with these strides the product reads `dim * width` words of columns and `dim` words at each of `items.len()`
-    // strides of weights, and writes `items.len() * width`: all of them are there, as `weights_of` and the assertion say. What
-    // is written is borrowed mutably, so it is not what is read.
-    unsafe {
-        gemm::gemm(
-            width,
-            items.len(),
-            rows.dim(),
-            products.as_mut_ptr(),
-            width as isize,
-            1,
-            false,
-            columns.as_ptr(),
-            width as isize,
-            1,
-            weights.as_ptr(),
-            stride as isize,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
 }

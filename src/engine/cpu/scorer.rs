@@ -16,8 +16,8 @@ use std::ops::Range;
 /// From here on the matrix product is faster than one query after another.
 const MIN_BLOCK: usize = 3;
 /// Queries that share a pass over the items: fewer wait for memory, more for their own best lists.
-const MIN_GROUP: usize = 48;
-const MAX_GROUP: usize = 240;
+const MIN_GROUP: usize = 64;
+const MAX_GROUP: usize = 256;
 /// Tasks for each thread, so that one that starts late does not hold up the others.
 const TASKS_PER_THREAD: usize = 4;
 /// A range of items is not worth a task below this.

@@ -4,13 +4,14 @@
 //! whose gradients need all users as they were. So each record comes from memory once. At last the head.
 
 use super::choice_gradient::{Choices, choice_gradient};
-use super::choice_scores::{Drawn, choice_scores};
+use super::choice_scores::{Drawn, choice_scores, stride};
 use super::choice_sums::{sum_for_drawn, sum_for_users};
 use super::factors::{Factors, update_items};
 use super::instruction_set::InstructionSet;
 use super::pair_forward::{Samples, pair_forward};
 use super::pair_logits::pair_logits;
 use super::rows::Rows;
+use super::softmax::SampleScratch;
 use super::sum_pieces::Gradients;
 use super::thread_pool;
 use super::update_head::update_head;
@@ -23,7 +24,7 @@ use crate::engine::plan::{PAIRS_PER_PLAN, PlanChunk, StepLayout, pair_plans};
 use crate::engine::{EngineError, HeadState, StepStatistics, Trainer, TrainerSetup};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Training on threads.
@@ -38,6 +39,7 @@ pub struct CpuTrainer {
     ratings: Option<Factors>,
     choices: Option<Factors>,
     drawn: Drawn,
+    choice_scratch: Mutex<Vec<ChoiceScratch>>,
     pool: Arc<rayon::ThreadPool>,
     instructions: InstructionSet,
     seconds: [f64; STAGES.len()],
@@ -78,6 +80,7 @@ impl CpuTrainer {
             ratings: factors(Question::Rating),
             choices: factors(Question::Choice),
             drawn: Drawn::default(),
+            choice_scratch: Mutex::default(),
             pool: Arc::new(pool),
             instructions: InstructionSet::best(),
             seconds: [0.0; STAGES.len()],
@@ -172,6 +175,7 @@ impl CpuTrainer {
             record_len,
             users_per_task,
             partial_len: 4,
+            scratch: &Mutex::default(),
             instructions,
         };
         walk.all(UserTask {
@@ -260,10 +264,12 @@ impl CpuTrainer {
                     item_slots: item_plan.slots,
                     weights: choice.choices,
                     offsets: &self.drawn.offsets,
+                    fused: instructions.fuses(),
                 },
                 items,
                 drawn: &self.drawn,
                 dim,
+                instructions,
             },
             plan: user_plan,
             item_slots: item_plan.slots,
@@ -276,6 +282,7 @@ impl CpuTrainer {
             record_len,
             users_per_task,
             partial_len,
+            scratch: &self.choice_scratch,
             instructions,
         };
         walk.all(UserTask {
@@ -383,14 +390,15 @@ struct ChoiceForward<'a> {
     items: &'a [f32],
     drawn: &'a Drawn,
     dim: usize,
+    instructions: InstructionSet,
 }
 
 /// Scores of a block against the drawn items, and its extra gradients.
 #[derive(Default)]
 struct ChoiceScratch {
     scores: Vec<f32>,
+    samples: SampleScratch,
     extra: Vec<f32>,
-    sums: Vec<f32>,
 }
 
 impl Forward for ChoiceForward<'_> {
@@ -409,11 +417,10 @@ impl Forward for ChoiceForward<'_> {
         scratch: &mut ChoiceScratch,
     ) {
         let draws = self.drawn.len();
-        scratch.scores.resize(block.len() * draws, 0.0);
+        scratch.scores.resize(block.len() * stride(draws), 0.0);
         scratch.extra.resize(users.len(), 0.0);
-        scratch.sums.resize(draws, 0.0);
         let (loss, drawn_extra) = partial.split_at_mut(4);
-        choice_scores(users, self.drawn, self.dim, &mut scratch.scores);
+        choice_scores(self.instructions, users, self.drawn, self.dim, &mut scratch.scores);
         loss[0] += choice_gradient(
             &self.choices,
             block,
@@ -422,10 +429,17 @@ impl Forward for ChoiceForward<'_> {
             self.dim,
             &mut scratch.scores,
             gradient,
+            &mut scratch.samples,
         );
-        sum_for_users(&scratch.scores, self.drawn, self.dim, &mut scratch.extra);
+        sum_for_users(
+            self.instructions,
+            &scratch.scores,
+            self.drawn,
+            self.dim,
+            &mut scratch.extra,
+        );
         let drawn_extra = &mut drawn_extra[..draws * (ROW_HEADER + self.dim)];
-        sum_for_drawn(&scratch.scores, users, self.dim, &mut scratch.sums, drawn_extra);
+        sum_for_drawn(self.instructions, &scratch.scores, users, self.dim, drawn_extra);
     }
 
     #[inline(always)]

@@ -12,6 +12,7 @@ use super::update_rows::update_rows;
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::SidePlan;
 use std::ops::Range;
+use std::sync::Mutex;
 
 /// Rows of a step that one task takes; their sums make one partial. Of a small step fewer, so that every thread has some; whatever
 /// the number of threads, since the order of the sums hangs on it.
@@ -26,7 +27,7 @@ pub trait Forward: Sync {
     const USERS_PER_BLOCK: usize;
 
     /// What a task works in.
-    type Scratch: Default;
+    type Scratch: Default + Send;
 
     /// Fills `gradient` for the samples of a block of slots, whose compact rows are `users`, and adds their sums to `partial`.
     fn forward(
@@ -44,7 +45,7 @@ pub trait Forward: Sync {
 }
 
 /// What all users of a step need.
-pub struct UserWalk<'a, F> {
+pub struct UserWalk<'a, F: Forward> {
     pub forward: F,
     pub plan: SidePlan<'a>,
     pub item_slots: &'a [u32],
@@ -60,6 +61,8 @@ pub struct UserWalk<'a, F> {
     pub users_per_task: usize,
     /// Words of a task's sums.
     pub partial_len: usize,
+    /// What no task works in at the moment. Kept from step to step: memory that was given back comes again page by page.
+    pub scratch: &'a Mutex<Vec<F::Scratch>>,
     pub instructions: InstructionSet,
 }
 
@@ -111,7 +114,7 @@ impl<F: Forward> UserWalk<'_, F> {
 }
 
 /// One task: block by block through all kernels.
-struct Walk<'a, F> {
+struct Walk<'a, F: Forward> {
     step: &'a UserWalk<'a, F>,
     task: UserTask<'a>,
 }
@@ -126,7 +129,8 @@ impl<F: Forward> Work for Walk<'_, F> {
             records,
         } = task.rows;
         let length = task.compact.len() / slots.len();
-        let mut scratch = F::Scratch::default();
+        let unused = || step.scratch.lock().expect("no task panics");
+        let mut scratch = unused().pop().unwrap_or_default();
         task.partials.fill(0.0);
         let mut gradient = task.gradient;
         for (number, compact) in task.compact.chunks_mut(F::USERS_PER_BLOCK * length).enumerate() {
@@ -177,5 +181,6 @@ impl<F: Forward> Work for Walk<'_, F> {
                 F::USERS_PER_BLOCK,
             );
         }
+        unused().push(scratch);
     }
 }
