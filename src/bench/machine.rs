@@ -68,7 +68,8 @@ pub fn measure(record_len: usize, rows: usize, threads: usize) -> MachineRates {
 fn products(threads: usize) -> f64 {
     let [rows, terms, columns] = PRODUCT;
     let mut sums = vec![0.0f32; threads * rows * stride(columns)];
-    let (left, right) = (vec![0.5f32; rows * terms], vec![0.5f32; terms * (stride(columns))]);
+    let (left, right) = (vec![0.5f32; rows * terms], vec![0.5f32; terms * stride(columns)]);
+    let instructions = InstructionSet::best();
     let rate = Mutex::new(0.0);
     in_parts(&mut sums, 1, threads, |sum, _| {
         let start = Instant::now();
@@ -84,7 +85,7 @@ fn products(threads: usize) -> f64 {
                     words: &right,
                     stride: stride(columns),
                 };
-                multiply(InstructionSet::best(), sum, Left::rows(&left, terms), right, PRODUCT);
+                multiply(instructions, sum, Left::rows(&left, terms), right, PRODUCT);
             }
             done += PRODUCTS_PER_LOOK;
         }

@@ -410,12 +410,12 @@ fn write_report(run: &RunDirectory, config: &Config) -> Result<(), PipelineError
 
 /// How this process was called, so that a proposed line works when pasted.
 pub(super) fn command_name() -> String {
-    let program = std::env::args().next().unwrap_or_else(|| "dotcart".to_string());
+    let program = std::env::args_os().next().unwrap_or_else(|| "dotcart".into());
     let folder = Path::new(&program).parent().and_then(Path::file_name);
     match std::env::var_os("CARGO") {
         Some(_) if folder.is_some_and(|folder| folder == "release") => "cargo run --release --".to_string(),
         Some(_) => "cargo run --".to_string(),
-        None => program,
+        None => program.to_string_lossy().into_owned(),
     }
 }
 

@@ -130,7 +130,7 @@ impl Scene {
 
 /// Widths below, between and above those that kernels are cut to; a driver takes its time to compile each.
 const DIMS: [usize; 3] = [4, 36, 100];
-/// The same for products, which are cut to 64 terms and 32 columns; Mesa takes eight seconds for each of theirs.
+/// Widths below and above the 64 terms and 32 columns that products are cut to; Mesa takes eight seconds for each of theirs.
 const PRODUCT_DIMS: [usize; 2] = [4, 100];
 
 /// Sizes around which tiles and fours are cut, at every width, and steps of one row on either side.
@@ -303,7 +303,7 @@ fn check_gradients(scene: &Scene, gpu: Gpu, teams: Teams, loss: ChoiceLoss) {
         item_slots: scene.plan(Side::Item).slots,
         weights: choice.choices,
         offsets: &drawn.offsets,
-        fused: InstructionSet::best().fuses(),
+        instructions: InstructionSet::best(),
     };
     let stride = stride(drawn.len());
     let mut expected_scores = scene.twin_scores();
@@ -461,7 +461,7 @@ fn a_drawn_slot_or_a_sample_that_cannot_be_is_reported() {
     let start = scene.choice().side(Side::User).starts.start + 5;
     for bad in [201, u32::MAX] {
         let good = std::mem::replace(&mut scene.chunk.words[start], bad);
-        for teams in both_teams(36) {
+        for teams in both_teams(scene.dim) {
             for loss in LOSSES {
                 assert_eq!(spoiled_status(&scene, gpu, teams, loss), STATUS_BAD_SAMPLE);
             }

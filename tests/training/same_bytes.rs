@@ -99,6 +99,26 @@ fn instructions_change_nothing_on_cpu() {
 }
 
 #[test]
+fn instructions_that_fuse_change_nothing_where_choices_are_learned() {
+    let mut fusing = InstructionSet::available();
+    fusing.retain(|instructions| instructions.fuses());
+    for loss in [ChoiceLoss::Softmax, ChoiceLoss::Bpr, ChoiceLoss::Bce] {
+        let mut setup = with_choices();
+        setup.choice.as_mut().expect("choices are learned").loss = loss;
+        let with = |instructions| {
+            let mut trainer = CpuTrainer::new(&setup, 2).with_instructions(instructions);
+            let statistics = train(&mut trainer, &batches(), 3);
+            (state(&mut trainer), statistics)
+        };
+        let all: Vec<_> = fusing.iter().map(|&instructions| with(instructions)).collect();
+        for (instructions, other) in fusing.iter().zip(&all).skip(1) {
+            let what = format!("{loss:?} with {instructions:?}");
+            assert_same(&all[0], other, &format!("{:?}", fusing[0]), &what);
+        }
+    }
+}
+
+#[test]
 fn looking_changes_nothing_on_gpu() {
     if needs::gpu().is_some() {
         looking_changes_nothing(gpu, &SETUP);

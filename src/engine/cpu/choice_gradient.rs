@@ -8,12 +8,14 @@
 //! partial        = (sum over b of choice[b] / B * loss[b], 0, 0, 0)
 //! ```
 //!
-//! Shapes: scores `[U, draws]`, from `choice_scores`, each row [`stride`] words from the last; gradient `[samples of U]`; offsets `[draws]`; choices `[B]`. Draws are whole
-//! blocks, see [`super::choice_scores::Drawn`]: what fills up the last one has no gradient.
+//! Shapes: scores `[U, draws]`, from `choice_scores`, each row [`stride`] words from the last; gradient `[samples of U]`; offsets
+//! `[draws]`; choices `[B]`. Draws are whole blocks, see [`super::choice_scores::Drawn`]: what fills up the last one has no
+//! gradient.
 //! Twin of `shaders/choice_gradient.wgsl`.
 
 use super::choice_scores::stride;
 use super::exponential::exponential;
+use super::instruction_set::InstructionSet;
 use super::logarithm::logarithm;
 use super::pair_logits::dot;
 use super::prefetch::{SAMPLES_AHEAD, prefetch};
@@ -35,8 +37,7 @@ pub struct Choices<'a> {
     pub weights: &'a [f32],
     /// Of each drawn item, in whole blocks.
     pub offsets: &'a [f32],
-    /// Whether the processor fuses, see [`super::product`].
-    pub fused: bool,
+    pub instructions: InstructionSet,
 }
 
 /// One block of users, whose compact rows are `users`; `gradient` begins with their first sample. Returns the sum of losses.
@@ -76,7 +77,7 @@ pub fn choice_gradient(
     let weights = &choices.weights[samples];
     let offsets = choices.offsets;
     let total = match choices.loss {
-        ChoiceLoss::Softmax if choices.fused => {
+        ChoiceLoss::Softmax if choices.instructions.fuses() => {
             softmax::<true>(starts, scores, offsets, gradient, weights, scale, scratch)
         }
         ChoiceLoss::Softmax => softmax::<false>(starts, scores, offsets, gradient, weights, scale, scratch),
@@ -157,7 +158,7 @@ mod tests {
         let mut row = scores.to_vec();
         row.resize(stride(offsets.len()), f32::NAN);
         let scratch = &mut SampleScratch::default();
-        let loss = softmax::<false>(&starts, &mut row, offsets, appeals, weights, scale, scratch);
+        let loss = softmax::<true>(&starts, &mut row, offsets, appeals, weights, scale, scratch);
         scores.copy_from_slice(&row[..offsets.len()]);
         loss
     }

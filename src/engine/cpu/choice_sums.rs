@@ -5,8 +5,8 @@
 //! drawn_extra[j] += sum over users u of gradient[u, j] * (1 | user[u])
 //! ```
 //!
-//! Shapes: gradient `[U, draws]`, from `choice_gradient`, each row [`stride`] words from the last; users, user_extra `[U, 4 + dim]`; drawn_extra `[draws, 4 + dim]`.
-//! Draws are whole blocks, see [`Drawn`]; the gradients of what fills up the last one are 0.
+//! Shapes: gradient `[U, draws]`, from `choice_gradient`, each row [`stride`] words from the last; users, user_extra
+//! `[U, 4 + dim]`; drawn_extra `[draws, 4 + dim]`. Draws are whole blocks, see [`Drawn`]; the gradients of what fills up the last one are 0.
 //! Two products of matrices, see [`super::product`].
 //! Twin of `shaders/choice_sums.wgsl`.
 

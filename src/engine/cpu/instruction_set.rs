@@ -2,7 +2,8 @@
 //!
 //! The kernels are plain loops over blocks of fixed length. Inlined into a function of a wider instruction set they become
 //! wider instructions, but the same sums in the same order, and Rust never contracts a product and a sum into one rounding:
-//! every instruction set gives the same bits. On ARM the baseline has NEON already.
+//! every instruction set gives the same bits. Where a kernel asks for a fused product by name, all sets that fuse give
+//! the same ([`InstructionSet::fuses`]). On ARM the baseline has NEON already.
 
 /// Work that is compiled once for each instruction set.
 ///

@@ -9,8 +9,8 @@
 //!
 //! A tile of sums stays in registers while terms pass by, each a row of `right` in blocks and a factor of `left` for each row of
 //! the tile; the part of `right` that a tile needs stays in the nearest cache while all rows go over it (the inner loops of Goto
-//! and van de Geijn, Anatomy of high-performance matrix multiplication, 2008). Nothing is packed: what is multiplied here is small
-//! and lies as it is wanted.
+//! and van de Geijn, Anatomy of high-performance matrix multiplication, 2008). Nothing but columns that
+//! are no whole block is packed: what is multiplied here is small and lies as it is wanted.
 
 use super::instruction_set::{InstructionSet, Work};
 use crate::common::block::{self, LANES};
@@ -116,14 +116,23 @@ impl Sum<'_> {
 
 /// Fills `sum`, of shape `[rows, columns]`, with factors of shapes `[rows, terms]` and `[terms, columns]`.
 ///
-/// Panics if a matrix is smaller than its shape, if there are no terms, or if the processor does not have these instructions.
+/// Panics if a matrix is smaller than its shape, if rows of the sum overlap, if there are no terms, or if the processor does not have these instructions.
 pub fn multiply(instructions: InstructionSet, sum: Sum, left: Left, right: Right, shape: [usize; 3]) {
     let [rows, terms, columns] = shape;
     let covers = |words: usize, [rows, row_stride]: [usize; 2], [columns, column_stride]: [usize; 2]| {
-        rows == 0 || columns == 0 || (rows - 1) * row_stride + (columns - 1) * column_stride < words
+        let last = |count: usize, stride: usize| count.saturating_sub(1).checked_mul(stride);
+        let last = last(rows, row_stride).zip(last(columns, column_stride));
+        let last = last.and_then(|(row, column)| row.checked_add(column));
+        rows == 0 || columns == 0 || last.is_some_and(|last| last < words)
+    };
+    let first_fits = match sum.first {
+        First::Row(numbers) => numbers.len() >= columns,
+        First::Kept | First::Zero => true,
     };
     assert!(
         terms > 0
+            && first_fits
+            && (sum.stride >= columns || rows < 2)
             && covers(sum.words.len(), [rows, sum.stride], [columns, 1])
             && covers(left.words.len(), [rows, left.row_stride], [terms, left.term_stride])
             && covers(right.words.len(), [terms, right.stride], [columns, 1]),
@@ -218,28 +227,51 @@ impl<const ROWS: usize, const TALL: usize, const BLOCKS: usize, const FUSED: boo
     /// The columns that are no whole block, made one with zeros.
     #[inline(always)]
     fn rest(&mut self, terms: &Range<usize>, column: usize) {
-        let width = self.shape[2] - column;
+        let [rows, _, columns] = self.shape;
         let mut blocks = [0.0; TERMS * LANES];
-        for (term, block) in terms.clone().zip(blocks.as_chunks_mut::<LANES>().0) {
-            *block = block::padded(&self.right.from(term, column).words[..width], 0.0);
+        for (term, block) in terms.clone().zip(blocks.as_chunks_mut().0) {
+            *block = block::padded(&self.right.from(term, column).words[..columns - column], 0.0);
         }
+        let mut row = 0;
+        while row + TALL <= rows {
+            self.rest_of_rows::<TALL>(row, terms, column, &blocks);
+            row += TALL;
+        }
+        while row < rows {
+            self.rest_of_rows::<1>(row, terms, column, &blocks);
+            row += 1;
+        }
+    }
+
+    /// `blocks` holds the columns of these terms.
+    #[inline(always)]
+    fn rest_of_rows<const HIGH: usize>(
+        &mut self,
+        row: usize,
+        terms: &Range<usize>,
+        column: usize,
+        blocks: &[f32; TERMS * LANES],
+    ) {
+        let width = self.shape[2] - column;
+        let left = self.left.from(row, terms.start);
+        let target = self.sum.from(row, column);
+        let mut sums = [[0.0; LANES]; HIGH];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            target.begin(row, &mut sums[..width]);
+        }
+        let sum = Sum {
+            words: sums.as_flattened_mut(),
+            stride: LANES,
+            first: First::Kept,
+        };
         let right = Right {
-            words: &blocks,
+            words: blocks,
             stride: LANES,
         };
-        for row in 0..self.shape[0] {
-            let mut sums = [0.0; LANES];
-            let kept = self.sum.from(row, column);
-            kept.begin(0, &mut sums[..width]);
-            let sum = Sum {
-                words: &mut sums,
-                stride: LANES,
-                first: First::Kept,
-            };
-            let left = self.left.from(row, terms.start);
-            // SAFETY: the left factor covers its shape, and there are as many blocks as terms.
-            unsafe { tile::<1, 1, FUSED>(sum, left, right, terms.len()) };
-            kept.words[..width].copy_from_slice(&sums[..width]);
+        // SAFETY: the left factor covers its shape, and there are as many blocks as terms.
+        unsafe { tile::<HIGH, 1, FUSED>(sum, left, right, terms.len()) };
+        for (row, sums) in sums.iter().enumerate() {
+            target.words[row * target.stride..][..width].copy_from_slice(&sums[..width]);
         }
     }
 }
@@ -330,7 +362,7 @@ mod tests {
             [1, 1, 1],
             [3, 5, 2],
             [5, 64, 16],
-            [6, 65, 36],
+            [19, 65, 36],
             [17, 64, 53],
             [4, 130, 112],
             [64, 7, 256],
@@ -368,18 +400,41 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a matrix is smaller")]
     fn what_does_not_fit_is_refused() {
-        let words = [0.0; 6];
-        let sum = Sum {
-            words: &mut [0.0; 3],
-            stride: 2,
-            first: First::Zero,
+        let words = [0.0; 12];
+        // Words and strides of the sum, the left and the right factor of a product [2, 3] x [3, 2].
+        let fits = [(4, 2), (6, 3), (6, 2)];
+        let multiply = |[sum, left, right]: [(usize, usize); 3], first: &[f32], by_columns: bool| {
+            let mut sums = [0.0; 12];
+            let sum = Sum {
+                words: &mut sums[..sum.0],
+                stride: sum.1,
+                first: First::Row(first),
+            };
+            let of = if by_columns { Left::columns } else { Left::rows };
+            let right = Right {
+                words: &words[..right.0],
+                stride: right.1,
+            };
+            let left = of(&words[..left.0], left.1);
+            multiply(InstructionSet::best(), sum, left, right, [2, 3, 2]);
         };
-        let right = Right {
-            words: &words,
-            stride: 2,
-        };
-        multiply(InstructionSet::Baseline, sum, Left::rows(&words, 3), right, [2, 3, 2]);
+        let refused =
+            |sizes, first: &[f32], by_columns| std::panic::catch_unwind(|| multiply(sizes, first, by_columns)).is_err();
+        assert!(!refused(fits, &words, false) && refused(fits, &words[..1], false));
+        for matrix in 0..3 {
+            for (words, stride) in [(-1, 0), (0, 1), (0, 1 << 62), (0, isize::MIN)] {
+                let mut sizes = fits;
+                sizes[matrix].0 = sizes[matrix].0.wrapping_add_signed(words);
+                sizes[matrix].1 = sizes[matrix].1.wrapping_add_signed(stride);
+                assert!(refused(sizes, &[0.0; 2], false), "{sizes:?}");
+            }
+        }
+        // By columns a stride is multiplied by the terms.
+        let by_columns = |stride| [fits[0], (6, stride), fits[2]];
+        assert!(!refused(by_columns(2), &words, true));
+        assert!(refused(by_columns(3), &words, true) && refused(by_columns(1 << 63), &words, true));
+        // Overlapping rows of the sum.
+        assert!(refused([(4, 1), fits[1], fits[2]], &words, false));
     }
 }

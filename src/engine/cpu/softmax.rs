@@ -26,7 +26,7 @@ const USERS: usize = 16;
 /// Scores of them: half of the nearest cache.
 const SCORES: usize = 4096;
 
-/// A number a sample, kept from block to block.
+/// Numbers of each sample, kept from block to block.
 #[derive(Debug, Default)]
 pub struct SampleScratch {
     mosts: Vec<f32>,
@@ -49,10 +49,16 @@ pub fn softmax<const FUSED: bool>(
     scratch: &mut SampleScratch,
 ) -> f32 {
     let draws = offsets.len();
+    let stride = stride(draws);
+    assert!(
+        draws > 0 && draws.is_multiple_of(LANES) && scores.len() == (starts.len() - 1) * stride,
+        "softmax: {} scores of {} users, {draws} drawn",
+        scores.len(),
+        starts.len() - 1
+    );
     let together = (SCORES / draws).clamp(1, USERS);
     let offsets = offsets.as_chunks().0;
     let mut loss = 0.0;
-    let stride = stride(draws);
     for (scores, users) in scores.chunks_mut(together * stride).zip((0..).step_by(together)) {
         let count = scores.len() / stride;
         let place = |user: usize| (starts[user] - starts[0]) as usize;
@@ -75,10 +81,10 @@ pub fn softmax<const FUSED: bool>(
             let sum = exponentials::<FUSED>(scores[..draws].as_chunks_mut().0, offsets, mosts[user]);
             scratch.sums[own(user)].fill(sum);
         }
-        loss += ask::<FUSED>(appeals, &scratch.mosts, &mut scratch.sums, weights, scale);
+        loss += slopes_of_appeals::<FUSED>(appeals, &scratch.mosts, &mut scratch.sums, weights, scale);
         for (user, scores) in scores.chunks_exact_mut(stride).enumerate() {
             let shares: f32 = scratch.sums[own(user)].iter().sum();
-            multiply(scores[..draws].as_chunks_mut().0, scale * shares);
+            slopes_of_scores(scores[..draws].as_chunks_mut().0, scale * shares);
         }
     }
     loss
@@ -117,7 +123,13 @@ fn exponentials<const FUSED: bool>(scores: &mut [[f32; LANES]], offsets: &[[f32;
 
 /// From sums over all that was drawn to `weight / all`, from appeals to their slopes; returns the loss.
 #[inline(always)]
-fn ask<const FUSED: bool>(appeals: &mut [f32], mosts: &[f32], sums: &mut [f32], weights: &[f32], scale: f32) -> f32 {
+fn slopes_of_appeals<const FUSED: bool>(
+    appeals: &mut [f32],
+    mosts: &[f32],
+    sums: &mut [f32],
+    weights: &[f32],
+    scale: f32,
+) -> f32 {
     let mut losses = [0.0; LANES];
     let blocks = appeals.chunks_mut(LANES).zip(sums.chunks_mut(LANES));
     for ((appeals, sums), (mosts, weights)) in blocks.zip(mosts.chunks(LANES).zip(weights.chunks(LANES))) {
@@ -140,9 +152,9 @@ fn ask<const FUSED: bool>(appeals: &mut [f32], mosts: &[f32], sums: &mut [f32], 
     block::sum(&losses)
 }
 
-/// From exponentials to slopes.
+/// From exponentials to slopes, those of what is nothing beside the largest to 0.
 #[inline(always)]
-fn multiply(scores: &mut [[f32; LANES]], factor: f32) {
+fn slopes_of_scores(scores: &mut [[f32; LANES]], factor: f32) {
     for scores in scores {
         block::one_at_a_time();
         let mut slopes = [0.0; LANES];
@@ -208,14 +220,15 @@ mod tests {
                     alone.2
                 );
             }
-            let (_, appeals, loss) = slopes::<true>(draws, 42);
+            let (scores, appeals, loss) = slopes::<true>(draws, 42);
             assert!(
                 (loss / alone.2 - 1.0).abs() < 1e-5,
                 "{draws} drawn, fused: {loss} for {}",
                 alone.2
             );
-            for (fused, appeal) in appeals.iter().zip(&alone.1) {
-                assert!((fused - appeal).abs() < 1e-6, "{draws} drawn: {fused} for {appeal}");
+            let fused = scores.iter().chain(&appeals);
+            for (fused, plain) in fused.zip(alone.0.iter().chain(&alone.1)) {
+                assert!((fused - plain).abs() < 1e-5, "{draws} drawn: {fused} for {plain}");
             }
         }
     }

@@ -87,7 +87,8 @@ impl CpuTrainer {
         }
     }
 
-    /// The same training with the instructions of another set, to the same bytes where choices are not learned.
+    /// The same training with the instructions of another set, to the same bytes; where choices are learned, if both
+    /// sets fuse.
     pub fn with_instructions(mut self, instructions: InstructionSet) -> Self {
         self.instructions = instructions;
         self
@@ -264,12 +265,11 @@ impl CpuTrainer {
                     item_slots: item_plan.slots,
                     weights: choice.choices,
                     offsets: &self.drawn.offsets,
-                    fused: instructions.fuses(),
+                    instructions,
                 },
                 items,
                 drawn: &self.drawn,
                 dim,
-                instructions,
             },
             plan: user_plan,
             item_slots: item_plan.slots,
@@ -390,7 +390,6 @@ struct ChoiceForward<'a> {
     items: &'a [f32],
     drawn: &'a Drawn,
     dim: usize,
-    instructions: InstructionSet,
 }
 
 /// Scores of a block against the drawn items, and its extra gradients.
@@ -402,7 +401,7 @@ struct ChoiceScratch {
 }
 
 impl Forward for ChoiceForward<'_> {
-    /// Enough rows for a product of matrices; their scores against 256 drawn items take 64 KiB.
+    /// Enough rows for a product of matrices; their scores against 256 drawn items take 68 KiB.
     const USERS_PER_BLOCK: usize = 64;
     type Scratch = ChoiceScratch;
 
@@ -420,7 +419,13 @@ impl Forward for ChoiceForward<'_> {
         scratch.scores.resize(block.len() * stride(draws), 0.0);
         scratch.extra.resize(users.len(), 0.0);
         let (loss, drawn_extra) = partial.split_at_mut(4);
-        choice_scores(self.instructions, users, self.drawn, self.dim, &mut scratch.scores);
+        choice_scores(
+            self.choices.instructions,
+            users,
+            self.drawn,
+            self.dim,
+            &mut scratch.scores,
+        );
         loss[0] += choice_gradient(
             &self.choices,
             block,
@@ -432,14 +437,14 @@ impl Forward for ChoiceForward<'_> {
             &mut scratch.samples,
         );
         sum_for_users(
-            self.instructions,
+            self.choices.instructions,
             &scratch.scores,
             self.drawn,
             self.dim,
             &mut scratch.extra,
         );
         let drawn_extra = &mut drawn_extra[..draws * (ROW_HEADER + self.dim)];
-        sum_for_drawn(self.instructions, &scratch.scores, users, self.dim, drawn_extra);
+        sum_for_drawn(self.choices.instructions, &scratch.scores, users, self.dim, drawn_extra);
     }
 
     #[inline(always)]

@@ -129,8 +129,8 @@ impl<F: Forward> Work for Walk<'_, F> {
             records,
         } = task.rows;
         let length = task.compact.len() / slots.len();
-        let unused = || step.scratch.lock().expect("no task panics");
-        let mut scratch = unused().pop().unwrap_or_default();
+        let scratches = || step.scratch.lock().expect("no task panics");
+        let mut scratch = scratches().pop().unwrap_or_default();
         task.partials.fill(0.0);
         let mut gradient = task.gradient;
         for (number, compact) in task.compact.chunks_mut(F::USERS_PER_BLOCK * length).enumerate() {
@@ -181,6 +181,6 @@ impl<F: Forward> Work for Walk<'_, F> {
                 F::USERS_PER_BLOCK,
             );
         }
-        unused().push(scratch);
+        scratches().push(scratch);
     }
 }
