@@ -32,9 +32,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> status: atomic<u32>;
 @group(0) @binding(6) var<uniform> params: Params;
 
-// Below any score; its exponential beside another is 0.
-const LOWEST: f32 = -1e30;
-
 // Its exponential is the least normal number, nearly.
 const LEAST_EXPONENT: f32 = -87.0;
 
@@ -137,11 +134,9 @@ fn bounded_exp(x: vec4<f32>) -> vec4<f32> {
 
 // The samples of a user have in common all but the term of what they chose.
 fn softmax(user: User, lane: u32, thread: u32) -> f32 {
-    var mosts = vec4<f32>(LOWEST);
+    var mosts = vec4<f32>(FILLER);
     for (var four = lane; four < user.fours; four += LANES) {
-        let raised = select(vec4<f32>(LOWEST), scores[user.first + four] + offsets(four), is_drawn(four));
-        scores[user.first + four] = raised;
-        mosts = max(mosts, raised);
+        mosts = max(mosts, scores[user.first + four]);
     }
     var most = max(max(mosts.x, mosts.y), max(mosts.z, mosts.w));
     for (var sample = user.begin + lane; sample < user.end; sample += LANES) {

@@ -1,9 +1,9 @@
 // Choice scores: how much each user of a step is drawn to each item that was drawn.
 //
-//     scores[u, j] = dot(user[u], item[draw_slots[j]]) + appeal[draw_slots[j]]
+//     scores[u, j] = dot(user[u], item[draw_slots[j]]) + appeal[draw_slots[j]] (+ draw_offset[j] with softmax)
 //
-// Shapes: draw slots [draws] in `plan`; users [users, FACTOR4] vec4; items [item_rows, 4 FACTOR4]; scores
-// [users, ceil(draws / 4)] vec4, what fills up a user's last four is 0; and one vec4 that holds nothing.
+// Shapes: draw slots, draw offsets [draws] in `plan`; users [users, FACTOR4], items [item_rows, FACTOR4] vec4; scores
+// [users, ceil(draws / 4)] vec4, what fills up a user's last four is FILLER; and one vec4 that holds nothing.
 // A workgroup takes PRODUCT_ROWS users by PRODUCT_COLUMNS drawn items, a thread a user, see tile_product. A launch takes some
 // sections of PRODUCT_TERMS columns; the first begins with the appeals, those that follow add to what is there.
 // Partner src/engine/gpu/choice_scores.rs, twin src/engine/cpu/choice_scores.rs.
@@ -17,6 +17,7 @@ struct Params {
     users: u32,
     draws: u32,
     draw_slots_at: u32,
+    draw_offsets_at: u32,
     item_rows: u32,
     // The launch's sections: the first and how many.
     first_section: u32,
@@ -25,49 +26,55 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
 @group(0) @binding(1) var<storage, read> users: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> items: array<f32>;
+@group(0) @binding(2) var<storage, read> items: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> scores: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> status: atomic<u32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
+// Fours of columns in a section of terms.
+const SECTION_FOURS: u32 = PRODUCT_TERMS / 4u;
+
 // Of each column, by fours.
 var<workgroup> appeals: array<vec4<f32>, PRODUCT_FOURS>;
 
-// A word of an item's compact row, 0 of an item that is not there.
-fn item_word(slot: u32, word: u32) -> f32 {
+// A four of an item's compact row, 0 of an item that is not there.
+fn item_four(slot: u32, four: u32) -> vec4<f32> {
     let last = params.item_rows - 1u;
-    return select(0.0, items[min(slot, last) * 4u * FACTOR4 + word], slot <= last);
+    return select(vec4<f32>(0.0), items[min(slot, last) * FACTOR4 + four], slot <= last);
 }
 
-fn item_words(slots: vec4<u32>, word: u32) -> vec4<f32> {
-    return vec4<f32>(
-        item_word(slots.x, word),
-        item_word(slots.y, word),
-        item_word(slots.z, word),
-        item_word(slots.w, word),
-    );
+fn appeal(draw: u32, slot: u32) -> f32 {
+    var appeal = item_four(slot, 0u).x;
+    if (LOSS == SOFTMAX) {
+        appeal += bitcast<f32>(plan[params.draw_offsets_at + min(draw, params.draws - 1u)]);
+    }
+    return select(FILLER, appeal, draw < params.draws);
 }
 
-// A column of four items, 0 past the last one.
-fn item_column(slots: vec4<u32>, column: u32) -> vec4<f32> {
-    let words = item_words(slots, 4u + min(column, 4u * DIM4 - 1u));
-    return select(vec4<f32>(0.0), words, column < 4u * DIM4);
-}
-
-// Each thread brings four fours of the section: those of the same four items.
+// Each thread brings four columns of four items, 0 past the last column.
 fn share_items(slots: vec4<u32>, section: u32, thread: u32) {
-    let stride = PRODUCT_ROWS / PRODUCT_FOURS;
-    let column = section * PRODUCT_TERMS + thread / PRODUCT_FOURS;
-    right[thread] = item_column(slots, column);
-    right[thread + PRODUCT_ROWS] = item_column(slots, column + stride);
-    right[thread + 2u * PRODUCT_ROWS] = item_column(slots, column + 2u * stride);
-    right[thread + 3u * PRODUCT_ROWS] = item_column(slots, column + 3u * stride);
+    let four = thread / PRODUCT_FOURS;
+    let column = section * SECTION_FOURS + four;
+    let is_there = column < DIM4;
+    let word = 1u + min(column, DIM4 - 1u);
+    let rows = transpose(mat4x4<f32>(
+        item_four(slots.x, word),
+        item_four(slots.y, word),
+        item_four(slots.z, word),
+        item_four(slots.w, word),
+    ));
+    let at = 4u * four * PRODUCT_FOURS + thread % PRODUCT_FOURS;
+    let zero = vec4<f32>(0.0);
+    right[at] = select(zero, rows[0], is_there);
+    right[at + PRODUCT_FOURS] = select(zero, rows[1], is_there);
+    right[at + 2u * PRODUCT_FOURS] = select(zero, rows[2], is_there);
+    right[at + 3u * PRODUCT_FOURS] = select(zero, rows[3], is_there);
 }
 
 fn add_columns(sums: Sums, user: u32, section: u32, four: u32) -> Sums {
     var more = sums;
     if (four < DIM4) {
-        let column = section * (PRODUCT_TERMS / 4u) + four;
+        let column = section * SECTION_FOURS + four;
         more = add_terms(sums, users[user * FACTOR4 + 1u + min(column, DIM4 - 1u)], four);
     }
     return more;
@@ -98,7 +105,11 @@ fn store(user: u32, four: u32, sum: vec4<f32>, appeal: vec4<f32>) {
     let fours = (params.draws + 3u) / 4u;
     let is_there = user < params.users && four < fours;
     let at = select(params.users * fours, user * fours + four, is_there);
-    scores[at] = sum + select(scores[at], appeal, params.first_section == 0u);
+    var score = sum + appeal;
+    if (IN_TURN != 0u) {
+        score = sum + select(scores[at], appeal, params.first_section == 0u);
+    }
+    scores[at] = score;
 }
 
 @compute @workgroup_size(PRODUCT_ROWS)
@@ -115,7 +126,12 @@ fn main(
     let reader = min(user, params.users - 1u);
     let own = first_draw + thread % PRODUCT_FOURS * 4u;
     let slots = vec4<u32>(drawn_slot(own), drawn_slot(own + 1u), drawn_slot(own + 2u), drawn_slot(own + 3u));
-    let own_appeals = item_words(slots, 0u);
+    let own_appeals = vec4<f32>(
+        appeal(own, slots.x),
+        appeal(own + 1u, slots.y),
+        appeal(own + 2u, slots.z),
+        appeal(own + 3u, slots.w),
+    );
     share_items(slots, params.first_section, thread);
     if (thread < PRODUCT_FOURS) {
         appeals[thread] = own_appeals;
@@ -123,7 +139,7 @@ fn main(
     workgroupBarrier();
     var sums = Sums();
     sums = add_section(sums, reader, params.first_section);
-    if (IN_ONE_LAUNCH != 0u) {
+    if (IN_LOOP != 0u) {
         for (var section = 1u; section < params.sections; section++) {
             workgroupBarrier();
             share_items(slots, params.first_section + section, thread);

@@ -3,7 +3,7 @@
 //     extra[0, u] = sum over drawn j of gradient[u, j] * (0 | item[draw_slots[j]])              for users
 //     extra[p, j] = sum over the users u of piece p of gradient[u, j] * (1 | user[u])           for drawn items
 //
-// Shapes: draw slots [draws] in `plan`; gradient [users, ceil(draws / 4), 4], from `choice_gradient`; other
+// Shapes: draw slots [draws] in `plan`; gradient [users, ceil(draws / 4)] vec4, from `choice_gradient`; other
 // [item_rows, FACTOR4] or [users, FACTOR4] vec4; extra [pieces, users or draws, FACTOR4] vec4, and one that holds nothing. Whoever
 // reads it adds up the pieces.
 // A workgroup takes PRODUCT_ROWS rows by PRODUCT_COLUMNS columns of a piece, a thread a row, see tile_product. A launch takes
@@ -29,7 +29,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
-@group(0) @binding(1) var<storage, read> gradient: array<f32>;
+@group(0) @binding(1) var<storage, read> gradient: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> other: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> extra: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> status: atomic<u32>;
@@ -44,9 +44,9 @@ struct RowSums {
     bias: f32,
 }
 
-// Where a user's gradients begin.
-fn gradients_at(user: u32) -> u32 {
-    return min(user, params.users - 1u) * ((params.draws + 3u) / 4u * 4u);
+// The four of a user's gradients that a drawn item's is in.
+fn gradients_at(user: u32, draw: u32) -> u32 {
+    return min(user, params.users - 1u) * ((params.draws + 3u) / 4u) + min(draw, params.draws - 1u) / 4u;
 }
 
 // A four of the columns of a term, 0 past the end of the piece or of the columns.
@@ -74,14 +74,12 @@ fn share_other(first: u32, end: u32, first_column: u32, thread: u32) {
 
 // A user's gradients of four drawn items from `first + 4 four` on; past the last one any, which stand against zeros.
 fn drawn_gradients(user: u32, first: u32, four: u32) -> vec4<f32> {
-    let fours = (params.draws + 3u) / 4u;
-    let at = gradients_at(user) + 4u * min(first / 4u + four, fours - 1u);
-    return vec4<f32>(gradient[at], gradient[at + 1u], gradient[at + 2u], gradient[at + 3u]);
+    return gradient[gradients_at(user, first + 4u * four)];
 }
 
 // A user's gradient of a drawn item, 0 past the end of the piece.
 fn user_gradient(user: u32, end: u32, draw: u32) -> f32 {
-    return select(0.0, gradient[gradients_at(user) + min(draw, params.draws - 1u)], user < end);
+    return select(0.0, gradient[gradients_at(user, draw)][draw % 4u], user < end);
 }
 
 // Adds four users from `first + 4 four` on.
@@ -151,7 +149,11 @@ fn add_section(sums: RowSums, first: u32, end: u32, row: u32) -> RowSums {
 fn store(row: u32, column: u32, sum: vec4<f32>) {
     let rows = select(params.draws, params.users, FOR_USERS != 0u);
     let at = select(params.pieces * rows * FACTOR4, row * FACTOR4 + column, row != NO_ROW && column < FACTOR4);
-    extra[at] = sum + select(extra[at], vec4<f32>(0.0), params.first_section == 0u);
+    var total = sum;
+    if (IN_TURN != 0u) {
+        total += select(extra[at], vec4<f32>(0.0), params.first_section == 0u);
+    }
+    extra[at] = total;
 }
 
 @compute @workgroup_size(PRODUCT_ROWS)
@@ -175,7 +177,7 @@ fn main(
     workgroupBarrier();
     var sums = RowSums();
     sums = add_section(sums, first, end, row);
-    if (IN_ONE_LAUNCH != 0u) {
+    if (IN_LOOP != 0u) {
         for (var section = 1u; section < params.sections; section++) {
             first += PRODUCT_TERMS;
             workgroupBarrier();

@@ -26,6 +26,9 @@
 
 use crate::config::ChoiceLoss;
 
+/// The appeal of what fills up a row of scores: no user is drawn to it.
+pub const FILLER: f32 = -1e30;
+
 /// What an engine has to know to learn choices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChoiceSetup {

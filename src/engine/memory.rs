@@ -29,6 +29,7 @@ use crate::common::format::{count, mebibytes};
 use crate::common::hint::Hint;
 use crate::common::system_memory::{Room, room};
 use crate::config::{Config, OptimizerChoice};
+use crate::engine::cpu::walk::rows_per_task;
 use crate::engine::gpu::device::{Adapter, AdapterKind};
 use crate::engine::gpu::{choice_scores, choice_sums};
 use crate::engine::model::ModelShape;
@@ -116,14 +117,17 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     let compact = |rows: usize| widest.min(rows) * factor_bytes;
     let batch_users = batch.min(size.users);
     let compact_choices = (batch_users + batch.min(size.items) + draws) * choice_factor_bytes;
-    let pieces = choice_sums::pieces(batch_users, draws, ranking.dim);
     let (scores, drawn_sums, user_sums) = match (choices, adapter) {
         (None, _) => (0, 0, 0),
         // A task has the scores of its block alone.
-        (Some(_), None) => (0, (batch_users.div_ceil(256) + 2) * draws * choice_factor_bytes, 0),
-        (Some(_), Some(_)) => (
+        (Some(_), None) => (
+            0,
+            (batch_users.div_ceil(rows_per_task(batch_users)) + 2) * draws * choice_factor_bytes,
+            0,
+        ),
+        (Some(_), Some(adapter)) => (
             choice_scores::words(batch_users, draws) * WORD,
-            pieces * draws * choice_factor_bytes,
+            choice_sums::pieces(adapter.kind, batch_users, draws, ranking.dim) * draws * choice_factor_bytes,
             batch_users * choice_factor_bytes,
         ),
     };

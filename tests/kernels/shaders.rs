@@ -6,7 +6,7 @@ use dotcart::engine::gpu::device::AdapterKind;
 use dotcart::engine::gpu::launch::{Binding, KernelSpec};
 use dotcart::engine::gpu::shader::{COMMON, Constant, compose, validate};
 use dotcart::engine::gpu::teams::Teams;
-use dotcart::engine::gpu::{SPECS, choice_constants, product_constants, sum_constants, training_constants};
+use dotcart::engine::gpu::{SPECS, choice_constants, score_constants, sum_constants, training_constants};
 use dotcart::engine::model::Side;
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner, back, valid::ModuleInfo};
 use std::path::Path;
@@ -42,7 +42,7 @@ fn prelude(spec: &KernelSpec, teams: Teams, optimizer: OptimizerChoice) -> Vec<C
     };
     match spec.shader.name {
         "choice_gradient" => choice_constants(teams, loss),
-        "choice_scores" => product_constants(kind, teams.dim()),
+        "choice_scores" => score_constants(kind, loss, teams.dim()),
         "choice_sums" => sum_constants(kind, side, teams.dim()),
         _ => training_constants(teams, optimizer),
     }

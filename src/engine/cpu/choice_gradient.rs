@@ -78,9 +78,9 @@ pub fn choice_gradient(
     let offsets = choices.offsets;
     let total = match choices.loss {
         ChoiceLoss::Softmax if choices.instructions.fuses() => {
-            softmax::<true>(starts, scores, offsets, gradient, weights, scale, scratch)
+            softmax::<true>(starts, scores, draws, gradient, weights, scale, scratch)
         }
-        ChoiceLoss::Softmax => softmax::<false>(starts, scores, offsets, gradient, weights, scale, scratch),
+        ChoiceLoss::Softmax => softmax::<false>(starts, scores, draws, gradient, weights, scale, scratch),
         ChoiceLoss::Bpr | ChoiceLoss::Bce => {
             let mut total = 0.0;
             for (number, scores) in scores.chunks_exact_mut(stride(draws)).enumerate() {
@@ -150,16 +150,21 @@ fn bce(scores: &mut [f32], offsets: &[f32], appeals: &mut [f32], weights: &[f32]
 
 #[cfg(test)]
 mod tests {
-    use super::super::choice_scores::FILLER;
     use super::*;
+    use crate::engine::choice::FILLER;
 
     fn softmax_of_one(scores: &mut [f32], offsets: &[f32], appeals: &mut [f32], weights: &[f32], scale: f32) -> f32 {
         let starts = [7, 7 + appeals.len() as u32];
-        let mut row = scores.to_vec();
-        row.resize(stride(offsets.len()), f32::NAN);
+        let draws = offsets.len();
+        let mut row: Vec<f32> = scores
+            .iter()
+            .zip(offsets)
+            .map(|(score, offset)| score + offset)
+            .collect();
+        row.resize(stride(draws), f32::NAN);
         let scratch = &mut SampleScratch::default();
-        let loss = softmax::<true>(&starts, &mut row, offsets, appeals, weights, scale, scratch);
-        scores.copy_from_slice(&row[..offsets.len()]);
+        let loss = softmax::<true>(&starts, &mut row, draws, appeals, weights, scale, scratch);
+        scores.copy_from_slice(&row[..draws]);
         loss
     }
 

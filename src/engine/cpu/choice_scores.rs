@@ -1,7 +1,7 @@
 //! Choice scores: how much each user of a block is drawn to each item that was drawn.
 //!
 //! ```text
-//! scores[u, j] = dot(user[u], drawn[j]) + appeal[j]
+//! scores[u, j] = dot(user[u], drawn[j]) + appeal[j] (+ offset[j] with softmax)
 //! ```
 //!
 //! Shapes: users `[U, 4 + dim]`; drawn `[draws, 4 + dim]`; scores `[U, draws]`, each row [`stride`] words from the last. Draws are
@@ -12,10 +12,9 @@
 use super::instruction_set::InstructionSet;
 use super::product::{First, Left, Right, Sum, multiply};
 use crate::common::block::LANES;
+use crate::config::ChoiceLoss;
+use crate::engine::choice::FILLER;
 use crate::engine::model::ROW_HEADER;
-
-/// The appeal of what fills up the last block of drawn items: no user is drawn to it.
-pub const FILLER: f32 = -1e30;
 
 /// Words from one row of a number for each drawn item to the next: an odd number of blocks, since rows that are a power of two
 /// apart would share a few lines of the nearest cache.
@@ -31,7 +30,7 @@ pub struct Drawn {
     pub rows: Vec<f32>,
     /// `[dim, draws]`, each row [`stride`] words from the last.
     pub columns: Vec<f32>,
-    /// `[draws]`.
+    /// `[draws]`; with softmax and their offsets.
     pub appeals: Vec<f32>,
     /// `[draws]`, see [`crate::engine::choice`].
     pub offsets: Vec<f32>,
@@ -39,14 +38,15 @@ pub struct Drawn {
 
 impl Drawn {
     /// Copies the drawn items' rows from the compact rows of a step. Panics if a slot is not there.
-    pub fn gather(&mut self, slots: &[u32], offsets: &[f32], items: &[f32], dim: usize) {
+    pub fn gather(&mut self, loss: ChoiceLoss, slots: &[u32], offsets: &[f32], items: &[f32], dim: usize) {
         self.rows.clear();
         self.appeals.clear();
         self.offsets.clear();
         self.offsets.extend_from_slice(offsets);
-        for &slot in slots {
+        for (&slot, &offset) in slots.iter().zip(offsets) {
             let row = &items[slot as usize * (ROW_HEADER + dim)..][..ROW_HEADER + dim];
-            self.appeals.push(row[0]);
+            let raise = if loss == ChoiceLoss::Softmax { offset } else { 0.0 };
+            self.appeals.push(row[0] + raise);
             self.rows.extend_from_slice(&row[ROW_HEADER..]);
         }
         let draws = slots.len().next_multiple_of(LANES);

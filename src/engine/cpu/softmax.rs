@@ -1,8 +1,8 @@
 //! Softmax: the choice loss and its slopes, of a block of users against all that was drawn.
 //!
 //! ```text
-//! most[u]  = max of scores[u, j] + offset[j] over drawn j, and of appeal[b] over the user's samples b
-//! e[u, j]  = exp(scores[u, j] + offset[j] - most[u])          all[b] = exp(appeal[b] - most[u]) + sum over j of e[u, j]
+//! most[u]  = max of scores[u, j] over drawn j, and of appeal[b] over the user's samples b
+//! e[u, j]  = exp(scores[u, j] - most[u])          all[b] = exp(appeal[b] - most[u]) + sum over j of e[u, j]
 //! loss     = sum over b of weight[b] (ln all[b] + most[u] - appeal[b])
 //! appeal[b]   := scale weight[b] (exp(appeal[b] - most[u]) / all[b] - 1)
 //! scores[u, j] := scale e[u, j] * sum over b of weight[b] / all[b]
@@ -37,18 +37,17 @@ pub struct SampleScratch {
 /// A block of users: returns the loss, makes slopes of scores and appeals.
 ///
 /// Shapes: starts `[users + 1]`, of the users' samples, counted from anywhere; scores `[users, draws]`, each row
-/// [`stride`] words from the last; offsets `[draws]`, whole blocks; appeals, weights `[samples]`. Panics if they do not fit.
+/// [`stride`] words from the last; draws are whole blocks; appeals, weights `[samples]`. Panics if they do not fit.
 #[inline(always)]
 pub fn softmax<const FUSED: bool>(
     starts: &[u32],
     scores: &mut [f32],
-    offsets: &[f32],
+    draws: usize,
     appeals: &mut [f32],
     weights: &[f32],
     scale: f32,
     scratch: &mut SampleScratch,
 ) -> f32 {
-    let draws = offsets.len();
     let stride = stride(draws);
     assert!(
         draws > 0 && draws.is_multiple_of(LANES) && scores.len() == (starts.len() - 1) * stride,
@@ -57,7 +56,6 @@ pub fn softmax<const FUSED: bool>(
         starts.len() - 1
     );
     let together = (SCORES / draws).clamp(1, USERS);
-    let offsets = offsets.as_chunks().0;
     let mut loss = 0.0;
     for (scores, users) in scores.chunks_mut(together * stride).zip((0..).step_by(together)) {
         let count = scores.len() / stride;
@@ -70,7 +68,7 @@ pub fn softmax<const FUSED: bool>(
 
         let mut mosts = [0.0; USERS];
         for (user, scores) in scores.chunks_exact(stride).enumerate() {
-            let drawn = largest(scores[..draws].as_chunks().0, offsets);
+            let drawn = largest(scores[..draws].as_chunks().0);
             let most = appeals[own(user)]
                 .iter()
                 .fold(drawn, |most, &appeal| block::larger(most, appeal));
@@ -78,7 +76,7 @@ pub fn softmax<const FUSED: bool>(
             mosts[user] = most;
         }
         for (user, scores) in scores.chunks_exact_mut(stride).enumerate() {
-            let sum = exponentials::<FUSED>(scores[..draws].as_chunks_mut().0, offsets, mosts[user]);
+            let sum = exponentials::<FUSED>(scores[..draws].as_chunks_mut().0, mosts[user]);
             scratch.sums[own(user)].fill(sum);
         }
         loss += slopes_of_appeals::<FUSED>(appeals, &scratch.mosts, &mut scratch.sums, weights, scale);
@@ -90,30 +88,29 @@ pub fn softmax<const FUSED: bool>(
     loss
 }
 
-/// The largest score with its offset.
 #[inline(always)]
-fn largest(scores: &[[f32; LANES]], offsets: &[[f32; LANES]]) -> f32 {
+fn largest(scores: &[[f32; LANES]]) -> f32 {
     let mut most = [f32::MIN; LANES];
-    for (scores, offsets) in scores.iter().zip(offsets) {
+    for scores in scores {
         block::one_at_a_time();
         let mut larger = [0.0; LANES];
         for lane in 0..LANES {
-            larger[lane] = block::larger(most[lane], scores[lane] + offsets[lane]);
+            larger[lane] = block::larger(most[lane], scores[lane]);
         }
         most = larger;
     }
     block::largest(&most)
 }
 
-/// Replaces each score by `exp(score + offset - most)` and returns their sum.
+/// Replaces each score by `exp(score - most)` and returns their sum.
 #[inline(always)]
-fn exponentials<const FUSED: bool>(scores: &mut [[f32; LANES]], offsets: &[[f32; LANES]], most: f32) -> f32 {
+fn exponentials<const FUSED: bool>(scores: &mut [[f32; LANES]], most: f32) -> f32 {
     let mut sums = [0.0; LANES];
-    for (scores, offsets) in scores.iter_mut().zip(offsets) {
+    for scores in scores {
         block::one_at_a_time();
         let (mut replaced, mut added) = ([0.0; LANES], [0.0; LANES]);
         for lane in 0..LANES {
-            replaced[lane] = exponential::<FUSED>(scores[lane] + offsets[lane] - most);
+            replaced[lane] = exponential::<FUSED>(scores[lane] - most);
             added[lane] = sums[lane] + replaced[lane];
         }
         (*scores, sums) = (replaced, added);
@@ -189,7 +186,6 @@ mod tests {
         let mut scores: Vec<f32> = (0..counts.len() * stride).map(number).collect();
         let mut appeals: Vec<f32> = (0..samples).map(|at| number(at + 11)).collect();
         let weights: Vec<f32> = (0..samples).map(|at| (at % 4) as f32).collect();
-        let offsets: Vec<f32> = (0..draws).map(|at| number(at + 3)).collect();
         let mut loss = 0.0;
         let mut scratch = SampleScratch::default();
         for (number, scores) in scores.chunks_mut(together * stride).enumerate() {
@@ -198,7 +194,7 @@ mod tests {
             loss += softmax::<FUSED>(
                 &starts[users.start..=users.end],
                 scores,
-                &offsets,
+                draws,
                 &mut appeals[own.clone()],
                 &weights[own],
                 0.1,

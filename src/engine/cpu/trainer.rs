@@ -235,6 +235,7 @@ impl CpuTrainer {
             item_plan.rows,
         );
         self.drawn.gather(
+            setup.loss,
             choice.draw_slots,
             choice.draw_offsets,
             &factors.compact[Side::Item],

@@ -18,7 +18,7 @@ use std::sync::Mutex;
 /// the number of threads, since the order of the sums hangs on it.
 pub fn rows_per_task(rows: usize) -> usize {
     const TASKS: usize = 16;
-    (rows / TASKS).next_multiple_of(64).clamp(64, 256)
+    (rows / TASKS).next_multiple_of(64).clamp(64, 512)
 }
 
 /// What a block of users is asked. All methods have to be `#[inline(always)]`, see [`Work`].

@@ -7,7 +7,8 @@
 //! and the product ten times as fast. So there a launch takes the columns that are written out, and the next one adds to it.
 //! Even a loop that is never taken would count.
 
-use super::{PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, product_constants};
+use super::{PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, score_constants};
+use crate::config::ChoiceLoss;
 use crate::engine::gpu::device::{AdapterKind, Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 use crate::engine::gpu::shader::shader;
@@ -33,6 +34,8 @@ params! {
         pub draws: u32,
         /// Where the slots of the drawn items begin in the plan, and the compact rows that they are in.
         pub draw_slots_at: u32,
+        /// Where their offsets begin.
+        pub draw_offsets_at: u32,
         pub item_rows: u32,
         /// The launch's sections of columns: the first and how many.
         pub first_section: u32,
@@ -47,6 +50,7 @@ impl Params {
             users: choice.side(Side::User).row_count() as u32,
             draws: choice.draws() as u32,
             draw_slots_at: choice.draw_slots.start as u32,
+            draw_offsets_at: choice.draw_offsets.start as u32,
             item_rows: choice.side(Side::Item).row_count() as u32,
             first_section: 0,
             sections: dim.div_ceil(PRODUCT_TERMS) as u32,
@@ -80,8 +84,8 @@ pub struct ChoiceScores {
 
 impl ChoiceScores {
     /// In launches as suit an adapter of that kind; they run on any.
-    pub fn new(kind: AdapterKind, dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &product_constants(kind, dim));
+    pub fn new(kind: AdapterKind, loss: ChoiceLoss, dim: usize) -> Self {
+        let kernel = Kernel::new(&SPEC, &score_constants(kind, loss, dim));
         Self { kernel, kind }
     }
 

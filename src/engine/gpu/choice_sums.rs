@@ -27,8 +27,9 @@ pub const SPEC: KernelSpec = KernelSpec {
     workgroup: Some(PRODUCT_ROWS as u32),
 };
 
-/// Workgroups that keep a card busy.
+/// Workgroups that keep a card busy, and a few cores.
 const WORKGROUPS: usize = 256;
+const WORKGROUPS_ON_CORES: usize = 32;
 /// Terms below which a piece is not worth its own sum.
 const LEAST_TERMS: usize = 256;
 /// Terms of a piece at the most: a thread takes a turn of a loop for each section.
@@ -51,28 +52,6 @@ params! {
 }
 
 impl Params {
-    /// Of the extra gradients of a side of a step of rows of `dim` weights.
-    pub fn of(choice: &ChoiceLayout, side: Side, dim: usize) -> Self {
-        let (users, draws) = (choice.side(Side::User).row_count(), choice.draws());
-        let (terms, pieces) = match side {
-            Side::User => (draws, 1),
-            Side::Item => (users, pieces(users, draws, dim)),
-        };
-        let piece_terms = terms.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS);
-        Self {
-            users: users as u32,
-            draws: draws as u32,
-            draw_slots_at: choice.draw_slots.start as u32,
-            item_rows: choice.side(Side::Item).row_count() as u32,
-            piece_terms: piece_terms as u32,
-            pieces: pieces as u32,
-            first_section: 0,
-            sections: (piece_terms / PRODUCT_TERMS) as u32,
-        }
-    }
-}
-
-impl Params {
     /// Words of the extra gradients of rows of `dim` weights, and behind the last four more, as of the scores.
     pub fn words(&self, side: Side, dim: usize) -> usize {
         let rows = match side {
@@ -83,10 +62,15 @@ impl Params {
     }
 }
 
-/// Pieces of the sum over the users.
-pub fn pieces(users: usize, draws: usize, dim: usize) -> usize {
+/// Pieces of the sum over the users, for an adapter of that kind.
+pub fn pieces(kind: AdapterKind, users: usize, draws: usize, dim: usize) -> usize {
     let tiles = draws.div_ceil(PRODUCT_ROWS) * dim.div_ceil(PRODUCT_COLUMNS);
-    let useful = users.div_ceil(LEAST_TERMS).min(WORKGROUPS.div_ceil(tiles.max(1)));
+    let workgroups = if kind == AdapterKind::Software {
+        WORKGROUPS_ON_CORES
+    } else {
+        WORKGROUPS
+    };
+    let useful = users.div_ceil(LEAST_TERMS).min(workgroups.div_ceil(tiles.max(1)));
     useful.max(users.div_ceil(MOST_TERMS)).max(1)
 }
 
@@ -108,6 +92,26 @@ impl ChoiceSums {
             kind,
             side,
             dim,
+        }
+    }
+
+    /// Of the extra gradients of a step.
+    pub fn params(&self, choice: &ChoiceLayout) -> Params {
+        let (users, draws) = (choice.side(Side::User).row_count(), choice.draws());
+        let (terms, pieces) = match self.side {
+            Side::User => (draws, 1),
+            Side::Item => (users, pieces(self.kind, users, draws, self.dim)),
+        };
+        let piece_terms = terms.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS);
+        Params {
+            users: users as u32,
+            draws: draws as u32,
+            draw_slots_at: choice.draw_slots.start as u32,
+            item_rows: choice.side(Side::Item).row_count() as u32,
+            piece_terms: piece_terms as u32,
+            pieces: pieces as u32,
+            first_section: 0,
+            sections: (piece_terms / PRODUCT_TERMS) as u32,
         }
     }
 
@@ -150,17 +154,24 @@ mod tests {
 
     #[test]
     fn pieces_are_enough_for_a_card_and_short_enough_for_a_software_driver() {
-        assert_eq!(pieces(8192, 256, 64), 32);
-        assert_eq!([pieces(1, 1, 4), pieces(0, 0, 4), pieces(257, 1, 512)], [1, 1, 2]);
+        let card = AdapterKind::Discrete;
+        assert_eq!(pieces(card, 8192, 256, 64), 32);
+        assert_eq!(pieces(AdapterKind::Software, 8192, 256, 64), 8);
+        assert_eq!(
+            [pieces(card, 1, 1, 4), pieces(card, 0, 0, 4), pieces(card, 257, 1, 512)],
+            [1, 1, 2]
+        );
         for (users, draws, dim) in [(100_000, 16_384, 512), (500_000, 16_384, 64), (500_000, 1, 4)] {
-            let pieces = pieces(users, draws, dim);
-            assert!(users.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS) <= MOST_TERMS);
-            // What they take beside the drawn items' rows themselves.
-            let words = pieces * draws * (4 + dim);
-            assert!(
-                words < (32 << 20) + 4 * draws * (4 + dim),
-                "{pieces} pieces: {words} words"
-            );
+            for kind in [card, AdapterKind::Software] {
+                let pieces = pieces(kind, users, draws, dim);
+                assert!(usize::div_ceil(users, pieces).next_multiple_of(PRODUCT_TERMS) <= MOST_TERMS);
+                // What they take beside the drawn items' rows themselves.
+                let words = pieces * draws * (4 + dim);
+                assert!(
+                    words < (32 << 20) + 4 * draws * (4 + dim),
+                    "{pieces} pieces: {words} words"
+                );
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ pub mod update_head;
 pub mod update_rows;
 
 use crate::config::{ChoiceLoss, MAX_DIM, OptimizerChoice};
+use crate::engine::choice::FILLER;
 use crate::engine::gpu::device::AdapterKind;
 use crate::engine::gpu::launch::KernelSpec;
 use crate::engine::gpu::shader::Constant;
@@ -123,6 +124,7 @@ pub fn constants(dim: usize) -> Vec<Constant> {
         ("HALF_LN_BETA2", HALF_LN_BETA2),
         ("LOG2_BETA1", BETA1.log2() as f32),
         ("LOG2_BETA2", BETA2.log2() as f32),
+        ("FILLER", FILLER),
         ("LOG2_RHO", (BETA1 / BETA2.sqrt()).log2() as f32),
     ];
     let counts = counts.map(|(name, value)| Constant::U32(name, value as u32));
@@ -147,27 +149,37 @@ pub fn training_constants(teams: Teams, optimizer: OptimizerChoice) -> Vec<Const
 
 /// What the prelude of `choice_gradient` says: [`Teams::constants`] and the loss.
 pub fn choice_constants(teams: Teams, loss: ChoiceLoss) -> Vec<Constant> {
+    teams.constants().into_iter().chain(loss_constants(loss)).collect()
+}
+
+fn loss_constants(loss: ChoiceLoss) -> impl Iterator<Item = Constant> {
     let words = [
         ("LOSS", loss as u32),
         ("SOFTMAX", ChoiceLoss::Softmax as u32),
         ("BPR", ChoiceLoss::Bpr as u32),
         ("BCE", ChoiceLoss::Bce as u32),
     ];
-    let words = words.map(|(name, value)| Constant::U32(name, value));
-    teams.constants().into_iter().chain(words).collect()
+    words.into_iter().map(|(name, value)| Constant::U32(name, value))
 }
 
-/// What the preludes of the products of matrices say: whether a launch takes several sections of terms, see [`choice_scores`].
-pub fn product_constants(kind: AdapterKind, dim: usize) -> Vec<Constant> {
-    let mut constants = constants(dim);
-    let in_one_launch = u32::from(kind != AdapterKind::Software);
-    constants.push(Constant::U32("IN_ONE_LAUNCH", in_one_launch));
+/// What the prelude of `choice_scores` says: how sections of terms are taken, and the loss.
+pub fn score_constants(kind: AdapterKind, loss: ChoiceLoss, dim: usize) -> Vec<Constant> {
+    let mut constants = product_constants(kind, dim, dim > PRODUCT_TERMS);
+    constants.extend(loss_constants(loss));
     constants
 }
 
-/// What the prelude of `choice_sums` says besides: whose gradients are summed.
+/// What the prelude of `choice_sums` says: how sections of terms are taken, and whose gradients are summed.
 pub fn sum_constants(kind: AdapterKind, side: Side, dim: usize) -> Vec<Constant> {
-    let mut constants = product_constants(kind, dim);
+    let mut constants = product_constants(kind, dim, true);
     constants.push(Constant::U32("FOR_USERS", u32::from(side == Side::User)));
     constants
+}
+
+/// Several sections of terms are taken in a loop, or in turn by launches that add to one another, see [`choice_scores`].
+fn product_constants(kind: AdapterKind, dim: usize, several: bool) -> Vec<Constant> {
+    let software = kind == AdapterKind::Software;
+    let flags = [("IN_LOOP", several && !software), ("IN_TURN", several && software)];
+    let flags = flags.map(|(name, value)| Constant::U32(name, u32::from(value)));
+    constants(dim).into_iter().chain(flags).collect()
 }
