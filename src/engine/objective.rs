@@ -93,14 +93,6 @@ pub fn loss(z: f32, target: f32) -> f32 {
     z.max(0.0) - z * target + (-z.abs()).exp().ln_1p()
 }
 
-/// [`loss`], within 6e-8, and [`sigmoid`] of a logit, from one exponential and a logarithm that costs a third of `ln_1p`.
-#[inline(always)]
-pub fn loss_and_sigmoid(z: f32, target: f32) -> (f32, f32) {
-    let small = (-z.abs()).exp();
-    let numerator = if z >= 0.0 { 1.0 } else { small };
-    (z.max(0.0) - z * target + (1.0 + small).ln(), numerator / (1.0 + small))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,8 +109,6 @@ mod tests {
                     "z {z}, target {target}: {slope} for {gradient}"
                 );
                 assert!((loss(z as f32, target as f32) as f64 - exact(z)).abs() < 1e-5);
-                let (fast, slow) = (loss_and_sigmoid(z as f32, target as f32), sigmoid(z as f32));
-                assert!((fast.0 as f64 - exact(z)).abs() < 1e-5 && fast.1 == slow);
             }
         }
     }

@@ -10,10 +10,12 @@
 //! Shapes: slots, targets, weights, gradient `[B]`; compact `[R, 4 + dim]`; partial `[groups, 4]`.
 //! Twin of `shaders/pair_forward.wgsl`, whose groups may be of another size: only their sums are compared.
 
+use super::exponential::exponential;
+use super::logarithm::logarithm;
 use super::pair_logits::affinity;
 use super::prefetch::{SAMPLES_AHEAD, prefetch};
+use crate::common::block::{self, LANES};
 use crate::engine::model::{Head, ROW_HEADER};
-use crate::engine::objective::loss_and_sigmoid;
 
 /// The samples of a step and what they are measured against.
 #[derive(Clone, Copy, Debug)]
@@ -42,22 +44,37 @@ pub fn pair_forward(
 ) -> [f32; 4] {
     let length = ROW_HEADER + dim;
     let each = 1.0 / samples.targets.len() as f32;
-    let mut sums = [0.0f32; 4];
-    for (offset, gradient) in gradient.iter_mut().enumerate() {
-        let number = first + offset;
-        if let Some(&ahead) = samples.item_slots.get(number + SAMPLES_AHEAD) {
-            prefetch(items, ahead as usize * length, length);
+    let mut sums = [[0.0; LANES]; 3];
+    for (first, gradient) in (first..).step_by(LANES).zip(gradient.chunks_mut(LANES)) {
+        let numbers = first..first + gradient.len();
+        let mut affinities = [0.0; LANES];
+        for (affinity_of, number) in affinities.iter_mut().zip(numbers.clone()) {
+            if let Some(&ahead) = samples.item_slots.get(number + SAMPLES_AHEAD) {
+                prefetch(items, ahead as usize * length, length);
+            }
+            let user = &users[(samples.user_slots[number] as usize - first_user) * length..][..length];
+            let item = &items[samples.item_slots[number] as usize * length..][..length];
+            *affinity_of = affinity(user, item);
         }
-        let user = &users[(samples.user_slots[number] as usize - first_user) * length..][..length];
-        let item = &items[samples.item_slots[number] as usize * length..][..length];
-        let weight = samples.weights[number] * each;
-        let affinity = affinity(user, item);
-        let (loss, score) = loss_and_sigmoid(head.logit(affinity), samples.targets[number]);
-        let slope = (score - samples.targets[number]) * weight * samples.share;
-        *gradient = head.scale * slope;
-        sums[0] += loss * weight;
-        sums[1] += slope * affinity;
-        sums[2] += slope;
+        let affinities = block::stored(affinities);
+        // What fills up the last block weighs nothing.
+        let [targets, weights] = [samples.targets, samples.weights].map(|of| block::padded(&of[numbers.clone()], 0.0));
+        let [mut slopes, mut losses, mut of_scale, mut of_bias] = [[0.0; LANES]; 4];
+        for lane in 0..LANES {
+            let (logit, target) = (head.logit(affinities[lane]), targets[lane]);
+            let small = exponential::<false>(-logit.abs());
+            let score = if logit >= 0.0 { 1.0 } else { small } / (1.0 + small);
+            let loss = block::larger(0.0, logit) - logit * target + logarithm(1.0 + small);
+            let weight = weights[lane] * each;
+            let slope = (score - target) * weight * samples.share;
+            slopes[lane] = head.scale * slope;
+            losses[lane] = sums[0][lane] + loss * weight;
+            of_scale[lane] = sums[1][lane] + slope * affinities[lane];
+            of_bias[lane] = sums[2][lane] + slope;
+        }
+        sums = [losses, of_scale, of_bias];
+        gradient.copy_from_slice(&slopes[..gradient.len()]);
     }
-    sums
+    let [loss, of_scale, of_bias] = sums.map(|sums| block::sum(&sums));
+    [loss, of_scale, of_bias, 0.0]
 }
