@@ -5,7 +5,8 @@
 //     scores[u, j]  := scale * sum over b of choice[b] * d loss[b] / d scores[u, j]
 //     partial[group] = (sum over the users of the group of choice[b] loss[b] / samples, 0, 0, 0)
 //
-// Shapes: starts [users + 1], choices [samples], draw offsets [draws] in `plan`; appeals [samples], from `pair_logits`; scores
+// Shapes: starts [users + 1], choices [samples], draw offsets [draws] in `plan`, which softmax does
+// not need, since the scores have them; appeals [samples], from `pair_logits`; scores
 // [users, ceil(draws / 4)] vec4, from `choice_scores`: what fills up a last four becomes 0; gradient [samples];
 // partials [ceil(users / TEAMS)] vec4. A team of LANES threads takes a user, a lane every LANES-th four and sample.
 // Partner src/engine/gpu/choice_gradient.rs, twin src/engine/cpu/choice_gradient.rs, which finds the appeals as well.

@@ -26,7 +26,7 @@
 
 use crate::config::ChoiceLoss;
 
-/// The appeal of what fills up a row of scores: no user is drawn to it.
+/// The appeal of what fills up a row of scores: below any other, and no user is drawn to it.
 pub const FILLER: f32 = -1e30;
 
 /// What an engine has to know to learn choices.

@@ -8,7 +8,7 @@
 //!             + 60 * 4 b + 16 * 2 planned                     planned steps on their way; two tables of step sizes
 //!             + 30 * 4 b + 8 (users + items)                  with a prior: its pulls on the rows; each row's samples, its centre
 //!             + 18 * 4 b + (b + draws) choice_factor_bytes    with choices: their plan and their compact rows
-//!             + (b / 256 + 2) draws choice_factor_bytes       on the cpu: what each task adds to the gradients of drawn items
+//!             + (tasks + 2) draws choice_factor_bytes         on the cpu: what each task adds to the gradients of drawn items
 //!             + 4 b draws + (b + pieces draws) choice_factor_bytes
 //!                                                             on a device: the scores, the sums for users and for drawn items
 //! centres     (users + items) (4 r + 48) + 512 r^2 + 32 train
@@ -29,7 +29,7 @@ use crate::common::format::{count, mebibytes};
 use crate::common::hint::Hint;
 use crate::common::system_memory::{Room, room};
 use crate::config::{Config, OptimizerChoice};
-use crate::engine::cpu::walk::rows_per_task;
+use crate::engine::cpu::walk::{CHOOSERS_PER_TASK, most_tasks};
 use crate::engine::gpu::device::{Adapter, AdapterKind};
 use crate::engine::gpu::{choice_scores, choice_sums};
 use crate::engine::model::ModelShape;
@@ -122,7 +122,7 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
         // A task has the scores of its block alone.
         (Some(_), None) => (
             0,
-            (batch_users.div_ceil(rows_per_task(batch_users)) + 2) * draws * choice_factor_bytes,
+            (most_tasks(batch_users, CHOOSERS_PER_TASK) + 2) * draws * choice_factor_bytes,
             0,
         ),
         (Some(_), Some(adapter)) => (

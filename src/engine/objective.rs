@@ -10,8 +10,8 @@
 //! The loss is linear in its target, so training on that blend is training on both losses, weighed. Everything that is
 //! measured or refitted (validation loss, calibration, folding in) takes the target alone: two shares compare by it.
 //!
-//! Kernels that update rows consume the gradient alone and know nothing of the loss. The GPU's copy of the same
-//! arithmetic is `shaders/common/objective.wgsl`.
+//! Kernels that update rows consume the gradient alone and know nothing of the loss. The engines' copies of the same
+//! arithmetic are `shaders/common/objective.wgsl` and, for many samples at once, [`crate::engine::cpu::pair_forward`].
 
 use crate::common::interaction::RatingScale;
 use crate::config::{Config, Positives, Target, Threshold};

@@ -35,7 +35,7 @@ pub struct Choices<'a> {
     pub item_slots: &'a [u32],
     /// Of each sample, `[B]`.
     pub weights: &'a [f32],
-    /// Of each drawn item, in whole blocks.
+    /// Of each drawn item, in whole blocks; with softmax the scores have them already.
     pub offsets: &'a [f32],
     pub instructions: InstructionSet,
 }

@@ -30,7 +30,7 @@ pub struct Drawn {
     pub rows: Vec<f32>,
     /// `[dim, draws]`, each row [`stride`] words from the last.
     pub columns: Vec<f32>,
-    /// `[draws]`; with softmax and their offsets.
+    /// `[draws]`; with softmax their offsets are added.
     pub appeals: Vec<f32>,
     /// `[draws]`, see [`crate::engine::choice`].
     pub offsets: Vec<f32>,

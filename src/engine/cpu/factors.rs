@@ -7,7 +7,7 @@ use super::rows::Rows;
 use super::sum_pieces::Gradients;
 use super::table::Table;
 use super::update_rows::update_rows;
-use super::walk::rows_per_task;
+use super::walk::{ROWS_PER_TASK, rows_per_task};
 use crate::engine::TrainerSetup;
 use crate::engine::model::{ModelShape, Question, Side, Sides, start_records};
 use crate::engine::optimizer::Schedule;
@@ -66,7 +66,7 @@ impl Factors {
         let compact = &mut self.compact[side];
         compact.resize(rows.len() * factor_len, 0.0);
         let table = self.tables[side].words();
-        let per_task = rows_per_task(rows.len());
+        let per_task = rows_per_task(rows.len(), ROWS_PER_TASK);
         compact
             .par_chunks_mut(per_task * factor_len)
             .zip(rows.par_chunks(per_task))

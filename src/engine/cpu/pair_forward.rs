@@ -64,6 +64,8 @@ pub fn pair_forward(
             let (logit, target) = (head.logit(affinities[lane]), targets[lane]);
             let small = exponential::<false>(-logit.abs());
             let score = if logit >= 0.0 { 1.0 } else { small } / (1.0 + small);
+            // Of a training that has come apart the gradients are to tell it, too.
+            let score = if logit.is_nan() { logit } else { score };
             let loss = block::larger(0.0, logit) - logit * target + logarithm(1.0 + small);
             let weight = weights[lane] * each;
             let slope = (score - target) * weight * samples.share;
@@ -77,4 +79,60 @@ pub fn pair_forward(
     }
     let [loss, of_scale, of_bias] = sums.map(|sums| block::sum(&sums));
     [loss, of_scale, of_bias, 0.0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sums and the gradients of samples with these logits, each of weight 1, target 1/4.
+    fn of(logits: &[f32]) -> ([f32; 4], Vec<f32>) {
+        let count = logits.len();
+        let users: Vec<f32> = logits.iter().flat_map(|&logit| [logit, 0.0, 0.0, 0.0, 0.0]).collect();
+        let slots: Vec<u32> = (0..count as u32).collect();
+        let samples = Samples {
+            user_slots: &slots,
+            item_slots: &vec![0; count],
+            targets: &vec![0.25; count],
+            weights: &vec![1.0; count],
+            share: 1.0,
+        };
+        let mut gradient = vec![f32::NAN; count];
+        let sums = pair_forward(&samples, 0, &users, 0, &[0.0; 5], Head::PLAIN, 1, &mut gradient);
+        (sums, gradient)
+    }
+
+    #[test]
+    fn the_loss_and_its_slope_are_those_of_the_objective() {
+        for count in [1, 15, 16, 17, 40] {
+            let logits: Vec<f32> = (0..count).map(|at| (at * 37 % 41) as f32 * 2.0 - 40.0).collect();
+            let (sums, gradient) = of(&logits);
+            let (mut loss, mut by_scale, mut by_bias) = (0.0, 0.0, 0.0);
+            for (&logit, &found) in logits.iter().zip(&gradient) {
+                let z = f64::from(logit);
+                let slope = (1.0 / (1.0 + (-z).exp()) - 0.25) / count as f64;
+                assert!((f64::from(found) - slope).abs() < 1e-7, "{z}: {found} for {slope}");
+                loss += (z.max(0.0) - 0.25 * z + (-z.abs()).exp().ln_1p()) / count as f64;
+                (by_scale, by_bias) = (by_scale + z * slope, by_bias + slope);
+            }
+            for (found, wanted) in sums.into_iter().zip([loss, by_scale, by_bias, 0.0]) {
+                assert!(
+                    (f64::from(found) - wanted).abs() < 1e-5,
+                    "{count} samples: {found} for {wanted}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite_and_what_is_no_number_stays_none() {
+        let (sums, gradient) = of(&[1e30, -1e30, 0.0]);
+        assert!(sums.iter().all(|sum| sum.is_finite()), "{sums:?}");
+        assert_eq!(gradient, [0.25, -0.25 / 3.0, 0.25 / 3.0]);
+        let (sums, gradient) = of(&[0.0, f32::NAN]);
+        assert!(
+            sums[0].is_nan() && gradient[1].is_nan() && gradient[0] == 0.125,
+            "{sums:?} {gradient:?}"
+        );
+    }
 }

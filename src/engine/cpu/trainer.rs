@@ -15,7 +15,7 @@ use super::softmax::SampleScratch;
 use super::sum_pieces::Gradients;
 use super::thread_pool;
 use super::update_head::update_head;
-use super::walk::{Forward, UserTask, UserWalk, rows_per_task};
+use super::walk::{CHOOSERS_PER_TASK, Forward, ROWS_PER_TASK, UserTask, UserWalk, rows_per_task};
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::engine::choice::ChoiceSetup;
 use crate::engine::model::{Head, ModelShape, Question, ROW_HEADER, Side, Sides};
@@ -150,7 +150,7 @@ impl CpuTrainer {
         } = factors;
         users.resize(user_plan.rows.len() * factor_len, 0.0);
         gradient.resize(step.batch(), 0.0);
-        let users_per_task = rows_per_task(user_plan.rows.len());
+        let users_per_task = rows_per_task(user_plan.rows.len(), ROWS_PER_TASK);
         partials.resize(user_plan.rows.len().div_ceil(users_per_task) * 4, 0.0);
         let walk = UserWalk {
             forward: RatingForward {
@@ -255,7 +255,7 @@ impl CpuTrainer {
         let partial_len = 4 + drawn_words;
         users.resize(user_plan.rows.len() * factor_len, 0.0);
         gradient.resize(step.batch(), 0.0);
-        let users_per_task = rows_per_task(user_plan.rows.len());
+        let users_per_task = rows_per_task(user_plan.rows.len(), CHOOSERS_PER_TASK);
         partials.resize(user_plan.rows.len().div_ceil(users_per_task) * partial_len, 0.0);
         let walk = UserWalk {
             forward: ChoiceForward {

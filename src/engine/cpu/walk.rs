@@ -14,11 +14,23 @@ use crate::engine::plan::SidePlan;
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Rows of a step that one task takes; their sums make one partial. Of a small step fewer, so that every thread has some; whatever
-/// the number of threads, since the order of the sums hangs on it.
-pub fn rows_per_task(rows: usize) -> usize {
-    const TASKS: usize = 16;
-    (rows / TASKS).next_multiple_of(64).clamp(64, 512)
+/// Rows that one task takes at the most; users whose choices are learned come in larger ones, since what each task has summed of the
+/// drawn items has to be added up.
+pub const ROWS_PER_TASK: usize = 256;
+pub const CHOOSERS_PER_TASK: usize = 512;
+
+/// Tasks that a small step is cut into, nearly.
+const TASKS: usize = 16;
+
+/// Rows of a step that one task takes, `most` at the most; their sums make one partial. Of a small step fewer, so that sixteen threads
+/// have some; whatever the number of threads, since the order of the sums hangs on it.
+pub fn rows_per_task(rows: usize, most: usize) -> usize {
+    (rows / TASKS).next_multiple_of(64).clamp(64, most)
+}
+
+/// Tasks of any step of up to `rows` rows.
+pub fn most_tasks(rows: usize, most: usize) -> usize {
+    rows.div_ceil(most).max(TASKS + 1)
 }
 
 /// What a block of users is asked. All methods have to be `#[inline(always)]`, see [`Work`].
@@ -182,5 +194,26 @@ impl<F: Forward> Work for Walk<'_, F> {
             );
         }
         scratches().push(scratch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_step_has_more_tasks_than_are_reckoned_with() {
+        for most in [ROWS_PER_TASK, CHOOSERS_PER_TASK] {
+            let tasks = |rows: usize| rows.div_ceil(rows_per_task(rows, most));
+            assert_eq!(
+                [tasks(1), tasks(64), tasks(65), tasks(1039), tasks(1040)],
+                [1, 1, 2, 17, 9]
+            );
+            let mut so_far = 0;
+            for rows in 1..20_000 {
+                so_far = so_far.max(tasks(rows));
+                assert!(so_far <= most_tasks(rows, most), "{rows} rows: {so_far} tasks");
+            }
+        }
     }
 }

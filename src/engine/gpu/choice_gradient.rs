@@ -1,7 +1,7 @@
 //! Launches `shaders/choice_gradient.wgsl`: from the scores of a user to the loss and the gradients of their choices.
 //!
 //! Bytes for each score: reads 12 and writes 4 with softmax, reads 4 a sample and 4, writes 4 with bpr, reads 4 and writes 4 with
-//! bce, nearly all from a cache; its offset comes from one. For each sample: reads 12 and writes 4.
+//! bce, nearly all from a cache; with the latter two its offset comes from one. For each sample: reads 12 and writes 4.
 //!
 //! Softmax and bce take a time in proportion to a user's samples and scores, bpr to their product.
 

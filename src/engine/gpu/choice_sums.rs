@@ -4,7 +4,7 @@
 //! from a cache; writes 16 + 4 dim for each user, and for each drawn item as often as there are pieces.
 //!
 //! There are many users and few drawn items: the sum over users is cut into pieces that are summed at the same time, as many
-//! as give a card enough workgroups, and no longer than a software driver's loops. `update_rows` adds the pieces up, in order.
+//! as give a card enough workgroups or a few cores, and no longer than a software driver's loops. `update_rows` adds the pieces up, in order.
 
 use super::choice_scores::launches;
 use super::{MAX_TRIPS, PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, sum_constants};

@@ -73,12 +73,12 @@ impl Choices {
         let dim = self.factors.shape.dim;
         let (users, draws) = (choice.side(Side::User).row_count(), choice.draws());
         let sides = Sides::of(|side| choice.side(side));
-        let sums = Sides::of(|side| self.choice_sums[side].params(choice));
+        let params = Sides::of(|side| self.choice_sums[side].params(choice));
         self.factors
-            .check_batch(gpu, sides, optimizer, sums[Side::Item].pieces as usize)?;
+            .check_batch(gpu, sides, optimizer, params[Side::Item].pieces as usize)?;
         gpu.check_fits(SCORES, choice_scores::words(users, draws))?;
         for (side, what) in [(Side::User, USER_EXTRA), (Side::Item, DRAWN_EXTRA)] {
-            gpu.check_fits(what, sums[side].words(side, dim))?;
+            gpu.check_fits(what, params[side].words(side, dim))?;
         }
         if gpu.adapter().kind == AdapterKind::Software {
             // As in `Factors::check_batch`.

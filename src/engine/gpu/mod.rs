@@ -124,8 +124,8 @@ pub fn constants(dim: usize) -> Vec<Constant> {
         ("HALF_LN_BETA2", HALF_LN_BETA2),
         ("LOG2_BETA1", BETA1.log2() as f32),
         ("LOG2_BETA2", BETA2.log2() as f32),
-        ("FILLER", FILLER),
         ("LOG2_RHO", (BETA1 / BETA2.sqrt()).log2() as f32),
+        ("FILLER", FILLER),
     ];
     let counts = counts.map(|(name, value)| Constant::U32(name, value as u32));
     let words = words.map(|(name, value)| Constant::U32(name, value));
