@@ -117,6 +117,7 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
     let compact = |rows: usize| widest.min(rows) * factor_bytes;
     let batch_users = batch.min(size.users);
     let compact_choices = (batch_users + batch.min(size.items) + draws) * choice_factor_bytes;
+    let pieces = choice_sums::pieces(batch_users, draws, ranking.dim);
     let (scores, drawn_sums, user_sums) = match (choices, adapter) {
         (None, _) => (0, 0, 0),
         // A task has the scores of its block alone.
@@ -125,9 +126,9 @@ pub fn predict(size: &TrainingSize, config: &Config, adapter: Option<&Adapter>) 
             (most_tasks(batch_users, CHOOSERS_PER_TASK) + 2) * draws * choice_factor_bytes,
             0,
         ),
-        (Some(_), Some(adapter)) => (
+        (Some(_), Some(_)) => (
             choice_scores::words(batch_users, draws) * WORD,
-            choice_sums::pieces(adapter.kind, batch_users, draws, ranking.dim) * draws * choice_factor_bytes,
+            pieces * draws * choice_factor_bytes,
             batch_users * choice_factor_bytes,
         ),
     };

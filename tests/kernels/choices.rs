@@ -390,8 +390,7 @@ fn scores_that_are_far_apart_stay_finite() {
 
 /// The device's extra gradients of one side, pieces added up, and the status.
 fn sums(scene: &Scene, gpu: Gpu, kind: AdapterKind, side: Side, gradient: &[f32]) -> (Vec<f32>, u32) {
-    let kernel = ChoiceSums::new(kind, side, scene.dim);
-    let params = kernel.params(scene.choice());
+    let params = choice_sums::Params::of(scene.choice(), side, scene.dim);
     let rows = match side {
         Side::User => scene.users(),
         Side::Item => scene.draws(),
@@ -399,7 +398,7 @@ fn sums(scene: &Scene, gpu: Gpu, kind: AdapterKind, side: Side, gradient: &[f32]
     let words = rows * scene.factor_len();
     let length = params.words(side, scene.dim);
     let (extra, status) = (garbage(gpu, length + 4), status(gpu));
-    kernel.launch(
+    ChoiceSums::new(kind, side, scene.dim).launch(
         gpu,
         &upload(gpu, &scene.chunk.words),
         &upload(gpu, gradient),

@@ -4,7 +4,7 @@
 //! from a cache; writes 16 + 4 dim for each user, and for each drawn item as often as there are pieces.
 //!
 //! There are many users and few drawn items: the sum over users is cut into pieces that are summed at the same time, as many
-//! as give a card enough workgroups or a few cores, and no longer than a software driver's loops. `update_rows` adds the pieces up, in order.
+//! as give a card enough workgroups, and no longer than a software driver's loops. `update_rows` adds the pieces up, in order.
 
 use super::choice_scores::launches;
 use super::{MAX_TRIPS, PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, sum_constants};
@@ -27,9 +27,8 @@ pub const SPEC: KernelSpec = KernelSpec {
     workgroup: Some(PRODUCT_ROWS as u32),
 };
 
-/// Workgroups that keep a card busy, and a few cores.
+/// Workgroups that keep a card busy.
 const WORKGROUPS: usize = 256;
-const WORKGROUPS_ON_CORES: usize = 32;
 /// Terms below which a piece is not worth its own sum.
 const LEAST_TERMS: usize = 256;
 /// Terms of a piece at the most: a thread takes a turn of a loop for each section.
@@ -52,6 +51,28 @@ params! {
 }
 
 impl Params {
+    /// Of the extra gradients of a side of a step of rows of `dim` weights.
+    pub fn of(choice: &ChoiceLayout, side: Side, dim: usize) -> Self {
+        let (users, draws) = (choice.side(Side::User).row_count(), choice.draws());
+        let (terms, pieces) = match side {
+            Side::User => (draws, 1),
+            Side::Item => (users, pieces(users, draws, dim)),
+        };
+        let piece_terms = terms.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS);
+        Self {
+            users: users as u32,
+            draws: draws as u32,
+            draw_slots_at: choice.draw_slots.start as u32,
+            item_rows: choice.side(Side::Item).row_count() as u32,
+            piece_terms: piece_terms as u32,
+            pieces: pieces as u32,
+            first_section: 0,
+            sections: (piece_terms / PRODUCT_TERMS) as u32,
+        }
+    }
+}
+
+impl Params {
     /// Words of the extra gradients of rows of `dim` weights, and behind the last four more, as of the scores.
     pub fn words(&self, side: Side, dim: usize) -> usize {
         let rows = match side {
@@ -62,15 +83,10 @@ impl Params {
     }
 }
 
-/// Pieces of the sum over the users, for an adapter of that kind.
-pub fn pieces(kind: AdapterKind, users: usize, draws: usize, dim: usize) -> usize {
+/// Pieces of the sum over the users.
+pub fn pieces(users: usize, draws: usize, dim: usize) -> usize {
     let tiles = draws.div_ceil(PRODUCT_ROWS) * dim.div_ceil(PRODUCT_COLUMNS);
-    let workgroups = if kind == AdapterKind::Software {
-        WORKGROUPS_ON_CORES
-    } else {
-        WORKGROUPS
-    };
-    let useful = users.div_ceil(LEAST_TERMS).min(workgroups.div_ceil(tiles.max(1)));
+    let useful = users.div_ceil(LEAST_TERMS).min(WORKGROUPS.div_ceil(tiles.max(1)));
     useful.max(users.div_ceil(MOST_TERMS)).max(1)
 }
 
@@ -92,26 +108,6 @@ impl ChoiceSums {
             kind,
             side,
             dim,
-        }
-    }
-
-    /// Of the extra gradients of a step.
-    pub fn params(&self, choice: &ChoiceLayout) -> Params {
-        let (users, draws) = (choice.side(Side::User).row_count(), choice.draws());
-        let (terms, pieces) = match self.side {
-            Side::User => (draws, 1),
-            Side::Item => (users, pieces(self.kind, users, draws, self.dim)),
-        };
-        let piece_terms = terms.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS);
-        Params {
-            users: users as u32,
-            draws: draws as u32,
-            draw_slots_at: choice.draw_slots.start as u32,
-            item_rows: choice.side(Side::Item).row_count() as u32,
-            piece_terms: piece_terms as u32,
-            pieces: pieces as u32,
-            first_section: 0,
-            sections: (piece_terms / PRODUCT_TERMS) as u32,
         }
     }
 
@@ -154,24 +150,17 @@ mod tests {
 
     #[test]
     fn pieces_are_enough_for_a_card_and_short_enough_for_a_software_driver() {
-        let card = AdapterKind::Discrete;
-        assert_eq!(pieces(card, 8192, 256, 64), 32);
-        assert_eq!(pieces(AdapterKind::Software, 8192, 256, 64), 8);
-        assert_eq!(
-            [pieces(card, 1, 1, 4), pieces(card, 0, 0, 4), pieces(card, 257, 1, 512)],
-            [1, 1, 2]
-        );
+        assert_eq!(pieces(8192, 256, 64), 32);
+        assert_eq!([pieces(1, 1, 4), pieces(0, 0, 4), pieces(257, 1, 512)], [1, 1, 2]);
         for (users, draws, dim) in [(100_000, 16_384, 512), (500_000, 16_384, 64), (500_000, 1, 4)] {
-            for kind in [card, AdapterKind::Software] {
-                let pieces = pieces(kind, users, draws, dim);
-                assert!(usize::div_ceil(users, pieces).next_multiple_of(PRODUCT_TERMS) <= MOST_TERMS);
-                // What they take beside the drawn items' rows themselves.
-                let words = pieces * draws * (4 + dim);
-                assert!(
-                    words < (32 << 20) + 4 * draws * (4 + dim),
-                    "{pieces} pieces: {words} words"
-                );
-            }
+            let pieces = pieces(users, draws, dim);
+            assert!(users.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS) <= MOST_TERMS);
+            // What they take beside the drawn items' rows themselves.
+            let words = pieces * draws * (4 + dim);
+            assert!(
+                words < (32 << 20) + 4 * draws * (4 + dim),
+                "{pieces} pieces: {words} words"
+            );
         }
     }
 }

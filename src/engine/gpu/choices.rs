@@ -6,7 +6,7 @@
 
 use super::choice_gradient::{self, ChoiceGradient};
 use super::choice_scores::{self, ChoiceScores};
-use super::choice_sums::ChoiceSums;
+use super::choice_sums::{self, ChoiceSums};
 use super::factors::{Factors, Queue, grow};
 use super::stages::{Stage, StageClock};
 use super::update_head::{self, UpdateHead};
@@ -72,13 +72,12 @@ impl Choices {
         let choice = plan_of(step);
         let dim = self.factors.shape.dim;
         let (users, draws) = (choice.side(Side::User).row_count(), choice.draws());
+        let pieces = choice_sums::pieces(users, draws, dim);
         let sides = Sides::of(|side| choice.side(side));
-        let params = Sides::of(|side| self.choice_sums[side].params(choice));
-        self.factors
-            .check_batch(gpu, sides, optimizer, params[Side::Item].pieces as usize)?;
+        self.factors.check_batch(gpu, sides, optimizer, pieces)?;
         gpu.check_fits(SCORES, choice_scores::words(users, draws))?;
         for (side, what) in [(Side::User, USER_EXTRA), (Side::Item, DRAWN_EXTRA)] {
-            gpu.check_fits(what, params[side].words(side, dim))?;
+            gpu.check_fits(what, choice_sums::Params::of(choice, side, dim).words(side, dim))?;
         }
         if gpu.adapter().kind == AdapterKind::Software {
             // As in `Factors::check_batch`.
@@ -113,7 +112,8 @@ impl Choices {
             self.queue_gradient(queue, step, choice, statistics, statistics_at)
         })?;
         clock.run(Stage::ChoiceSums, || self.queue_sums(queue, choice))?;
-        for (side, rows) in [(Side::User, users), (Side::Item, draws)] {
+        let pieces = choice_sums::pieces(users, draws, self.factors.shape.dim);
+        for (side, rows, pieces) in [(Side::User, users, 1), (Side::Item, draws, pieces)] {
             let update = Update {
                 schedule: queue.schedule,
                 step: step.step,
@@ -121,7 +121,7 @@ impl Choices {
                 l2: 0.0,
                 learns_bias: side == Side::Item,
                 extra_rows: rows,
-                extra_pieces: self.choice_sums[side].params(choice).pieces as usize,
+                extra_pieces: pieces,
             };
             let stages = [Stage::ChoicePieces, Stage::ChoiceRows];
             let extra = &self.extra[side];
@@ -198,7 +198,7 @@ impl Choices {
     fn queue_sums(&mut self, queue: Queue, choice: &ChoiceLayout) -> Result<(), EngineError> {
         let factors = &self.factors;
         for side in Side::BOTH {
-            let params = self.choice_sums[side].params(choice);
+            let params = choice_sums::Params::of(choice, side, factors.shape.dim);
             let extra = &mut self.extra[side];
             let what = match side {
                 Side::User => USER_EXTRA,
