@@ -48,10 +48,11 @@ fn dot_avx2(a: &[f32], b: &[f32]) -> f32 {
     let (b_blocks, b_rest) = b.as_chunks::<16>();
     let (mut low, mut high) = (_mm256_setzero_ps(), _mm256_setzero_ps());
     let mut add = |a: &[f32; 16], b: &[f32; 16]| {
+        let (a, b) = (a.as_ptr(), b.as_ptr());
         // SAFETY: sixteen numbers each.
-        let [a_low, a_high, b_low, b_high] = unsafe {
-            [a.as_ptr(), a.as_ptr().add(8), b.as_ptr(), b.as_ptr().add(8)].map(|eight| _mm256_loadu_ps(eight))
-        };
+        let (a_low, b_low) = unsafe { (_mm256_loadu_ps(a), _mm256_loadu_ps(b)) };
+        // SAFETY: as above.
+        let (a_high, b_high) = unsafe { (_mm256_loadu_ps(a.add(8)), _mm256_loadu_ps(b.add(8))) };
         low = _mm256_add_ps(low, _mm256_mul_ps(a_low, b_low));
         high = _mm256_add_ps(high, _mm256_mul_ps(a_high, b_high));
     };

@@ -103,13 +103,13 @@ impl Sum<'_> {
         }
     }
 
-    /// What the first numbers of a row begin with.
+    /// What a row begins with; nothing begins with zeros.
     #[inline(always)]
-    fn begin(&self, row: usize, numbers: &mut [f32]) {
+    fn begin(&self, row: usize) -> Option<&[f32]> {
         match self.first {
-            First::Kept => numbers.copy_from_slice(&self.words[row * self.stride..][..numbers.len()]),
-            First::Zero => numbers.fill(0.0),
-            First::Row(first) => numbers.copy_from_slice(&first[..numbers.len()]),
+            First::Kept => Some(&self.words[row * self.stride..]),
+            First::Zero => None,
+            First::Row(numbers) => Some(numbers),
         }
     }
 }
@@ -257,7 +257,9 @@ impl<const ROWS: usize, const TALL: usize, const BLOCKS: usize, const FUSED: boo
         let target = self.sum.from(row, column);
         let mut sums = [[0.0; LANES]; HIGH];
         for (row, sums) in sums.iter_mut().enumerate() {
-            target.begin(row, &mut sums[..width]);
+            if let Some(numbers) = target.begin(row) {
+                sums[..width].copy_from_slice(&numbers[..width]);
+            }
         }
         let sum = Sum {
             words: sums.as_flattened_mut(),
@@ -290,15 +292,16 @@ unsafe fn tile<const ROWS: usize, const BLOCKS: usize, const FUSED: bool>(
 ) {
     let mut sums = [[[0.0; LANES]; BLOCKS]; ROWS];
     for (row, sums) in sums.iter_mut().enumerate() {
-        sum.begin(row, sums.as_flattened_mut());
+        if let Some(numbers) = sum.begin(row) {
+            *sums = *blocks(&numbers[..BLOCKS * LANES]);
+        }
     }
     for term in 0..terms {
         block::one_at_a_time();
-        let mut blocks = [[0.0; LANES]; BLOCKS];
         let first = term * right.stride;
         // SAFETY: the caller's promise.
-        let row = unsafe { right.words.get_unchecked(first..first + BLOCKS * LANES) };
-        blocks.as_flattened_mut().copy_from_slice(row);
+        let blocks: [[f32; LANES]; BLOCKS] =
+            *blocks(unsafe { right.words.get_unchecked(first..first + BLOCKS * LANES) });
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
             let factor = unsafe {
@@ -306,12 +309,12 @@ unsafe fn tile<const ROWS: usize, const BLOCKS: usize, const FUSED: bool>(
                     .words
                     .get_unchecked(row * left.row_stride + term * left.term_stride)
             };
-            for (sums, block) in sums.iter_mut().zip(&blocks) {
+            for block in 0..BLOCKS {
                 let mut added = [0.0; LANES];
                 for lane in 0..LANES {
-                    added[lane] = block::add_product::<FUSED>(sums[lane], factor, block[lane]);
+                    added[lane] = block::add_product::<FUSED>(sums[block][lane], factor, blocks[block][lane]);
                 }
-                *sums = added;
+                sums[block] = added;
             }
         }
     }
@@ -320,8 +323,16 @@ unsafe fn tile<const ROWS: usize, const BLOCKS: usize, const FUSED: bool>(
         sums = std::hint::black_box(sums);
     }
     for (row, sums) in sums.iter().enumerate() {
-        sum.words[row * sum.stride..][..BLOCKS * LANES].copy_from_slice(sums.as_flattened());
+        let words = &mut sum.words[row * sum.stride..][..BLOCKS * LANES];
+        let words: &mut [[f32; LANES]; BLOCKS] = words.as_chunks_mut().0.try_into().expect("so many");
+        *words = *sums;
     }
+}
+
+/// Numbers as whole blocks. Panics if they are not.
+#[inline(always)]
+fn blocks<const BLOCKS: usize>(numbers: &[f32]) -> &[[f32; LANES]; BLOCKS] {
+    numbers.as_chunks().0.try_into().expect("as many as are asked for")
 }
 
 #[cfg(test)]
