@@ -293,7 +293,7 @@ unsafe fn tile<const ROWS: usize, const BLOCKS: usize, const FUSED: bool>(
     let mut sums = [[[0.0; LANES]; BLOCKS]; ROWS];
     for (row, sums) in sums.iter_mut().enumerate() {
         if let Some(numbers) = sum.begin(row) {
-            *sums = *blocks(&numbers[..BLOCKS * LANES]);
+            *sums = *as_blocks(&numbers[..BLOCKS * LANES]);
         }
     }
     for term in 0..terms {
@@ -301,7 +301,7 @@ unsafe fn tile<const ROWS: usize, const BLOCKS: usize, const FUSED: bool>(
         let first = term * right.stride;
         // SAFETY: the caller's promise.
         let blocks: [[f32; LANES]; BLOCKS] =
-            *blocks(unsafe { right.words.get_unchecked(first..first + BLOCKS * LANES) });
+            *as_blocks(unsafe { right.words.get_unchecked(first..first + BLOCKS * LANES) });
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
             let factor = unsafe {
@@ -324,14 +324,14 @@ unsafe fn tile<const ROWS: usize, const BLOCKS: usize, const FUSED: bool>(
     }
     for (row, sums) in sums.iter().enumerate() {
         let words = &mut sum.words[row * sum.stride..][..BLOCKS * LANES];
-        let words: &mut [[f32; LANES]; BLOCKS] = words.as_chunks_mut().0.try_into().expect("so many");
+        let words: &mut [[f32; LANES]; BLOCKS] = words.as_chunks_mut().0.try_into().expect("as many as a tile has");
         *words = *sums;
     }
 }
 
 /// Numbers as whole blocks. Panics if they are not.
 #[inline(always)]
-fn blocks<const BLOCKS: usize>(numbers: &[f32]) -> &[[f32; LANES]; BLOCKS] {
+fn as_blocks<const BLOCKS: usize>(numbers: &[f32]) -> &[[f32; LANES]; BLOCKS] {
     numbers.as_chunks().0.try_into().expect("as many as are asked for")
 }
 
