@@ -1,6 +1,6 @@
 """Writes tests/training/golden_choices.json: where learning choices leads after a thousand steps, by PyTorch in float64.
 
-The loss is written down as src/engine/choice.rs defines it, gradients are PyTorch's autograd, and the optimiser is PyTorch's
+The loss is written down as src/core/engine/choice.rs defines it, gradients are PyTorch's autograd, and the optimiser is PyTorch's
 dense Adam (whose epsilon is scaled by the bias correction, which is undone step by step): every row of the tables moves at
 every step, whether it was chosen, drawn or neither.
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/golden_oversample.json: what imbalanced-learn's RandomOverSampler answers, for src/data/oversample.rs.
+"""Writes tests/data/golden_oversample.json: what imbalanced-learn's RandomOverSampler answers, for src/core/data/oversample.rs.
 
     python3 -m venv /tmp/golden
     /tmp/golden/bin/pip install imbalanced-learn==0.14.2 scikit-learn==1.9.1 numpy==2.4.6

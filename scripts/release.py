@@ -15,8 +15,8 @@ LICENCE_NAMES = ("LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICE
 
 
 def version():
-    """The version of the package."""
-    return tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["package"]["version"]
+    """The version of dotcart."""
+    return tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 
 
 def triple():
@@ -50,7 +50,7 @@ def third_party():
         new = set(needs[left.pop()]) - found
         found |= new
         left += new
-    crates = sorted((packages[id] for id in found - {root}), key=lambda crate: (crate["name"], crate["version"]))
+    crates = sorted((packages[id] for id in found - set(graph["workspace_members"])), key=lambda crate: (crate["name"], crate["version"]))
     texts = {}
     lines = ["dotcart is made with these crates, under the licences named; the texts that came with them follow.", ""]
     for crate in crates:

@@ -1,6 +1,6 @@
 // Choice gradient: from the scores of a user to the loss and the gradients of their choices.
 //
-//     loss, slopes   = of the choice loss, see src/engine/choice.rs                    b: the user's samples
+//     loss, slopes   = of the choice loss, see src/core/engine/choice.rs                    b: the user's samples
 //     gradient[b]    = scale choice[b] * d loss[b] / d appeal[b]                       scale: the loss's share / samples
 //     scores[u, j]  := scale * sum over b of choice[b] * d loss[b] / d scores[u, j]
 //     partial[group] = (sum over the users of the group of choice[b] loss[b] / samples, 0, 0, 0)
@@ -9,7 +9,7 @@
 // not need, since the scores have them; appeals [samples], from `pair_logits`; scores
 // [users, ceil(draws / 4)] vec4, from `choice_scores`: what fills up a last four becomes 0; gradient [samples];
 // partials [ceil(users / TEAMS)] vec4. A team of LANES threads takes a user, a lane every LANES-th four and sample.
-// Partner src/engine/gpu/choice_gradient.rs, twin src/engine/cpu/choice_gradient.rs, which finds the appeals as well.
+// Partner src/engine/gpu/choice_gradient.rs, twin src/core/engine/cpu/choice_gradient.rs, which finds the appeals as well.
 
 #import dispatch
 #import status

@@ -6,7 +6,7 @@
 // [users, ceil(draws / 4)] vec4, what fills up a user's last four is FILLER; and one vec4 that holds nothing.
 // A workgroup takes PRODUCT_ROWS users by PRODUCT_COLUMNS drawn items, a thread a user, see tile_product. A launch takes some
 // sections of PRODUCT_TERMS columns; the first begins with the appeals, those that follow add to what is there.
-// Partner src/engine/gpu/choice_scores.rs, twin src/engine/cpu/choice_scores.rs.
+// Partner src/engine/gpu/choice_scores.rs, twin src/core/engine/cpu/choice_scores.rs.
 
 #import dispatch
 #import drawn

@@ -8,7 +8,7 @@
 // reads it adds up the pieces.
 // A workgroup takes PRODUCT_ROWS rows by PRODUCT_COLUMNS columns of a piece, a thread a row, see tile_product. A launch takes
 // some sections of PRODUCT_TERMS terms of each piece; those after the first add to what is there.
-// Partner src/engine/gpu/choice_sums.rs, twin src/engine/cpu/choice_sums.rs.
+// Partner src/engine/gpu/choice_sums.rs, twin src/core/engine/cpu/choice_sums.rs.
 
 #import dispatch
 #import drawn

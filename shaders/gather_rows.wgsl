@@ -4,7 +4,7 @@
 //
 // The header of a compact row takes the rest of the record's header along as it is, for `update_rows`.
 // Shapes: rows [slots] in `plan`; schedule [steps + 1]; records [page_rows, RECORD4]; compact [R, FACTOR4]; vec4 each.
-// A team of LANES threads takes a row. Partner src/engine/gpu/gather_rows.rs, twin src/engine/cpu/gather_rows.rs.
+// A team of LANES threads takes a row. Partner src/engine/gpu/gather_rows.rs, twin src/core/engine/cpu/gather_rows.rs.
 
 #import dispatch
 #import catch_up

@@ -6,7 +6,7 @@
 //
 // Shapes: slots, targets, weights [samples] each in `plan`; users [user_rows, FACTOR4], items [item_rows, FACTOR4] vec4;
 // head [2] vec4; gradient [samples]; partials [ceil(samples / TEAMS)] vec4. A team of LANES threads takes a sample.
-// Partner src/engine/gpu/pair_forward.rs, twin src/engine/cpu/pair_forward.rs.
+// Partner src/engine/gpu/pair_forward.rs, twin src/core/engine/cpu/pair_forward.rs.
 
 #import dispatch
 #import affinity

@@ -4,7 +4,7 @@
 //
 // Shapes: slots [samples] each in `plan`; users [user_rows, FACTOR4], items [item_rows, FACTOR4] vec4; head [2] vec4;
 // logits [samples]. A team of LANES threads takes a sample.
-// Partner src/engine/gpu/pair_logits.rs, twin src/engine/cpu/pair_logits.rs.
+// Partner src/engine/gpu/pair_logits.rs, twin src/core/engine/cpu/pair_logits.rs.
 
 #import dispatch
 #import affinity

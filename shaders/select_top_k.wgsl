@@ -7,7 +7,7 @@
 // A workgroup serves one query. Four rounds find the k-th largest key byte by byte, from the top: how often each value of the
 // byte occurs among the keys that begin like it, counted with integer atomics, whose order does not matter. Then each thread
 // takes a run of neighbouring positions, and a running sum says where its chosen ones go.
-// Partner src/engine/gpu/select_top_k.rs, twin src/engine/cpu/select_top_k.rs. Source: radix selection, for example T. Alabi
+// Partner src/engine/gpu/select_top_k.rs, twin src/core/engine/cpu/select_top_k.rs. Source: radix selection, for example T. Alabi
 // and others, Fast k-selection algorithms for graphics processing units, JEA 17 (2012).
 
 #import dispatch

@@ -4,7 +4,7 @@
 //
 // Shapes: pieces [pieces, 2], samples and other slots [samples] in `plan`; gradient [samples];
 // other [other_rows, FACTOR4], sums [pieces, FACTOR4] vec4. A team of LANES threads takes a piece.
-// Partner src/engine/gpu/sum_pieces.rs, twin src/engine/cpu/sum_pieces.rs.
+// Partner src/engine/gpu/sum_pieces.rs, twin src/core/engine/cpu/sum_pieces.rs.
 
 #import dispatch
 #import gradient_sum

@@ -10,7 +10,7 @@
 // A workgroup multiplies a block of items with a group of QUERIES users, a thread two items with all of them: 32 sums in
 // registers, and a vec4 of four users' weights from workgroup memory feeds eight multiplications.
 // Partner src/engine/gpu/tile_best.rs, which says what is moved and why the columns are not a loop; twin
-// src/engine/cpu/tile_best.rs.
+// src/core/engine/cpu/tile_best.rs.
 
 #import candidate
 #import dispatch

@@ -7,7 +7,7 @@
 // A launch serves the tiles of one page; slots without a tile are served with the first.
 //
 // A workgroup takes one tile of one query, a thread an item.
-// Partner src/engine/gpu/tile_scores.rs, twin src/engine/cpu/tile_scores.rs.
+// Partner src/engine/gpu/tile_scores.rs, twin src/core/engine/cpu/tile_scores.rs.
 
 #import candidate
 #import dispatch

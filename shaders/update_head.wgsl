@@ -6,7 +6,7 @@
 // A scale that is held stays as it is, with its state.
 // Shapes: partials [partials] vec4; head [2] vec4: (scale, m, v, 0), (bias, m, v, 0), Adagrad's sums in the places of v; statistics [steps of the chunk].
 // One workgroup. Runs last: the rows are updated with the old scale.
-// Partner src/engine/gpu/update_head.rs, twin src/engine/cpu/update_head.rs.
+// Partner src/engine/gpu/update_head.rs, twin src/core/engine/cpu/update_head.rs.
 
 #import adam
 #import adagrad

@@ -13,7 +13,7 @@
 // settled [R, FACTOR4], from `gather_rows`: the rows at the end of step t - 1, with the rest of the record's header in theirs;
 // piece_sums [pieces, FACTOR4], extra [extra_pieces, extra_rows, FACTOR4], records [page_rows, RECORD4] vec4.
 // Rows with pieces add their piece sums in order instead of walking their samples. A team of LANES threads takes a row.
-// Partner src/engine/gpu/update_rows.rs, twin src/engine/cpu/update_rows.rs.
+// Partner src/engine/gpu/update_rows.rs, twin src/core/engine/cpu/update_rows.rs.
 
 #import dispatch
 #import adam

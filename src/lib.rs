@@ -29,13 +29,21 @@
 //! 7  flow/        what strings stages together: pipeline (the list above), what its arrows need, trials and sweep, inspect, compare
 //!    view/        what shows events: dashboard, report, tensorboard          bench/  pure measuring
 //! 6  train/       burn-train's learner around an engine          serve/  a run that answers over HTTP
-//! 5  recommend/   ranking, filters, reasons, bulk, folding in     evaluate/  what is judged, metrics, calibration
+//! 5  recommend/   ranking, filters, reasons, bulk, folding in     evaluate/  what is judged, calibration
 //! 4  artifact/    the run directory and its files, and what leaves it
-//! 3  engine/      Trainer and Scorer: cpu/ (plain Rust, the specification) and gpu/ (WGSL; the only files that name wgpu
-//!                 or cubecl); open chooses one of them; model, plan, objective, optimizer, memory
+//!    engine/      what devices add to the engine below: gpu/ (WGSL; the only files that name wgpu or cubecl); open, which chooses
+//!                 one of the two; memory
+//!
+//!    core/        a package of its own, which computes on the host and knows nothing of burn:
+//!
+//! 3  engine/      Trainer and Scorer: cpu/ (plain Rust, the specification), model, plan, objective, optimizer, ranker
+//!    centre/      where priors are centred          metrics/  figures of predictions and of lists
 //! 2  data/        from any table to columns, host only
 //! 1  config/      the experiment          common/  what knows nothing of recommenders
 //! ```
+//!
+//! What is in `core` is named as if it stood here: `dotcart::data` is [`dotcart_core::data`]. It is optimised in every profile,
+//! while a dev build optimises nothing else: what takes time belongs there.
 //!
 //! # Invariants
 //!
@@ -46,14 +54,11 @@
 //!   bytes, on the cpu for any number of threads.
 //! - Looking (evaluate, export) and saving (checkpoint) change no bit of a training's result.
 //! - Training does not wait for a device in order to report, but for one step a second, whose stages are told apart.
-//! - Every shader in `shaders/` has a launcher of the same name in `engine/gpu/` and a twin in `engine/cpu/`.
+//! - Every shader in `shaders/` has a launcher of the same name in `engine/gpu/` and a twin in `core/engine/cpu/`.
 //! - A run without a manifest is unfinished: it is resumed, never loaded.
 
 pub mod artifact;
 pub mod bench;
-pub mod common;
-pub mod config;
-pub mod data;
 pub mod engine;
 pub mod evaluate;
 pub mod flow;
@@ -62,3 +67,6 @@ pub mod recommend;
 pub mod serve;
 pub mod train;
 pub mod view;
+
+#[doc(no_inline)]
+pub use dotcart_core::{centre, common, config, data, metrics};

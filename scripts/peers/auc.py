@@ -60,7 +60,7 @@ def split_mix(state):
 
 
 def start_weights(seed, side, rows, dim):
-    """`start_weight` of src/engine/model.rs: uniform in [-0.05, 0.05), from a counter."""
+    """`start_weight` of src/core/engine/model.rs: uniform in [-0.05, 0.05), from a counter."""
     import numpy as np
 
     counter = (np.uint64(side) << np.uint64(62)) + (np.arange(rows, dtype="u8")[:, None] << np.uint64(16)) + np.arange(dim, dtype="u8")

@@ -1,4 +1,4 @@
-// One Adam step of four numbers, twin of `adam_step` in src/engine/optimizer/adam.rs: the new weights; m and v in place.
+// One Adam step of four numbers, twin of `adam_step` in src/core/engine/optimizer/adam.rs: the new weights; m and v in place.
 fn adam_step(
     weight: vec4<f32>,
     m: ptr<function, vec4<f32>>,

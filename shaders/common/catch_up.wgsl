@@ -1,6 +1,6 @@
 // What brings the weights of a row from the step it was last touched at to a later one: twin of `Schedule::catch_up` in
-// src/engine/optimizer/mod.rs; the formulas stand in
-// src/engine/optimizer/adam.rs. Powers come from the device's own exp2, which is cheaper there than the host's look-up.
+// src/core/engine/optimizer/mod.rs; the formulas stand in
+// src/core/engine/optimizer/adam.rs. Powers come from the device's own exp2, which is cheaper there than the host's look-up.
 
 struct CatchUp {
     shift: f32,

@@ -1,4 +1,4 @@
-// Twin of src/engine/objective.rs.
+// Twin of src/core/engine/objective.rs.
 
 // 1 / (1 + exp(-z)), without overflow on either side.
 fn sigmoid(z: f32) -> f32 {

@@ -5,6 +5,7 @@
 
 use super::pages::Pages;
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::common::block::first_not_finite;
 use crate::common::interaction::{ItemIndex, Part, UserIndex};
 use crate::data::interactions::Interactions;
 use safetensors::tensor::Dtype;
@@ -113,7 +114,7 @@ impl InteractionsFile {
         if let Some(item) = rows.items.iter().find(|item| item.index() >= self.items) {
             return damaged(format!("a row names product {item} of {}", self.items));
         }
-        if let Some(rating) = rows.ratings.iter().find(|rating| !rating.is_finite()) {
+        if let Some(rating) = first_not_finite(rows.ratings) {
             return damaged(format!("a rating is {rating}"));
         }
         if let Some(part) = rows.parts.iter().find(|part| Part::from_byte(**part).is_none()) {

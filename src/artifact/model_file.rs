@@ -8,6 +8,7 @@
 
 use super::pages::Pages;
 use super::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::common::block::first_not_finite;
 use crate::common::hint::Hint;
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::engine::cpu::item_rows::ItemRows;
@@ -307,7 +308,7 @@ impl ModelFile {
             factors.extend([biases.map_or(0.0, |biases| biases[row]), 0.0, 0.0, 0.0]);
             factors.extend_from_slice(&weights[row * dim..(row + 1) * dim]);
         }
-        if factors.iter().any(|value| !value.is_finite()) {
+        if first_not_finite(&factors).is_some() {
             return Err(FileError::damaged(
                 self.file.path(),
                 format!("`{embedding}` holds a number that is not finite"),

@@ -4,6 +4,7 @@
 //! memory twice. The same content gives the same bytes. Format: <https://huggingface.co/docs/safetensors>.
 
 use super::pages::Pages;
+use crate::common::block::first_not_finite;
 use crate::common::hint::{Hint, writing};
 use crate::common::regular_file;
 use crate::common::whole_file::WholeFile;
@@ -158,8 +159,8 @@ impl TensorWriter {
 
     /// Appends numbers, which must be finite.
     pub fn append_finite(&mut self, data: &[f32]) -> Result<(), FileError> {
-        match data.iter().find(|value| !value.is_finite()) {
-            Some(&value) => Err(FileError::diverged(&self.path, value)),
+        match first_not_finite(data) {
+            Some(value) => Err(FileError::diverged(&self.path, value)),
             None => self.append(data),
         }
     }

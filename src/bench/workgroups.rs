@@ -3,7 +3,8 @@
 use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::common::random::{Purpose, stream};
 use crate::config::OptimizerChoice;
-use crate::engine::gpu::device::{DeviceError, Gpu};
+use crate::engine::DeviceError;
+use crate::engine::gpu::device::Gpu;
 use crate::engine::gpu::gather_rows::{self, GatherRows};
 use crate::engine::gpu::table::Table;
 use crate::engine::gpu::teams::Teams;

@@ -5,11 +5,12 @@
 
 use super::cpu::item_rows::ItemRows;
 use super::cpu::{CpuScorer, CpuTrainer};
-use super::gpu::device::{Adapter, AdapterKind, DeviceError, Gpu, adapters};
+use super::gpu::device::{Adapter, AdapterKind, Gpu, adapters};
 use super::gpu::scorer::GpuScorer;
 use super::gpu::trainer::GpuTrainer;
 use super::model::Head;
-use super::{EngineError, Scorer, Trainer, TrainerSetup};
+use super::ranker::{Catalogue, Ranker};
+use super::{DeviceError, EngineError, Scorer, Trainer, TrainerSetup};
 use crate::config::DeviceChoice;
 
 /// The device that a choice comes to.
@@ -87,6 +88,12 @@ pub fn scorer(
         Some(gpu) => Box::new(GpuScorer::from_rows(gpu, head, rows)?),
         None => Box::new(CpuScorer::from_rows(head, rows, threads)),
     })
+}
+
+/// A ranker over a catalogue. `threads` of the cpu engine: 0 = one a core.
+pub fn ranker(choice: DeviceChoice, catalogue: Catalogue<'_>, threads: usize) -> Result<Ranker<'_>, EngineError> {
+    let (head, rows) = catalogue.leading_rows();
+    Ok(Ranker::new(catalogue, scorer(choice, head, rows, threads)?))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! Platt: Probabilistic outputs for support vector machines, 1999; by Newton's method, as Lin, Lin and Weng 2007.
 
 use crate::engine::model::Head;
-use crate::evaluate::metrics::rating::cross_entropy;
+use crate::metrics::rating::cross_entropy;
 use serde::{Deserialize, Serialize};
 
 /// What became of a run's head: `calibration.json`.

@@ -7,7 +7,6 @@ pub mod baselines;
 pub mod calibrate;
 pub mod cases;
 pub mod definitions;
-pub mod metrics;
 pub mod rankings;
 pub mod ratings;
 pub mod sampled;
@@ -16,7 +15,7 @@ use crate::artifact::run_directory::{CALIBRATION, EVALUATION, RunDirectory, RunE
 use crate::artifact::tensor_file::FileError;
 use crate::common::hint::Hint;
 use crate::common::interaction::Part;
-use crate::config::{Config, DeviceChoice};
+use crate::config::Config;
 use crate::data::interactions::Interactions;
 use crate::data::progress::Progress;
 use crate::engine::cpu::CpuScorer;
@@ -25,9 +24,9 @@ use crate::engine::objective::Objective;
 use crate::engine::ranker::{Catalogue, Ranker};
 use crate::engine::{EngineError, Scorer};
 use crate::evaluate::calibrate::{Calibration, Outcome};
-use crate::evaluate::metrics::calibration::{ReliabilityBin, reliability};
-use crate::evaluate::metrics::classes::ClassTable;
-use crate::evaluate::metrics::curves::{Sweep, thin};
+use crate::metrics::calibration::{ReliabilityBin, reliability};
+use crate::metrics::classes::ClassTable;
+use crate::metrics::curves::{Sweep, thin};
 use baselines::{Biases, falling_order};
 use cases::Table;
 use rankings::{FixedRanking, RankerScores, Rankings, judge_rankings};
@@ -186,7 +185,7 @@ pub fn evaluate(
         false => None,
     };
     let mut scorer = CpuScorer::new(&model, config.threads);
-    let mut ranker = Ranker::open(DeviceChoice::Cpu, Catalogue::of(&model, config), config.threads)?;
+    let mut ranker = Ranker::on_cpu(Catalogue::of(&model, config), config.threads);
     judge(
         &model,
         &mut scorer,

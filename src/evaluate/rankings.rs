@@ -14,9 +14,9 @@ use crate::engine::EngineError;
 use crate::engine::model::Model;
 use crate::engine::ranker::{RankQuery, Ranker};
 use crate::evaluate::definitions::Figure;
-use crate::evaluate::metrics::bootstrap::{Interval, intervals};
-use crate::evaluate::metrics::catalogue::Shown;
-use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
+use crate::metrics::bootstrap::{Interval, intervals};
+use crate::metrics::catalogue::Shown;
+use crate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 

@@ -4,11 +4,11 @@ use crate::common::interaction::{ItemIndex, UserIndex};
 use crate::config::{Config, Threshold};
 use crate::engine::objective::{Objective, sigmoid};
 use crate::evaluate::definitions::Figure;
-use crate::evaluate::metrics::bootstrap::{Interval, intervals};
-use crate::evaluate::metrics::calibration::{brier, expected_error, reliability};
-use crate::evaluate::metrics::classes::{ClassTable, by_class};
-use crate::evaluate::metrics::curves::Sweep;
-use crate::evaluate::metrics::rating::{Confusion, cross_entropy, mae, rmse};
+use crate::metrics::bootstrap::{Interval, intervals};
+use crate::metrics::calibration::{brier, expected_error, reliability};
+use crate::metrics::classes::{ClassTable, by_class};
+use crate::metrics::curves::Sweep;
+use crate::metrics::rating::{Confusion, cross_entropy, mae, rmse};
 use serde::{Deserialize, Serialize};
 
 /// Who predicted.

@@ -10,7 +10,7 @@ use crate::common::random::{Purpose, stream};
 use crate::config::Config;
 use crate::engine::model::Model;
 use crate::engine::ranker::{RankQuery, Ranker};
-use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
+use crate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! Training: an engine at the place where its run stands, and burn-train's learner around it.
 
 use crate::artifact::run_directory::{CHECKPOINT_LAST, CONFIG, RunDirectory};
+use crate::centre::{self, Rated, bias_centres};
 use crate::common::interaction::Part;
 use crate::config::Config;
 use crate::data::interactions::Interactions;
@@ -18,7 +19,6 @@ use crate::engine::{Trainer, TrainerSetup};
 use crate::flow::earlier::Earlier;
 use crate::flow::error::{FlowError, PipelineError};
 use crate::flow::prepare::Prepared;
-use crate::train::centre::{self, Rated, bias_centres};
 use crate::train::checkpoint::{self, Place};
 use crate::train::clock::Clock;
 use crate::train::event::{ClassCount, EventBus, FinishReason, TrainEvent, TrainStart};

@@ -33,6 +33,7 @@ use crate::engine::cpu::CpuScorer;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::negatives::Negatives;
 use crate::engine::objective::{Objective, sigmoid};
+use crate::engine::open;
 use crate::engine::ranker::{Catalogue, RankQuery, RankedItem, Ranker};
 use crate::recommend::fold_in::{FoldInRating, FoldedUser, fold_in};
 use crate::recommend::fold_in_choices::{ChosenItem, DRAWN, FoldedChooser, fold_in_choices};
@@ -236,7 +237,7 @@ impl Recommender {
             choices: choices.map(|rows| candidates.choice_rows(rows)),
             like_weight: self.config.train.ranking.like_weight as f32,
         };
-        Ok(Ranker::open(device, catalogue, self.config.threads)?)
+        Ok(open::ranker(device, catalogue, self.config.threads)?)
     }
 
     /// The best for some queries, none of which rests on a row that is not what was written.

@@ -7,6 +7,7 @@ use super::loader::Position;
 use super::stopping::Best;
 use crate::artifact::model_file::ExportError;
 use crate::artifact::tensor_file::{FileError, TensorFile, TensorSpec, TensorWriter};
+use crate::common::block::first_not_finite;
 use crate::engine::model::{LAST_STEP, ModelShape, Question, Side};
 use crate::engine::optimizer::Reduction;
 use crate::engine::{HeadState, ROWS_PER_READ, Trainer};
@@ -101,7 +102,7 @@ pub fn load(path: &Path, trainer: &mut dyn Trainer) -> Result<Place, ExportError
         let records = file.tensor_of::<f32>(name, &[shape.rows(side), length])?;
         let is_sound = |record: &[f32]| {
             let last_step = record[LAST_STEP];
-            record.iter().all(|value| value.is_finite())
+            first_not_finite(record).is_none()
                 && last_step.fract() == 0.0
                 && (0.0..=place.step as f32).contains(&last_step)
         };

@@ -8,7 +8,7 @@ use super::loader::PairBatch;
 use crate::engine::objective::{Objective, sigmoid};
 use crate::engine::plan::PlanChunk;
 use crate::engine::{EngineError, StepStatistics, Trainer};
-use crate::evaluate::metrics::rating::cross_entropy;
+use crate::metrics::rating::cross_entropy;
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};

@@ -52,7 +52,7 @@ pub struct TrainingSet {
     /// What is drawn against each step; `None` = choices are not learned.
     pub negatives: Option<Negatives>,
     pub choice_l2: ChoiceL2,
-    /// Centres of the biases of users and of items, see [`super::centre`]; none = all at zero.
+    /// Centres of the biases of users and of items, see [`crate::centre`]; none = all at zero.
     pub centres: Arc<Sides<Vec<f32>>>,
     pub seed: u64,
     /// The last epoch: none is drawn beyond it.

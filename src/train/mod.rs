@@ -1,6 +1,5 @@
 //! Training: burn-train's learner around an engine of ours. Knows no screen: it sends events.
 
-pub mod centre;
 pub mod checkpoint;
 pub mod clock;
 mod epoch;

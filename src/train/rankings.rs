@@ -7,14 +7,14 @@
 use super::event::ValidRanking;
 use crate::common::interaction::{ItemIndex, Part, UserIndex};
 use crate::common::random::{Purpose, stream};
-use crate::config::{Config, DeviceChoice};
+use crate::config::Config;
 use crate::data::interactions::Interactions;
 use crate::engine::cpu::item_rows::ItemRows;
 use crate::engine::model::{Question, Side};
 use crate::engine::ranker::{Catalogue, RankQuery, Ranker};
 use crate::engine::{EngineError, Trainer, read_factors, read_table};
 use crate::evaluate::baselines::falling_order;
-use crate::evaluate::metrics::ranking::{MeanRanking, RankingMetrics};
+use crate::metrics::ranking::{MeanRanking, RankingMetrics};
 use rand::seq::SliceRandom;
 use std::collections::HashSet;
 
@@ -143,7 +143,7 @@ impl ValidRankings {
             choices: choices.map(|shape| ItemRows::of_factors(&choice_items, shape.dim)),
             like_weight: if ratings.is_some() { self.like_weight } else { 0.0 },
         };
-        let mut ranker = Ranker::open(DeviceChoice::Cpu, catalogue, self.threads)?;
+        let mut ranker = Ranker::on_cpu(catalogue, self.threads);
         let nobody = [0.0; crate::engine::model::ROW_HEADER];
         fn row<'a>(table: &'a [f32], number: usize, users: usize, nobody: &'a [f32]) -> &'a [f32] {
             let length = table.len() / users;

@@ -20,8 +20,8 @@ use crate::common::system_memory::resident_bytes;
 use crate::config::Config;
 use crate::engine::objective::Objective;
 use crate::engine::{EngineError, StepStatistics, reduce_learning_rate};
-use crate::evaluate::metrics::curves::Sweep;
-use crate::evaluate::metrics::rating::Confusion;
+use crate::metrics::curves::Sweep;
+use crate::metrics::rating::Confusion;
 use burn::train::{
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,

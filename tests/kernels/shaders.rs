@@ -71,8 +71,8 @@ fn files_kernels_partners_and_twins_are_the_same_names() {
     );
     assert_eq!(stems("shaders"), SPECS.map(|spec| spec.shader.name));
     for spec in SPECS {
-        for engine in ["gpu", "cpu"] {
-            let partner = format!("src/engine/{engine}/{}.rs", spec.shader.name);
+        for engine in ["engine/gpu", "core/engine/cpu"] {
+            let partner = format!("src/{engine}/{}.rs", spec.shader.name);
             let text =
                 std::fs::read_to_string(root.join(&partner)).unwrap_or_else(|error| panic!("{partner}: {error}"));
             let shader = format!("shaders/{}.wgsl", spec.shader.name);

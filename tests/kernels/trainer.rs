@@ -2,19 +2,19 @@
 
 use crate::needs::gpu;
 use crate::support::{assert_close_by, assert_records_close, batch, chunk, rng, setup as setup_for};
+use dotcart::centre::start_at;
 use dotcart::common::hint::Hint;
 use dotcart::common::interaction::{ItemIndex, UserIndex};
 use dotcart::config::{ChoiceLoss, MAX_DIM, OptimizerChoice};
 use dotcart::engine::choice::ChoiceSetup;
 use dotcart::engine::cpu::CpuTrainer;
-use dotcart::engine::gpu::device::{AdapterKind, DeviceError, Gpu};
+use dotcart::engine::gpu::device::{AdapterKind, Gpu};
 use dotcart::engine::gpu::trainer::GpuTrainer;
 use dotcart::engine::gpu::{STATUS_BAD_ROW, STATUS_BAD_STEP};
 use dotcart::engine::model::{Question, Side, Sides};
 use dotcart::engine::negatives::Negatives;
 use dotcart::engine::plan::{ChoiceL2, ChoicePlan, Draws, PAIRS_PER_PLAN, PlanChunk, Sample};
-use dotcart::engine::{EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
-use dotcart::train::centre::start_at;
+use dotcart::engine::{DeviceError, EngineError, StepStatistics, Trainer, TrainerSetup, reduce_learning_rate};
 use rand::RngExt;
 
 /// After some thirty steps of learning rate 1e-2 a weight has gone up to 0.3. Adam's step is a ratio, so a gradient that is

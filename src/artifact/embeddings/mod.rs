@@ -24,6 +24,7 @@ use super::tensor_file::FileError;
 use super::vocabulary_file::VocabularyFile;
 use crate::artifact::model_file::Read;
 use crate::artifact::origin::Origin;
+use crate::common::block::first_not_finite;
 use crate::common::hint::Hint;
 use crate::common::interaction::DenseIndex;
 use crate::common::whole_file::{WholeFile, write_whole};
@@ -235,7 +236,7 @@ impl<Index: DenseIndex> Table<'_, Index> {
                 numbers.extend_from_slice(self.rows.weights(row));
                 numbers.push(self.rows.bias(row));
             }
-            if numbers.iter().any(|number| !number.is_finite()) {
+            if first_not_finite(&numbers).is_some() {
                 return Err(FileError::damaged(self.model, "it holds a number that is not finite"));
             }
             consume(&names, &numbers)?;

@@ -183,10 +183,9 @@ impl Output {
             let mut distinct = rows;
             distinct.dedup();
             self.data(&format!("  true rating {rating}: {} rows", distinct.join(", ")));
-            let of =
-                |value: &dyn Fn(&dotcart::evaluate::metrics::classes::ClassRow) -> Option<f64>| -> Vec<Option<f64>> {
-                    classes.iter().map(|class| class.and_then(value)).collect()
-                };
+            let of = |value: &dyn Fn(&dotcart::metrics::classes::ClassRow) -> Option<f64>| -> Vec<Option<f64>> {
+                classes.iter().map(|class| class.and_then(value)).collect()
+            };
             self.comparison_row("  mean prediction", &of(&|class| class.mean_predicted), "");
             self.comparison_row("  MAE", &of(&|class| class.mae), definition("class_mae").1);
             let precision = of(&|class| class.precision);

@@ -5,9 +5,9 @@ use dotcart::common::format::{count, percent};
 use dotcart::evaluate::Evaluation;
 use dotcart::evaluate::calibrate::{Calibration, Outcome};
 use dotcart::evaluate::definitions::definition;
-use dotcart::evaluate::metrics::bootstrap::Interval;
 use dotcart::evaluate::rankings::{RankerScores, RankingAt, Rankings};
 use dotcart::evaluate::ratings::{AtThreshold, Predictor, RatingScores};
+use dotcart::metrics::bootstrap::Interval;
 
 /// Width of the figures' names.
 const NAME: usize = 13;

@@ -12,6 +12,7 @@
 //! Errors: no adapter, a request beyond the adapter's limits, a failure that the device reports when it is read.
 
 use crate::common::system_memory::prefer_huge_pages;
+use crate::engine::DeviceError;
 use burn::backend::wgpu::{MemoryConfiguration, Wgpu, WgpuSetup, wgpu};
 use burn::cubecl::client::Client;
 use burn::cubecl::server::{Handle, ServerError};
@@ -22,21 +23,6 @@ use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// What a device can fail at.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum DeviceError {
-    #[error("no usable graphics adapter: {0}")]
-    NoAdapter(String),
-    #[error("{what}: {needed} bytes in one buffer, the device takes at most {limit}")]
-    TooLarge {
-        what: &'static str,
-        needed: u64,
-        limit: u64,
-    },
-    #[error("the device failed while {doing}: {message}")]
-    Failed { doing: &'static str, message: String },
-}
 
 /// What sort of machine an adapter is, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -9,11 +9,11 @@ use super::table::Table;
 use super::teams::Teams;
 use super::update_rows::{self, Update, UpdateRows};
 use crate::config::OptimizerChoice;
-use crate::engine::gpu::device::{AdapterKind, Buffer, DeviceError, Gpu};
+use crate::engine::gpu::device::{AdapterKind, Buffer, Gpu};
 use crate::engine::model::{ModelShape, Question, Side, Sides, start_records};
 use crate::engine::optimizer::Schedule;
 use crate::engine::plan::{PIECE, PlanChunk, SideLayout};
-use crate::engine::{EngineError, TrainerSetup};
+use crate::engine::{DeviceError, EngineError, TrainerSetup};
 use rayon::prelude::*;
 
 /// Rows whose start records are made and sent in one go.

@@ -19,11 +19,11 @@ use super::tile_scores::{self, TileScores};
 use crate::common::interaction::ItemIndex;
 use crate::engine::cpu::CpuScorer;
 use crate::engine::cpu::item_rows::ItemRows;
-use crate::engine::gpu::device::{Buffer, DeviceError, Gpu, Pending};
+use crate::engine::gpu::device::{Buffer, Gpu, Pending};
 use crate::engine::key::{NO_KEY, score_of};
 use crate::engine::model::{Head, Model, ROW_HEADER};
 use crate::engine::plan::PAIRS_PER_PLAN;
-use crate::engine::{EngineError, Query, ScoredItem, Scorer};
+use crate::engine::{DeviceError, EngineError, Query, ScoredItem, Scorer};
 
 /// The largest `k` that the kernels serve. Beyond it, where a ranking is most of a sort, the cpu engine answers.
 pub const MAX_K: usize = 1024;

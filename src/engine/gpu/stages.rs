@@ -1,6 +1,7 @@
 //! Stages: for how long the device was busy with each part of a step, of those steps that are measured.
 
-use crate::engine::gpu::device::{DeviceError, Gpu};
+use crate::engine::DeviceError;
+use crate::engine::gpu::device::Gpu;
 
 /// What a step consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! An adapter binds buffers up to a limit only (128 MiB is what WebGPU guarantees, 2 GiB what Vulkan mostly has), so a page is
 //! a buffer of its own. A plan's rows are ascending, so a page is a contiguous range of a step's slots.
 
-use crate::engine::gpu::device::{Buffer, DeviceError, Gpu, Pending};
+use crate::engine::DeviceError;
+use crate::engine::gpu::device::{Buffer, Gpu, Pending};
 use std::ops::Range;
 
 /// Rows in pages of equal size; the last may be smaller.

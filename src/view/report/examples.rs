@@ -9,7 +9,7 @@
 use crate::artifact::run_directory::{RunDirectory, RunError};
 use crate::artifact::run_files::RunFiles;
 use crate::common::interaction::UserIndex;
-use crate::config::{Config, DeviceChoice};
+use crate::config::Config;
 use crate::engine::cpu::pair_logits::dot;
 use crate::engine::model::ROW_HEADER;
 use crate::engine::objective::sigmoid;
@@ -60,7 +60,7 @@ pub fn examples(run: &RunDirectory, config: &Config) -> Result<Vec<Example>, Eva
         .filter_map(|&place| order.get(place).copied())
         .collect();
     chosen.dedup();
-    let mut ranker = Ranker::open(DeviceChoice::Cpu, Catalogue::of(&model, config), config.threads)?;
+    let mut ranker = Ranker::on_cpu(Catalogue::of(&model, config), config.threads);
     let mut found = Vec::new();
     for user in chosen {
         let mut seen = rows.user(user).map_err(RunError::from)?.items.to_vec();

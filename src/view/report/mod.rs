@@ -254,7 +254,7 @@ fn judged(evaluation: &Evaluation) -> String {
         ("precision", unit),
         &precision_recall,
     ));
-    let bins = |bins: &[crate::evaluate::metrics::calibration::ReliabilityBin]| {
+    let bins = |bins: &[crate::metrics::calibration::ReliabilityBin]| {
         bins.iter()
             .map(|bin| [bin.mean_score, bin.mean_target])
             .collect::<Vec<_>>()

@@ -358,7 +358,7 @@ fn push_product_id(line: &mut Vec<u8>, product: u32) {
 mod tests {
     use super::*;
     use crate::data::marginals::{SINGLE_SHARE, electronics_of};
-    use crate::evaluate::metrics::curves::Sweep;
+    use crate::metrics::curves::Sweep;
     use std::collections::{HashMap, HashSet};
 
     fn text(size: GenerateConfig, seed: u64) -> String {

@@ -31,7 +31,7 @@ pub mod tile_scores;
 mod trainer;
 pub mod update_head;
 pub mod update_rows;
-pub(crate) mod walk;
+pub mod walk;
 
 pub use scorer::CpuScorer;
 pub use trainer::{CHOICE_USERS, CpuTrainer};

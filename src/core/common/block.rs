@@ -59,6 +59,18 @@ pub fn larger(most: f32, other: f32) -> f32 {
     if other > most { other } else { most }
 }
 
+/// The first number that is not finite.
+pub fn first_not_finite(numbers: &[f32]) -> Option<f32> {
+    // Many at a time, each looked at: a search that may end at any of them is no vector instruction.
+    let is_spoilt = |numbers: &&[f32]| {
+        numbers
+            .iter()
+            .fold(false, |spoilt, number| spoilt | !number.is_finite())
+    };
+    let spoilt = numbers.chunks(64 * LANES).find(is_spoilt)?;
+    spoilt.iter().copied().find(|number| !number.is_finite())
+}
+
 /// A block made one number: its halves with one another, then their halves, ...
 #[inline(always)]
 fn reduced(block: &[f32; LANES], both: impl Fn(f32, f32) -> f32) -> f32 {
@@ -82,6 +94,22 @@ fn halves<const N: usize>(block: &[f32], both: &impl Fn(f32, f32) -> f32) -> [f3
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_number_that_is_not_finite_is_found_wherever_it_stands() {
+        assert_eq!(first_not_finite(&[]), None);
+        for length in [1, LANES, 64 * LANES, 64 * LANES + 1, 200 * LANES + 3] {
+            let mut numbers = vec![f32::MAX; length];
+            assert_eq!(first_not_finite(&numbers), None);
+            numbers[length - 1] = f32::NEG_INFINITY;
+            assert_eq!(first_not_finite(&numbers), Some(f32::NEG_INFINITY), "last of {length}");
+            numbers[length / 2] = f32::NAN;
+            assert!(
+                first_not_finite(&numbers).unwrap().is_nan() || length == 1,
+                "of {length}"
+            );
+        }
+    }
 
     #[test]
     fn a_block_becomes_its_sum_and_its_largest_number() {

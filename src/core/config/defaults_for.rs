@@ -166,10 +166,13 @@ mod tests {
     fn the_rules_come_to_the_tuned_configs() {
         let tuned = [
             (
-                include_str!("../../configs/electronics_164k.toml"),
+                include_str!("../../../configs/electronics_164k.toml"),
                 [131_207, 8_014, 6_727],
             ),
-            (include_str!("../../configs/movielens_100k.toml"), [80_000, 943, 1_682]),
+            (
+                include_str!("../../../configs/movielens_100k.toml"),
+                [80_000, 943, 1_682],
+            ),
         ];
         for (text, [rows, users, products]) in tuned {
             let tuned = Config::from_text(text, "tuned", &[]).unwrap();

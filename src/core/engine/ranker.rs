@@ -9,13 +9,14 @@
 //! counts, it goes by appeal alone, which no value exceeds, since no logarithm of a score is above zero: the most appealing
 //! items are looked at, more and more of them, until the k-th best value among them is above the appeal of all others.
 
+use super::cpu::CpuScorer;
 use super::cpu::item_rows::ItemRows;
 use super::cpu::pair_logits::dot;
 use super::model::{Head, Model, ROW_HEADER};
 use super::objective::sigmoid;
-use super::{EngineError, Query, ScoredItem, Scorer, open};
+use super::{EngineError, Query, ScoredItem, Scorer};
 use crate::common::interaction::{ItemIndex, UserIndex};
-use crate::config::{Config, DeviceChoice};
+use crate::config::Config;
 
 /// One user to rank for, as a factor row of each question, and the items that are left out, ascending.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,14 @@ impl<'a> Catalogue<'a> {
             like_weight: config.train.ranking.like_weight as f32,
         }
     }
+
+    /// The rows that all items are gone through by, and the head of their logits: of choices, if they were learned.
+    pub fn leading_rows(&self) -> (Head, ItemRows<'a>) {
+        match self.choices {
+            Some(rows) => (Head::PLAIN, rows),
+            None => (self.head, self.ratings),
+        }
+    }
 }
 
 /// A scorer over a catalogue, and what is asked of the best that it finds.
@@ -70,17 +79,19 @@ pub struct Ranker<'a> {
 const LOOKED_AT: usize = 4;
 
 impl<'a> Ranker<'a> {
-    /// A ranker on the engine that is asked for; `threads` of the cpu engine: 0 = one a core.
-    pub fn open(device: DeviceChoice, catalogue: Catalogue<'a>, threads: usize) -> Result<Self, EngineError> {
-        let scorer = match catalogue.choices {
-            Some(rows) => open::scorer(device, Head::PLAIN, rows, threads)?,
-            None => open::scorer(device, catalogue.head, catalogue.ratings, threads)?,
-        };
-        Ok(Self {
+    /// A ranker over a scorer of the catalogue's [`leading_rows`](Catalogue::leading_rows).
+    pub fn new(catalogue: Catalogue<'a>, scorer: Box<dyn Scorer + 'a>) -> Self {
+        Self {
             catalogue,
             scorer,
             rated: Vec::new(),
-        })
+        }
+    }
+
+    /// A ranker on the cpu engine; `threads`: 0 = one a core.
+    pub fn on_cpu(catalogue: Catalogue<'a>, threads: usize) -> Self {
+        let (head, rows) = catalogue.leading_rows();
+        Self::new(catalogue, Box::new(CpuScorer::from_rows(head, rows, threads)))
     }
 
     /// The items whose rating rows the last [`Ranker::top_k`] read, each once or more often, where choices were learned: few of
@@ -233,7 +244,7 @@ mod tests {
                 choices: has_choices.then(|| ItemRows::of_factors(&choices, dim)),
                 like_weight,
             };
-            let mut ranker = Ranker::open(DeviceChoice::Cpu, catalogue, 2).unwrap();
+            let mut ranker = Ranker::on_cpu(catalogue, 2);
             let ranked = ranker.top_k(&queries, 10).unwrap();
             for (query, ranked) in queries.iter().zip(ranked) {
                 let unseen = (0..items as u32).filter(|item| item % 7 != 0);

@@ -26,21 +26,13 @@ pub struct Interval {
 pub fn intervals<const SUMS: usize, const FIGURES: usize>(
     sums: &[[f64; SUMS]],
     seed: u64,
-    figures: impl Fn(&[f64; SUMS]) -> [Option<f64>; FIGURES] + Sync,
+    figures: impl Fn(&[f64; SUMS]) -> [Option<f64>; FIGURES],
 ) -> [Option<Interval>; FIGURES] {
     if sums.is_empty() {
         return [None; FIGURES];
     }
-    let draw = |number: u32| {
-        let mut rng = stream(seed, Purpose::Bootstrap, number);
-        let mut total = [0.0; SUMS];
-        for _ in 0..sums.len() {
-            let user = &sums[rng.random_range(0..sums.len())];
-            total.iter_mut().zip(user).for_each(|(total, part)| *total += part);
-        }
-        figures(&total)
-    };
-    let draws: Vec<[Option<f64>; FIGURES]> = (0..RESAMPLES as u32).into_par_iter().map(draw).collect();
+    let totals = resampled(sums.as_flattened(), SUMS, seed);
+    let draws: Vec<[Option<f64>; FIGURES]> = totals.as_chunks().0.iter().map(figures).collect();
     std::array::from_fn(|figure| {
         let values: Option<Vec<f64>> = draws.iter().map(|draw| draw[figure]).collect();
         let mut values = values?;
@@ -50,6 +42,23 @@ pub fn intervals<const SUMS: usize, const FIGURES: usize>(
             high: quantile(&values, 0.975),
         })
     })
+}
+
+/// Sums over the users drawn, [RESAMPLES, width], of those of each, [users, width].
+///
+/// By a width in place of a type, for what is generic is compiled where it is called, in a dev build without optimisation.
+fn resampled(sums: &[f64], width: usize, seed: u64) -> Vec<f64> {
+    let users = sums.len() / width;
+    let mut totals = vec![0.0; RESAMPLES * width];
+    totals.par_chunks_mut(width).enumerate().for_each(|(number, total)| {
+        let mut rng = stream(seed, Purpose::Bootstrap, number as u32);
+        for _ in 0..users {
+            let user = rng.random_range(0..users) * width;
+            let parts = &sums[user..user + width];
+            total.iter_mut().zip(parts).for_each(|(total, part)| *total += part);
+        }
+    });
+    totals
 }
 
 /// The quantile of ascending values, linear between neighbours, as numpy's default.

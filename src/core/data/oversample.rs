@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn sizes_and_errors_are_those_of_imbalanced_learn() {
         let golden: Vec<Golden> =
-            serde_json::from_str(include_str!("../../tests/data/golden_oversample.json")).unwrap();
+            serde_json::from_str(include_str!("../../../tests/data/golden_oversample.json")).unwrap();
         assert!(golden.len() > 50, "{} cases", golden.len());
         for case in &golden {
             let ratings: Vec<f32> = case
