@@ -34,7 +34,7 @@
 //!    engine/      what devices add to the engine below: gpu/ (WGSL; the only files that name wgpu or cubecl); open, which chooses
 //!                 one of the two; memory
 //!
-//!    core/        a package of its own, which computes on the host and knows nothing of burn:
+//!    core/        a package of its own, which computes on the host and knows of burn what a dataset is:
 //!
 //! 3  engine/      Trainer and Scorer: cpu/ (plain Rust, the specification), model, plan, objective, optimizer, ranker
 //!    centre/      where priors are centred          metrics/  figures of predictions and of lists

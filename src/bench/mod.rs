@@ -4,7 +4,6 @@
 //! Ratios count: the machine's own rates are measured in the same run, beside the figure that is judged by them.
 
 pub mod agreement;
-pub mod machine;
 pub mod proof;
 pub mod ratings;
 pub mod score;

@@ -15,7 +15,6 @@
 //! `4 (4 + 3 dim)`; Adagrad and SGD `4 (4 + dim)`), `factor_bytes = 4 (4 + dim)`. An engine may move more, and caches serve a part
 //! of it: popular rows come again, compact rows hardly leave. So a fraction is no share of a whole and may pass 1.
 
-use super::machine::{self, MachineRates};
 use crate::common::interaction::Part;
 use crate::common::system_memory::{forget_peak, peak_resident_bytes, resident_bytes};
 use crate::config::{Config, DeviceChoice, OptimizerChoice};
@@ -23,6 +22,7 @@ use crate::data::interactions::Interactions;
 use crate::data::oversample::oversample;
 use crate::data::split::Split;
 use crate::engine::cpu::CHOICE_USERS;
+use crate::engine::cpu::machine::{self, MachineRates};
 use crate::engine::gpu::device::{AdapterKind, Gpu};
 use crate::engine::model::{ModelShape, Side, Sides};
 use crate::engine::optimizer::MAX_STEPS;

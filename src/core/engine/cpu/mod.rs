@@ -12,6 +12,7 @@ pub mod instruction_set;
 pub mod item_rows;
 mod lanes;
 mod logarithm;
+pub mod machine;
 pub mod merge_top_k;
 pub mod pair_forward;
 pub mod pair_logits;

@@ -1,4 +1,4 @@
-//! The machine's own memory rates, against which a training is judged.
+//! The machine's own rates, against which a training is judged.
 //!
 //! Copying: a block from one place to another, larger than any cache; a byte that is copied counts twice, read and written.
 //! Random records: records of a training's length, anywhere in a table of a training's size, each read, changed and written
