@@ -50,7 +50,8 @@ def third_party():
         new = set(needs[left.pop()]) - found
         found |= new
         left += new
-    crates = sorted((packages[id] for id in found - set(graph["workspace_members"])), key=lambda crate: (crate["name"], crate["version"]))
+    others = found - set(graph["workspace_members"])
+    crates = sorted((packages[id] for id in others), key=lambda crate: (crate["name"], crate["version"]))
     texts = {}
     lines = ["dotcart is made with these crates, under the licences named; the texts that came with them follow.", ""]
     for crate in crates:
