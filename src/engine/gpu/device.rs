@@ -8,15 +8,16 @@
 //! and orders two of them only where the *calling* thread touches a buffer of the other; an engine that moves between
 //! threads could overtake itself. With one queue, work and transfers run in the order in which they were called.
 //!
-//! This file, `shader` and `launch` are the only ones that name wgpu, cubecl or burn's devices.
+//! This file, `shader` and `launch` are the only ones that name wgpu or cubecl.
 //! Errors: no adapter, a request beyond the adapter's limits, a failure that the device reports when it is read.
 
 use crate::common::system_memory::prefer_huge_pages;
 use crate::engine::DeviceError;
-use burn::backend::wgpu::{MemoryConfiguration, Wgpu, WgpuSetup, wgpu};
+use burn::cubecl::Device;
 use burn::cubecl::client::Client;
 use burn::cubecl::server::{Handle, ServerError};
-use burn::tensor::{Bytes, Device, StreamId, Tensor, read_sync};
+use burn::tensor::{Bytes, StreamId, read_sync};
+use burn_wgpu::{MemoryConfiguration, RuntimeOptions, WgpuSetup, try_init_device, wgpu};
 use serde::Serialize;
 use std::ops::Range;
 use std::pin::Pin;
@@ -448,19 +449,17 @@ fn open(summary: &Adapter, adapter: &wgpu::Adapter) -> Result<Open, DeviceError>
         queue: queue.clone(),
         backend: adapter.get_info().backend,
     };
-    let of_burn = Device::wgpu_options()
-        .setup(setup)
-        .memory_config(MemoryConfiguration::ExclusivePages)
-        .init()
-        .map_err(|error| failed(error.to_string()))?;
-    let probe = Tensor::<1>::empty([1], &of_burn)
-        .try_into_primitive::<Wgpu>()
-        .map_err(|error| failed(format!("{error:?}")))?;
+    let defaults = RuntimeOptions::try_default().map_err(|error| failed(error.to_string()))?;
+    let options = RuntimeOptions {
+        memory_config: MemoryConfiguration::ExclusivePages,
+        ..defaults
+    };
+    let device_of_cubecl = try_init_device(setup, options).map_err(|error| failed(error.to_string()))?;
     Ok(Open {
         adapter: summary.clone(),
         device,
         copies: queue,
-        client: probe.client,
+        client: Device::from(device_of_cubecl).client(),
         stream: StreamId::allocate(),
         launches: AtomicUsize::new(0),
         staged: AtomicUsize::new(0),

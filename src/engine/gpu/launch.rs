@@ -6,10 +6,10 @@
 
 use crate::engine::gpu::device::{Buffer, Gpu};
 use crate::engine::gpu::shader::{Constant, Shader, compose};
-use burn::backend::wgpu::{CubeDim, KernelSource, SourceKernel, SourceTemplate};
 use burn::cubecl::CubeCount;
 use burn::cubecl::prelude::{ExecutionMode, KernelId};
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
+use burn_wgpu::{CubeDim, KernelSource, SourceKernel, SourceTemplate};
 use std::sync::Arc;
 
 /// One storage buffer of a kernel.
