@@ -8,7 +8,7 @@
 //! and orders two of them only where the *calling* thread touches a buffer of the other; an engine that moves between
 //! threads could overtake itself. With one queue, work and transfers run in the order in which they were called.
 //!
-//! This file, `shader` and `launch` are the only ones that name wgpu or cubecl.
+//! This file and `launch` are the only ones that name wgpu or cubecl.
 //! Errors: no adapter, a request beyond the adapter's limits, a failure that the device reports when it is read.
 
 use crate::common::system_memory::prefer_huge_pages;
