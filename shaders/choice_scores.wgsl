@@ -132,20 +132,21 @@ fn main(
         appeal(own + 2u, slots.z),
         appeal(own + 3u, slots.w),
     );
-    share_items(slots, params.first_section, thread);
     if (thread < PRODUCT_FOURS) {
         appeals[thread] = own_appeals;
     }
-    workgroupBarrier();
     var sums = Sums();
-    sums = add_section(sums, reader, params.first_section);
     if (IN_LOOP != 0u) {
-        for (var section = 1u; section < params.sections; section++) {
-            workgroupBarrier();
+        for (var section = 0u; section < params.sections; section++) {
             share_items(slots, params.first_section + section, thread);
             workgroupBarrier();
             sums = add_section(sums, reader, params.first_section + section);
+            workgroupBarrier();
         }
+    } else {
+        share_items(slots, params.first_section, thread);
+        workgroupBarrier();
+        sums = add_section(sums, reader, params.first_section);
     }
     let four = first_draw / 4u;
     store(user, four, sums.s0, appeals[0]);

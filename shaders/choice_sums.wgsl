@@ -4,8 +4,8 @@
 //     extra[p, j] = sum over the users u of piece p of gradient[u, j] * (1 | user[u])           for drawn items
 //
 // Shapes: draw slots [draws] in `plan`; gradient [users, ceil(draws / 4)] vec4, from `choice_gradient`; other
-// [item_rows, FACTOR4] or [users, FACTOR4] vec4; extra [pieces, users or draws, FACTOR4] vec4, and one that holds nothing. Whoever
-// reads it adds up the pieces.
+// [item_rows, 1 + dim4] or [users, 1 + dim4] vec4; extra [pieces, users or draws, 1 + dim4] vec4, and one that holds nothing.
+// Whoever reads it adds up the pieces.
 // A workgroup takes PRODUCT_ROWS rows by PRODUCT_COLUMNS columns of a piece, a thread a row, see tile_product. A launch takes
 // some sections of PRODUCT_TERMS terms of each piece; those after the first add to what is there.
 // Partner src/engine/gpu/choice_sums.rs, twin src/core/engine/cpu/choice_sums.rs.
@@ -26,6 +26,8 @@ struct Params {
     // The launch's sections of each piece: the first and how many.
     first_section: u32,
     sections: u32,
+    // Fours of a row's weights. No constant: a driver takes seconds to compile what is written out, and this way only once.
+    dim4: u32,
 }
 
 @group(0) @binding(0) var<storage, read> plan: array<u32>;
@@ -44,6 +46,11 @@ struct RowSums {
     bias: f32,
 }
 
+// Fours of a compact row.
+fn factor4() -> u32 {
+    return 1u + params.dim4;
+}
+
 // The four of a user's gradients that a drawn item's is in.
 fn gradients_at(user: u32, draw: u32) -> u32 {
     return min(user, params.users - 1u) * ((params.draws + 3u) / 4u) + min(draw, params.draws - 1u) / 4u;
@@ -52,13 +59,13 @@ fn gradients_at(user: u32, draw: u32) -> u32 {
 // A four of the columns of a term, 0 past the end of the piece or of the columns.
 fn term_four(term: u32, end: u32, column: u32) -> vec4<f32> {
     var row = min(term, params.users - 1u);
-    var is_there = term < end && column < DIM4;
+    var is_there = term < end && column < params.dim4;
     if (FOR_USERS != 0u) {
         let slot = drawn_slot(term);
         row = min(slot, params.item_rows - 1u);
         is_there = is_there && slot < params.item_rows;
     }
-    return select(vec4<f32>(0.0), other[row * FACTOR4 + 1u + min(column, DIM4 - 1u)], is_there);
+    return select(vec4<f32>(0.0), other[row * factor4() + 1u + min(column, params.dim4 - 1u)], is_there);
 }
 
 // Each thread brings four fours of the section: those of the same columns.
@@ -148,7 +155,7 @@ fn add_section(sums: RowSums, first: u32, end: u32, row: u32) -> RowSums {
 // Writes four numbers of a row, or adds them to what earlier launches have left. What is nobody's goes behind the last row.
 fn store(row: u32, column: u32, sum: vec4<f32>) {
     let rows = select(params.draws, params.users, FOR_USERS != 0u);
-    let at = select(params.pieces * rows * FACTOR4, row * FACTOR4 + column, row != NO_ROW && column < FACTOR4);
+    let at = select(params.pieces * rows * factor4(), row * factor4() + column, row != NO_ROW && column < factor4());
     var total = sum;
     if (IN_TURN != 0u) {
         total += select(extra[at], vec4<f32>(0.0), params.first_section == 0u);
@@ -165,7 +172,7 @@ fn main(
     let rows = select(params.draws, params.users, FOR_USERS != 0u);
     let terms = select(params.users, params.draws, FOR_USERS != 0u);
     let tiles = (rows + PRODUCT_ROWS - 1u) / PRODUCT_ROWS;
-    let groups = (DIM4 + PRODUCT_FOURS - 1u) / PRODUCT_FOURS;
+    let groups = (params.dim4 + PRODUCT_FOURS - 1u) / PRODUCT_FOURS;
     let linear = linear_workgroup(workgroup, workgroups);
     let first_column = linear % groups * PRODUCT_FOURS;
     let row = linear / groups % tiles * PRODUCT_ROWS + thread;
@@ -173,18 +180,19 @@ fn main(
     let end = min((piece + 1u) * params.piece_terms, terms);
     var first = piece * params.piece_terms + params.first_section * PRODUCT_TERMS;
 
-    share_other(first, end, first_column, thread);
-    workgroupBarrier();
     var sums = RowSums();
-    sums = add_section(sums, first, end, row);
     if (IN_LOOP != 0u) {
-        for (var section = 1u; section < params.sections; section++) {
-            first += PRODUCT_TERMS;
-            workgroupBarrier();
+        for (var section = 0u; section < params.sections; section++) {
             share_other(first, end, first_column, thread);
             workgroupBarrier();
             sums = add_section(sums, first, end, row);
+            workgroupBarrier();
+            first += PRODUCT_TERMS;
         }
+    } else {
+        share_other(first, end, first_column, thread);
+        workgroupBarrier();
+        sums = add_section(sums, first, end, row);
     }
 
     let own = select(NO_ROW, piece * rows + row, row < rows && piece < params.pieces);

@@ -170,14 +170,18 @@ fn scores(scene: &Scene, gpu: Gpu, kind: AdapterKind, loss: ChoiceLoss) -> (Vec<
 /// Launches as suit a card and as suit a software driver; both run on any adapter.
 const KINDS: [AdapterKind; 2] = [AdapterKind::Discrete, AdapterKind::Software];
 
+/// Offsets are added or not, at either width by the other kind; a driver takes its time for each kernel.
+fn kinds_and_losses(scene: &Scene) -> impl Iterator<Item = (AdapterKind, ChoiceLoss)> {
+    let mut losses = [ChoiceLoss::Softmax, ChoiceLoss::Bce];
+    losses.rotate_left(usize::from(scene.dim > PRODUCT_DIMS[0]));
+    KINDS.into_iter().zip(losses)
+}
+
 #[test]
 fn choice_scores_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     for scene in scenes(&PRODUCT_DIMS) {
-        // Offsets are added or not, at either width by the other; a driver takes its time for each kernel.
-        let mut losses = [ChoiceLoss::Softmax, ChoiceLoss::Bce];
-        losses.rotate_left(usize::from(scene.dim > PRODUCT_DIMS[0]));
-        for (kind, loss) in KINDS.into_iter().zip(losses) {
+        for (kind, loss) in kinds_and_losses(&scene) {
             let expected = scene.fill_up(&scene.twin_scores(loss), FILLER);
             let (received, status) = scores(&scene, gpu, kind, loss);
             assert_close(&format!("{kind:?}, {loss:?}, {}", scene.what()), &received, &expected);
@@ -224,7 +228,7 @@ fn products_go_past_65535_workgroups() {
     // What these take beside their last four would not fit one buffer any more.
     let users = users - 128;
     let extra = garbage(gpu, 8 * users + 4);
-    ChoiceSums::new(AdapterKind::Discrete, Side::User, 4).launch(
+    ChoiceSums::new(AdapterKind::Discrete, Side::User).launch(
         gpu,
         &plan,
         &scores,
@@ -240,6 +244,7 @@ fn products_go_past_65535_workgroups() {
             pieces: 1,
             first_section: 0,
             sections: 1,
+            dim4: 1,
         },
     );
     for (user, (row, score)) in read(gpu, &extra)[..8 * users].chunks_exact(8).zip(first).enumerate() {
@@ -396,9 +401,9 @@ fn sums(scene: &Scene, gpu: Gpu, kind: AdapterKind, side: Side, gradient: &[f32]
         Side::Item => scene.draws(),
     };
     let words = rows * scene.factor_len();
-    let length = params.words(side, scene.dim);
+    let length = params.words(side);
     let (extra, status) = (garbage(gpu, length + 4), status(gpu));
-    ChoiceSums::new(kind, side, scene.dim).launch(
+    ChoiceSums::new(kind, side).launch(
         gpu,
         &upload(gpu, &scene.chunk.words),
         &upload(gpu, gradient),
@@ -457,12 +462,14 @@ fn a_drawn_slot_or_a_sample_that_cannot_be_is_reported() {
     let slot = scene.choice().draw_slots.start + 65;
     let gradient = vec![0.1; choice_scores::words(scene.users(), 70) - 4];
     let good = std::mem::replace(&mut scene.chunk.words[slot], u32::MAX);
-    for kind in KINDS {
-        assert_eq!(scores(&scene, gpu, kind, ChoiceLoss::Softmax).1, STATUS_BAD_SLOT);
+    for (kind, loss) in kinds_and_losses(&scene) {
+        assert_eq!(scores(&scene, gpu, kind, loss).1, STATUS_BAD_SLOT);
         assert_eq!(sums(&scene, gpu, kind, Side::User, &gradient).1, STATUS_BAD_SLOT);
     }
     scene.chunk.words[slot] = good;
-    assert_eq!(scores(&scene, gpu, KINDS[0], ChoiceLoss::Softmax).1, 0);
+    for (kind, loss) in kinds_and_losses(&scene) {
+        assert_eq!(scores(&scene, gpu, kind, loss).1, 0);
+    }
     let start = scene.choice().side(Side::User).starts.start + 5;
     for bad in [201, u32::MAX] {
         let good = std::mem::replace(&mut scene.chunk.words[start], bad);

@@ -4,11 +4,12 @@ use crate::support::both_teams;
 use dotcart::config::{ChoiceLoss, OptimizerChoice};
 use dotcart::engine::gpu::device::AdapterKind;
 use dotcart::engine::gpu::launch::{Binding, KernelSpec};
-use dotcart::engine::gpu::shader::{COMMON, Constant, compose, validate};
+use dotcart::engine::gpu::shader::{COMMON, Constant, Shader, compose, validate};
 use dotcart::engine::gpu::teams::Teams;
 use dotcart::engine::gpu::{SPECS, choice_constants, score_constants, sum_constants, training_constants};
 use dotcart::engine::model::Side;
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner, back, valid::ModuleInfo};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const DIMS: [usize; 8] = [4, 8, 16, 32, 64, 100, 128, 512];
@@ -43,13 +44,34 @@ fn prelude(spec: &KernelSpec, teams: Teams, optimizer: OptimizerChoice) -> Vec<C
     match spec.shader.name {
         "choice_gradient" => choice_constants(teams, loss),
         "choice_scores" => score_constants(kind, loss, teams.dim()),
-        "choice_sums" => sum_constants(kind, side, teams.dim()),
+        "choice_sums" => sum_constants(kind, side),
         _ => training_constants(teams, optimizer),
     }
 }
 
 fn for_each_module(check: impl Fn(&KernelSpec, &Module, &ModuleInfo)) {
     for_each_prelude(|spec, _, module, info| check(spec, module, info));
+}
+
+#[test]
+fn a_kernel_is_another_only_by_what_it_names() {
+    let texts = |name: &str| -> BTreeSet<String> {
+        let spec = SPECS.iter().find(|spec| spec.shader.name == name).unwrap();
+        let teams = DIMS.map(|dim| Teams::new(AdapterKind::Discrete, dim));
+        teams
+            .map(|teams| compose(&spec.shader, &prelude(spec, teams, OptimizerChoice::Adam)))
+            .into()
+    };
+    for name in ["choice_sums", "select_top_k", "update_head"] {
+        assert_eq!(texts(name).len(), 1, "{name} is compiled for every width");
+    }
+    assert_eq!(texts("gather_rows").len(), DIMS.len());
+    // A comment names nothing.
+    let shader = Shader::new("none", "// A\nfn f() -> u32 { return B; } // C\n");
+    let constants = ["A", "B", "C"].map(|name| Constant::U32(name, 1));
+    let text = compose(&shader, &constants);
+    assert_eq!(text.lines().next(), Some("const B: u32 = 1u;"));
+    assert_eq!(text.matches("const ").count(), 1, "{text}");
 }
 
 #[test]

@@ -47,6 +47,8 @@ params! {
         /// The launch's sections of each piece: the first and how many.
         pub first_section: u32,
         pub sections: u32,
+        /// Fours of a row's weights.
+        pub dim4: u32,
     }
 }
 
@@ -68,18 +70,21 @@ impl Params {
             pieces: pieces as u32,
             first_section: 0,
             sections: (piece_terms / PRODUCT_TERMS) as u32,
+            dim4: (dim / 4) as u32,
         }
     }
-}
 
-impl Params {
-    /// Words of the extra gradients of rows of `dim` weights, and behind the last four more, as of the scores.
-    pub fn words(&self, side: Side, dim: usize) -> usize {
+    /// Words of the extra gradients, and behind the last four more, as of the scores.
+    pub fn words(&self, side: Side) -> usize {
         let rows = match side {
             Side::User => self.users,
             Side::Item => self.draws,
         };
-        self.pieces as usize * rows as usize * (ROW_HEADER + dim) + 4
+        self.pieces as usize * rows as usize * (ROW_HEADER + self.dim()) + 4
+    }
+
+    fn dim(&self) -> usize {
+        4 * self.dim4 as usize
     }
 }
 
@@ -96,19 +101,13 @@ pub struct ChoiceSums {
     kernel: Kernel,
     kind: AdapterKind,
     side: Side,
-    dim: usize,
 }
 
 impl ChoiceSums {
     /// In launches as suit an adapter of that kind, see [`super::choice_scores`]; they run on any.
-    pub fn new(kind: AdapterKind, side: Side, dim: usize) -> Self {
-        let kernel = Kernel::new(&SPEC, &sum_constants(kind, side, dim));
-        Self {
-            kernel,
-            kind,
-            side,
-            dim,
-        }
+    pub fn new(kind: AdapterKind, side: Side) -> Self {
+        let kernel = Kernel::new(&SPEC, &sum_constants(kind, side));
+        Self { kernel, kind, side }
     }
 
     /// Queues all tiles of all pieces. Panics if a piece has more terms than a software driver's loops take.
@@ -131,7 +130,7 @@ impl ChoiceSums {
             Side::User => params.users,
             Side::Item => params.draws,
         };
-        let tiles = (rows as usize).div_ceil(PRODUCT_ROWS) * self.dim.div_ceil(PRODUCT_COLUMNS);
+        let tiles = (rows as usize).div_ceil(PRODUCT_ROWS) * params.dim().div_ceil(PRODUCT_COLUMNS);
         let buffers = [plan, gradient, other, extra, status];
         for (first_section, sections) in launches(self.kind, params.sections) {
             let params = Params {

@@ -51,7 +51,7 @@ impl Choices {
             setup: choice,
             choice_scores: ChoiceScores::new(kind, choice.loss, shape.dim),
             choice_gradient: ChoiceGradient::new(factors.teams, choice.loss),
-            choice_sums: Sides::of(|side| ChoiceSums::new(kind, side, shape.dim)),
+            choice_sums: Sides::of(|side| ChoiceSums::new(kind, side)),
             update_head: UpdateHead::new(factors.teams, setup.optimizer),
             plain_head: gpu.upload("plain head", HeadState::START.words().to_vec())?,
             appeals: empty()?,
@@ -77,7 +77,7 @@ impl Choices {
         self.factors.check_batch(gpu, sides, optimizer, pieces)?;
         gpu.check_fits(SCORES, choice_scores::words(users, draws))?;
         for (side, what) in [(Side::User, USER_EXTRA), (Side::Item, DRAWN_EXTRA)] {
-            gpu.check_fits(what, choice_sums::Params::of(choice, side, dim).words(side, dim))?;
+            gpu.check_fits(what, choice_sums::Params::of(choice, side, dim).words(side))?;
         }
         if gpu.adapter().kind == AdapterKind::Software {
             // As in `Factors::check_batch`.
@@ -204,7 +204,7 @@ impl Choices {
                 Side::User => USER_EXTRA,
                 Side::Item => DRAWN_EXTRA,
             };
-            grow(queue.gpu, extra, what, params.words(side, factors.shape.dim))?;
+            grow(queue.gpu, extra, what, params.words(side))?;
             self.choice_sums[side].launch(
                 queue.gpu,
                 queue.plan,

@@ -91,9 +91,14 @@ pub fn constants(dim: usize) -> Vec<Constant> {
         dim.is_multiple_of(4) && (4..=MAX_DIM).contains(&dim),
         "gpu: dim {dim} is not a multiple of 4 from 4 to {MAX_DIM}"
     );
+    let widths = [("DIM4", dim / 4), ("FACTOR4", (ROW_HEADER + dim) / 4)];
+    let widths = widths.map(|(name, value)| Constant::U32(name, value as u32));
+    widths.into_iter().chain(fixed_constants()).collect()
+}
+
+/// What is the same for rows of any width.
+fn fixed_constants() -> impl Iterator<Item = Constant> {
     let counts = [
-        ("DIM4", dim / 4),
-        ("FACTOR4", (ROW_HEADER + dim) / 4),
         ("WORKGROUP", WORKGROUP),
         ("PIECE", PIECE),
         ("PRODUCT_ROWS", PRODUCT_ROWS),
@@ -130,7 +135,7 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     let counts = counts.map(|(name, value)| Constant::U32(name, value as u32));
     let words = words.map(|(name, value)| Constant::U32(name, value));
     let numbers = numbers.map(|(name, value)| Constant::F32(name, value));
-    counts.into_iter().chain(words).chain(numbers).collect()
+    counts.into_iter().chain(words).chain(numbers)
 }
 
 /// What the preludes of the training kernels say: [`Teams::constants`] and the optimiser with its record.
@@ -164,22 +169,23 @@ fn loss_constants(loss: ChoiceLoss) -> impl Iterator<Item = Constant> {
 
 /// What the prelude of `choice_scores` says: how sections of terms are taken, and the loss.
 pub fn score_constants(kind: AdapterKind, loss: ChoiceLoss, dim: usize) -> Vec<Constant> {
-    let mut constants = product_constants(kind, dim, dim > PRODUCT_TERMS);
-    constants.extend(loss_constants(loss));
-    constants
+    let sections = section_constants(kind, dim > PRODUCT_TERMS);
+    let constants = constants(dim).into_iter();
+    constants.chain(sections).chain(loss_constants(loss)).collect()
 }
 
 /// What the prelude of `choice_sums` says: how sections of terms are taken, and whose gradients are summed.
-pub fn sum_constants(kind: AdapterKind, side: Side, dim: usize) -> Vec<Constant> {
-    let mut constants = product_constants(kind, dim, true);
-    constants.push(Constant::U32("FOR_USERS", u32::from(side == Side::User)));
-    constants
+pub fn sum_constants(kind: AdapterKind, side: Side) -> Vec<Constant> {
+    let for_users = Constant::U32("FOR_USERS", u32::from(side == Side::User));
+    let sections = section_constants(kind, true);
+    fixed_constants().chain(sections).chain([for_users]).collect()
 }
 
 /// Several sections of terms are taken in a loop, or in turn by launches that add to one another, see [`choice_scores`].
-fn product_constants(kind: AdapterKind, dim: usize, several: bool) -> Vec<Constant> {
+fn section_constants(kind: AdapterKind, several: bool) -> impl Iterator<Item = Constant> {
     let software = kind == AdapterKind::Software;
     let flags = [("IN_LOOP", several && !software), ("IN_TURN", several && software)];
-    let flags = flags.map(|(name, value)| Constant::U32(name, u32::from(value)));
-    constants(dim).into_iter().chain(flags).collect()
+    flags
+        .into_iter()
+        .map(|(name, value)| Constant::U32(name, u32::from(value)))
 }

@@ -4,6 +4,7 @@
 //! one directive is a line `#import name`, at the top, for `shaders/common/name.wgsl`; common files import nothing.
 //! Constants are owned by Rust and handed over in the prelude, so a file has no holes and no number stands twice.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 /// A kernel's file.
@@ -69,10 +70,34 @@ pub enum Constant {
     F32(&'static str, f32),
 }
 
-/// The WGSL text of a kernel. Panics on an import that is not in [`COMMON`].
+impl Constant {
+    fn name(self) -> &'static str {
+        match self {
+            Self::U32(name, _) | Self::F32(name, _) => name,
+        }
+    }
+}
+
+/// The WGSL text of a kernel, with those constants that it names: kernels that differ in nothing else are one, and compiled
+/// once. Panics on an import that is not in [`COMMON`].
 pub fn compose(shader: &Shader, constants: &[Constant]) -> String {
+    let mut body = String::new();
+    for import in shader.text.lines().filter_map(import) {
+        let common = COMMON.iter().find(|(known, _)| *known == import);
+        body.push_str(
+            common
+                .unwrap_or_else(|| panic!("no shader file is called `{import}`"))
+                .1,
+        );
+        body.push('\n');
+    }
+    for line in shader.text.lines().filter(|line| import(line).is_none()) {
+        body.push_str(line);
+        body.push('\n');
+    }
+    let named = names(&body);
     let mut text = String::new();
-    for constant in constants {
+    for constant in constants.iter().filter(|constant| named.contains(constant.name())) {
         match constant {
             Constant::U32(name, value) => writeln!(text, "const {name}: u32 = {value}u;"),
             // Debug prints the shortest digits that read back as the same number.
@@ -80,20 +105,14 @@ pub fn compose(shader: &Shader, constants: &[Constant]) -> String {
         }
         .expect("writing to a String does not fail");
     }
-    for import in shader.text.lines().filter_map(import) {
-        let common = COMMON.iter().find(|(known, _)| *known == import);
-        text.push_str(
-            common
-                .unwrap_or_else(|| panic!("no shader file is called `{import}`"))
-                .1,
-        );
-        text.push('\n');
-    }
-    for line in shader.text.lines().filter(|line| import(line).is_none()) {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
+    text + &body
+}
+
+/// All words of a shader but those of its comments.
+fn names(text: &str) -> HashSet<&str> {
+    let code = text.lines().filter_map(|line| line.split("//").next());
+    code.flat_map(|line| line.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'))
+        .collect()
 }
 
 fn import(line: &str) -> Option<&str> {
