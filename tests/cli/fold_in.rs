@@ -28,12 +28,12 @@ fn fields(line: &str) -> (&str, &str, f32) {
 fn errors(name: &str, data: &Path, more: &[&str]) -> (f64, f64) {
     let scene = Scene::new(&format!("fold-in-{name}"), &config(&format!("{name}.toml")));
     let text = std::fs::read_to_string(data).unwrap();
-    let (mut judged, mut given): (Vec<&str>, BTreeMap<&str, Vec<&str>>) = Default::default();
+    let [mut judged, mut given] = [(); 2].map(|()| BTreeMap::<&str, Vec<&str>>::new());
     let (mut with, mut without) = (String::new(), String::new());
     for line in text.lines() {
         let user = fields(line).0;
         if is_apart(user) && is_apart(line) {
-            judged.push(line);
+            judged.entry(user).or_default().push(line);
             continue;
         }
         with += &format!("{line}\n");
@@ -56,21 +56,24 @@ fn errors(name: &str, data: &Path, more: &[&str]) -> (f64, f64) {
     let (trained, folding) = (open("with-1"), open("without-1"));
     let predicted = |score: f32| f64::from(1.0 + 4.0 * score);
     let (mut squares, mut rows) = ([0.0; 2], 0);
-    for (&user, given) in &given {
+    for (&user, judged) in &judged {
+        let Some(given) = given.get(user) else { continue };
         let known = given.iter().map(|line| fields(line));
         let ratings: Vec<_> = known
             .filter_map(|(_, item, rating)| Some((folding.product(item).ok()?, rating)))
             .collect();
         let own = trained.user(user).unwrap();
-        for line in judged.iter().filter(|line| fields(line).0 == user) {
-            let (_, item, rating) = fields(line);
-            let (Ok(here), Ok(there)) = (trained.product(item), folding.product(item)) else {
-                continue;
-            };
-            let by_row = trained.predict_user(own, &[here]).unwrap()[0];
-            let by_fit = folding.predict_rated(&ratings, &[there]).unwrap()[0];
+        let asked: Vec<_> = judged
+            .iter()
+            .map(|line| fields(line))
+            .filter_map(|(_, item, rating)| Some((trained.product(item).ok()?, folding.product(item).ok()?, rating)))
+            .collect();
+        let (here, there): (Vec<_>, Vec<_>) = asked.iter().map(|&(here, there, _)| (here, there)).unzip();
+        let by_row = trained.predict_user(own, &here).unwrap();
+        let by_fit = folding.predict_rated(&ratings, &there).unwrap();
+        for ((by_row, by_fit), (_, _, rating)) in by_row.into_iter().zip(by_fit).zip(&asked) {
             for (square, score) in squares.iter_mut().zip([by_row, by_fit]) {
-                *square += (predicted(score) - f64::from(rating)).powi(2);
+                *square += (predicted(score) - f64::from(*rating)).powi(2);
             }
             rows += 1;
         }

@@ -23,7 +23,7 @@ const GRID: [&str; 8] = [
 fn long_grid() -> Vec<&'static str> {
     [
         GRID.as_slice(),
-        &["--set", "train.epochs=60", "--set", "train.batch_size=64"],
+        &["--set", "train.epochs=30", "--set", "train.batch_size=64"],
     ]
     .concat()
 }
