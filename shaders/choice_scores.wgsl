@@ -81,22 +81,29 @@ fn add_columns(sums: Sums, user: u32, section: u32, four: u32) -> Sums {
 }
 
 fn add_section(sums: Sums, user: u32, section: u32) -> Sums {
-    var more = add_columns(sums, user, section, 0u);
-    more = add_columns(more, user, section, 1u);
-    more = add_columns(more, user, section, 2u);
-    more = add_columns(more, user, section, 3u);
-    more = add_columns(more, user, section, 4u);
-    more = add_columns(more, user, section, 5u);
-    more = add_columns(more, user, section, 6u);
-    more = add_columns(more, user, section, 7u);
-    more = add_columns(more, user, section, 8u);
-    more = add_columns(more, user, section, 9u);
-    more = add_columns(more, user, section, 10u);
-    more = add_columns(more, user, section, 11u);
-    more = add_columns(more, user, section, 12u);
-    more = add_columns(more, user, section, 13u);
-    more = add_columns(more, user, section, 14u);
-    more = add_columns(more, user, section, 15u);
+    var more = sums;
+    if (IN_LOOP != 0u) {
+        for (var four = 0u; four < min(SECTION_FOURS, DIM4); four++) {
+            more = add_columns(more, user, section, four);
+        }
+    } else {
+        more = add_columns(more, user, section, 0u);
+        more = add_columns(more, user, section, 1u);
+        more = add_columns(more, user, section, 2u);
+        more = add_columns(more, user, section, 3u);
+        more = add_columns(more, user, section, 4u);
+        more = add_columns(more, user, section, 5u);
+        more = add_columns(more, user, section, 6u);
+        more = add_columns(more, user, section, 7u);
+        more = add_columns(more, user, section, 8u);
+        more = add_columns(more, user, section, 9u);
+        more = add_columns(more, user, section, 10u);
+        more = add_columns(more, user, section, 11u);
+        more = add_columns(more, user, section, 12u);
+        more = add_columns(more, user, section, 13u);
+        more = add_columns(more, user, section, 14u);
+        more = add_columns(more, user, section, 15u);
+    }
     return more;
 }
 

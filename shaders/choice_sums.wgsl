@@ -79,75 +79,54 @@ fn share_other(first: u32, end: u32, first_column: u32, thread: u32) {
     right[thread + 3u * PRODUCT_ROWS] = term_four(term + 3u * stride, end, column);
 }
 
-// A user's gradients of four drawn items from `first + 4 four` on; past the last one any, which stand against zeros.
-fn drawn_gradients(user: u32, first: u32, four: u32) -> vec4<f32> {
-    return gradient[gradients_at(user, first + 4u * four)];
-}
-
 // A user's gradient of a drawn item, 0 past the end of the piece.
 fn user_gradient(user: u32, end: u32, draw: u32) -> f32 {
     return select(0.0, gradient[gradients_at(user, draw)][draw % 4u], user < end);
 }
 
-// Adds four users from `first + 4 four` on.
-fn add_users(sums: RowSums, first: u32, end: u32, draw: u32, four: u32) -> RowSums {
-    let user = first + 4u * four;
-    let left = vec4<f32>(
-        user_gradient(user, end, draw),
-        user_gradient(user + 1u, end, draw),
-        user_gradient(user + 2u, end, draw),
-        user_gradient(user + 3u, end, draw),
-    );
-    return RowSums(add_terms(sums.sums, left, four), sums.bias + ((left.x + left.y) + (left.z + left.w)));
-}
-
-fn add_drawn(sums: RowSums, first: u32, user: u32) -> RowSums {
+// Adds four terms of a row from `first + 4 four` on: drawn items to a user, users to a drawn item.
+fn add_four(sums: RowSums, first: u32, end: u32, row: u32, four: u32) -> RowSums {
+    let term = first + 4u * four;
     var more = sums;
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 0u), 0u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 1u), 1u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 2u), 2u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 3u), 3u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 4u), 4u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 5u), 5u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 6u), 6u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 7u), 7u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 8u), 8u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 9u), 9u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 10u), 10u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 11u), 11u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 12u), 12u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 13u), 13u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 14u), 14u);
-    more.sums = add_terms(more.sums, drawn_gradients(user, first, 15u), 15u);
-    return more;
-}
-
-fn add_all_users(sums: RowSums, first: u32, end: u32, draw: u32) -> RowSums {
-    var more = add_users(sums, first, end, draw, 0u);
-    more = add_users(more, first, end, draw, 1u);
-    more = add_users(more, first, end, draw, 2u);
-    more = add_users(more, first, end, draw, 3u);
-    more = add_users(more, first, end, draw, 4u);
-    more = add_users(more, first, end, draw, 5u);
-    more = add_users(more, first, end, draw, 6u);
-    more = add_users(more, first, end, draw, 7u);
-    more = add_users(more, first, end, draw, 8u);
-    more = add_users(more, first, end, draw, 9u);
-    more = add_users(more, first, end, draw, 10u);
-    more = add_users(more, first, end, draw, 11u);
-    more = add_users(more, first, end, draw, 12u);
-    more = add_users(more, first, end, draw, 13u);
-    more = add_users(more, first, end, draw, 14u);
-    more = add_users(more, first, end, draw, 15u);
+    if (FOR_USERS != 0u) {
+        // Past the last drawn item any gradients, which stand against zeros.
+        more.sums = add_terms(sums.sums, gradient[gradients_at(row, term)], four);
+    } else {
+        let left = vec4<f32>(
+            user_gradient(term, end, row),
+            user_gradient(term + 1u, end, row),
+            user_gradient(term + 2u, end, row),
+            user_gradient(term + 3u, end, row),
+        );
+        more.sums = add_terms(sums.sums, left, four);
+        more.bias += (left.x + left.y) + (left.z + left.w);
+    }
     return more;
 }
 
 fn add_section(sums: RowSums, first: u32, end: u32, row: u32) -> RowSums {
     var more = sums;
-    if (FOR_USERS != 0u) {
-        more = add_drawn(sums, first, row);
+    if (IN_LOOP != 0u) {
+        for (var four = 0u; four < PRODUCT_TERMS / 4u; four++) {
+            more = add_four(more, first, end, row, four);
+        }
     } else {
-        more = add_all_users(sums, first, end, row);
+        more = add_four(more, first, end, row, 0u);
+        more = add_four(more, first, end, row, 1u);
+        more = add_four(more, first, end, row, 2u);
+        more = add_four(more, first, end, row, 3u);
+        more = add_four(more, first, end, row, 4u);
+        more = add_four(more, first, end, row, 5u);
+        more = add_four(more, first, end, row, 6u);
+        more = add_four(more, first, end, row, 7u);
+        more = add_four(more, first, end, row, 8u);
+        more = add_four(more, first, end, row, 9u);
+        more = add_four(more, first, end, row, 10u);
+        more = add_four(more, first, end, row, 11u);
+        more = add_four(more, first, end, row, 12u);
+        more = add_four(more, first, end, row, 13u);
+        more = add_four(more, first, end, row, 14u);
+        more = add_four(more, first, end, row, 15u);
     }
     return more;
 }

@@ -129,20 +129,13 @@ impl Scene {
     }
 }
 
-/// Widths below, between and above those that kernels are cut to; a driver takes its time to compile each.
+/// Widths below, between and above those that kernels are cut to.
 const DIMS: [usize; 3] = [4, 36, 100];
-/// Widths below and above the 64 terms and 32 columns that products are cut to; Mesa takes eight seconds for each of theirs.
-const PRODUCT_DIMS: [usize; 2] = [4, 100];
 
 /// Sizes around which tiles and fours are cut, at every width, and steps of one row on either side.
-fn scenes(dims: &[usize]) -> impl Iterator<Item = Scene> {
-    let crossed = dims.iter().flat_map(|&dim| SIZES.map(|draws| (dim, 300, 130, draws)));
-    let single = [
-        (dims[0], 1, 1, 1),
-        (dims[1], 500, 1, 70),
-        (dims[1], 1000, 900, 2),
-        (100, 80, 66, 66),
-    ];
+fn scenes() -> impl Iterator<Item = Scene> {
+    let crossed = DIMS.iter().flat_map(|&dim| SIZES.map(|draws| (dim, 300, 130, draws)));
+    let single = [(4, 1, 1, 1), (36, 500, 1, 70), (100, 1000, 900, 2), (100, 80, 66, 66)];
     crossed
         .chain(single)
         .map(|(dim, samples, users, draws)| Scene::new(dim, samples, users, draws))
@@ -170,18 +163,17 @@ fn scores(scene: &Scene, gpu: Gpu, kind: AdapterKind, loss: ChoiceLoss) -> (Vec<
 /// Launches as suit a card and as suit a software driver; both run on any adapter.
 const KINDS: [AdapterKind; 2] = [AdapterKind::Discrete, AdapterKind::Software];
 
-/// Offsets are added or not, at either width by the other kind; a driver takes its time for each kernel.
-fn kinds_and_losses(scene: &Scene) -> impl Iterator<Item = (AdapterKind, ChoiceLoss)> {
-    let mut losses = [ChoiceLoss::Softmax, ChoiceLoss::Bce];
-    losses.rotate_left(usize::from(scene.dim > PRODUCT_DIMS[0]));
-    KINDS.into_iter().zip(losses)
+/// Offsets of what is drawn are added or not.
+fn kinds_and_losses() -> impl Iterator<Item = (AdapterKind, ChoiceLoss)> {
+    let losses = [ChoiceLoss::Softmax, ChoiceLoss::Bce];
+    KINDS.into_iter().flat_map(move |kind| losses.map(|loss| (kind, loss)))
 }
 
 #[test]
 fn choice_scores_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    for scene in scenes(&PRODUCT_DIMS) {
-        for (kind, loss) in kinds_and_losses(&scene) {
+    for scene in scenes() {
+        for (kind, loss) in kinds_and_losses() {
             let expected = scene.fill_up(&scene.twin_scores(loss), FILLER);
             let (received, status) = scores(&scene, gpu, kind, loss);
             assert_close(&format!("{kind:?}, {loss:?}, {}", scene.what()), &received, &expected);
@@ -356,7 +348,7 @@ fn check_gradients(scene: &Scene, gpu: Gpu, teams: Teams, loss: ChoiceLoss) {
 #[test]
 fn choice_gradient_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
-    for scene in scenes(&DIMS) {
+    for scene in scenes() {
         for teams in both_teams(scene.dim) {
             for loss in LOSSES {
                 check_gradients(&scene, gpu, teams, loss);
@@ -427,7 +419,7 @@ fn choice_sums_equals_its_twin() {
     let Some(gpu) = gpu() else { return };
     let long = [(4, 3000, 5000, 30), (100, 2000, 1500, 300)];
     let long = long.map(|(dim, samples, users, draws)| Scene::new(dim, samples, users, draws));
-    for scene in scenes(&PRODUCT_DIMS).chain(long) {
+    for scene in scenes().chain(long) {
         let (users, draws, drawn) = (scene.users(), scene.draws(), scene.drawn(ChoiceLoss::Bce));
         // About as large as the sums of their products with rows are to be: around 1.
         let size = 1.0 / (users.max(draws) as f32).sqrt();
@@ -462,12 +454,12 @@ fn a_drawn_slot_or_a_sample_that_cannot_be_is_reported() {
     let slot = scene.choice().draw_slots.start + 65;
     let gradient = vec![0.1; choice_scores::words(scene.users(), 70) - 4];
     let good = std::mem::replace(&mut scene.chunk.words[slot], u32::MAX);
-    for (kind, loss) in kinds_and_losses(&scene) {
+    for (kind, loss) in kinds_and_losses() {
         assert_eq!(scores(&scene, gpu, kind, loss).1, STATUS_BAD_SLOT);
         assert_eq!(sums(&scene, gpu, kind, Side::User, &gradient).1, STATUS_BAD_SLOT);
     }
     scene.chunk.words[slot] = good;
-    for (kind, loss) in kinds_and_losses(&scene) {
+    for (kind, loss) in kinds_and_losses() {
         assert_eq!(scores(&scene, gpu, kind, loss).1, 0);
     }
     let start = scene.choice().side(Side::User).starts.start + 5;

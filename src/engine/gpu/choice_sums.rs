@@ -31,8 +31,8 @@ pub const SPEC: KernelSpec = KernelSpec {
 const WORKGROUPS: usize = 256;
 /// Terms below which a piece is not worth its own sum.
 const LEAST_TERMS: usize = 256;
-/// Terms of a piece at the most: a thread takes a turn of a loop for each section.
-const MOST_TERMS: usize = MAX_TRIPS * PRODUCT_TERMS;
+/// Terms of a piece at the most: a thread takes a turn of a loop for each section, and for each four of its terms.
+const MOST_TERMS: usize = MAX_TRIPS / (1 + PRODUCT_TERMS / 4) * PRODUCT_TERMS;
 
 params! {
     pub struct Params {

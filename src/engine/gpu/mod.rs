@@ -181,10 +181,11 @@ pub fn sum_constants(kind: AdapterKind, side: Side) -> Vec<Constant> {
     fixed_constants().chain(sections).chain([for_users]).collect()
 }
 
-/// Several sections of terms are taken in a loop, or in turn by launches that add to one another, see [`choice_scores`].
+/// Sections of terms, and the terms of each, are taken in loops on a card; on a software driver terms are written out, and
+/// several sections are taken in turn by launches that add to one another, see [`choice_scores`].
 fn section_constants(kind: AdapterKind, several: bool) -> impl Iterator<Item = Constant> {
     let software = kind == AdapterKind::Software;
-    let flags = [("IN_LOOP", several && !software), ("IN_TURN", several && software)];
+    let flags = [("IN_LOOP", !software), ("IN_TURN", several && software)];
     flags
         .into_iter()
         .map(|(name, value)| Constant::U32(name, u32::from(value)))
