@@ -83,7 +83,7 @@ fn add_columns(sums: Sums, user: u32, section: u32, four: u32) -> Sums {
 fn add_section(sums: Sums, user: u32, section: u32) -> Sums {
     var more = sums;
     if (IN_LOOP != 0u) {
-        for (var four = 0u; four < min(SECTION_FOURS, DIM4); four++) {
+        for (var four = 0u; four < min(SECTION_FOURS, DIM4 - section * SECTION_FOURS); four++) {
             more = add_columns(more, user, section, four);
         }
     } else {

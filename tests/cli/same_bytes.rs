@@ -248,13 +248,13 @@ fn an_interrupt_saves_and_ends_with_130() {
 fn losses(scene: &Scene, run: &str) -> Vec<f64> {
     let text = String::from_utf8(scene.read(&format!("runs/{run}/metrics.jsonl"))).unwrap();
     let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let mut losses: Vec<f64> = events.filter_map(|event| event["metrics"]["loss"].as_f64()).collect();
-    losses.push(
-        scene.json(&format!("runs/{run}/evaluation.json"))["ratings"][0]["loss"]
-            .as_f64()
-            .unwrap(),
-    );
-    losses
+    // An epoch that was trained twice is told twice.
+    let losses: BTreeMap<u64, f64> = events
+        .filter_map(|event| Some((event["epoch"].as_u64()?, event["metrics"]["loss"].as_f64()?)))
+        .collect();
+    let evaluation = scene.json(&format!("runs/{run}/evaluation.json"));
+    let test = evaluation["ratings"][0]["loss"].as_f64().unwrap();
+    losses.into_values().chain([test]).collect()
 }
 
 /// Both engines do the same f32 arithmetic; they add in another order and their exp, ln and sqrt round differently. Over the

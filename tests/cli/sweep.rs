@@ -19,7 +19,7 @@ const GRID: [&str; 8] = [
     "model.dim=4,8",
 ];
 
-/// The same, each of them a second long.
+/// The same, each of them half a second long.
 fn long_grid() -> Vec<&'static str> {
     [
         GRID.as_slice(),

@@ -129,8 +129,8 @@ impl Scene {
     }
 }
 
-/// Widths below, between and above those that kernels are cut to.
-const DIMS: [usize; 3] = [4, 36, 100];
+/// Widths below, between and above those that kernels are cut to; the last has three sections of terms.
+const DIMS: [usize; 3] = [4, 36, 164];
 
 /// Sizes around which tiles and fours are cut, at every width, and steps of one row on either side.
 fn scenes() -> impl Iterator<Item = Scene> {

@@ -2,10 +2,10 @@
 //!
 //! Bytes for each score: reads 4 dim / 32 of a user and 4 dim / 128 of an item, mostly from a cache, writes 4.
 //!
-//! A card takes all columns in one launch, four by four in a loop. Mesa's software driver fetches eight threads' words one by one, except where all of
-//! them read one word at an index that is constant, outside of any loop, branch or early return: then it is one instruction,
-//! and the product ten times as fast. So there a launch takes the columns that are written out, and the next one adds to it.
-//! Even a loop that is never taken would count.
+//! A card takes all columns in one launch, sections and their fours in loops. Mesa's software driver fetches eight threads'
+//! words one by one, except where all of them read one word at an index that is constant, outside of any loop, branch or early
+//! return: then it is one instruction, and the product ten times as fast. So there a launch takes the columns that are written
+//! out, and the next one adds to it. Even a loop that is never taken would count.
 
 use super::{PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, score_constants};
 use crate::config::ChoiceLoss;

@@ -4,10 +4,10 @@
 //! from a cache; writes 16 + 4 dim for each user, and for each drawn item as often as there are pieces.
 //!
 //! There are many users and few drawn items: the sum over users is cut into pieces that are summed at the same time, as many
-//! as give a card enough workgroups, and no longer than a software driver's loops. `update_rows` adds the pieces up, in order.
+//! as give a card enough workgroups. `update_rows` adds the pieces up, in order.
 
 use super::choice_scores::launches;
-use super::{MAX_TRIPS, PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, sum_constants};
+use super::{PRODUCT_COLUMNS, PRODUCT_ROWS, PRODUCT_TERMS, sum_constants};
 use crate::engine::gpu::device::{AdapterKind, Buffer, Gpu};
 use crate::engine::gpu::launch::{Kernel, KernelSpec, input, output, params};
 use crate::engine::gpu::shader::shader;
@@ -31,8 +31,6 @@ pub const SPEC: KernelSpec = KernelSpec {
 const WORKGROUPS: usize = 256;
 /// Terms below which a piece is not worth its own sum.
 const LEAST_TERMS: usize = 256;
-/// Terms of a piece at the most: a thread takes a turn of a loop for each section, and for each four of its terms.
-const MOST_TERMS: usize = MAX_TRIPS / (1 + PRODUCT_TERMS / 4) * PRODUCT_TERMS;
 
 params! {
     pub struct Params {
@@ -91,8 +89,8 @@ impl Params {
 /// Pieces of the sum over the users.
 pub fn pieces(users: usize, draws: usize, dim: usize) -> usize {
     let tiles = draws.div_ceil(PRODUCT_ROWS) * dim.div_ceil(PRODUCT_COLUMNS);
-    let useful = users.div_ceil(LEAST_TERMS).min(WORKGROUPS.div_ceil(tiles.max(1)));
-    useful.max(users.div_ceil(MOST_TERMS)).max(1)
+    let useful = WORKGROUPS.div_ceil(tiles.max(1));
+    users.div_ceil(LEAST_TERMS).min(useful).max(1)
 }
 
 /// The product for one side.
@@ -110,7 +108,7 @@ impl ChoiceSums {
         Self { kernel, kind, side }
     }
 
-    /// Queues all tiles of all pieces. Panics if a piece has more terms than a software driver's loops take.
+    /// Queues all tiles of all pieces.
     pub fn launch(
         &self,
         gpu: Gpu,
@@ -121,11 +119,6 @@ impl ChoiceSums {
         status: &Buffer,
         params: &Params,
     ) {
-        assert!(
-            params.piece_terms as usize <= MOST_TERMS,
-            "choice_sums: a piece of {} terms, at most {MOST_TERMS}",
-            params.piece_terms
-        );
         let rows = match self.side {
             Side::User => params.users,
             Side::Item => params.draws,
@@ -148,12 +141,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_enough_for_a_card_and_short_enough_for_a_software_driver() {
+    fn pieces_are_enough_for_a_card_and_take_little_memory() {
         assert_eq!(pieces(8192, 256, 64), 32);
         assert_eq!([pieces(1, 1, 4), pieces(0, 0, 4), pieces(257, 1, 512)], [1, 1, 2]);
         for (users, draws, dim) in [(100_000, 16_384, 512), (500_000, 16_384, 64), (500_000, 1, 4)] {
             let pieces = pieces(users, draws, dim);
-            assert!(users.div_ceil(pieces).next_multiple_of(PRODUCT_TERMS) <= MOST_TERMS);
             // What they take beside the drawn items' rows themselves.
             let words = pieces * draws * (4 + dim);
             assert!(

@@ -83,7 +83,7 @@ pub const SPECS: [&KernelSpec; 12] = [
     &update_rows::SPEC,
 ];
 
-/// What every shader's prelude says.
+/// What the preludes of kernels over rows of `dim` weights may say; [`shader::compose`] keeps what a kernel names.
 ///
 /// Panics unless `dim` is a multiple of 4 from 4 to [`MAX_DIM`].
 pub fn constants(dim: usize) -> Vec<Constant> {
@@ -96,7 +96,7 @@ pub fn constants(dim: usize) -> Vec<Constant> {
     widths.into_iter().chain(fixed_constants()).collect()
 }
 
-/// What is the same for rows of any width.
+/// The same without the width.
 fn fixed_constants() -> impl Iterator<Item = Constant> {
     let counts = [
         ("WORKGROUP", WORKGROUP),
