@@ -26,7 +26,7 @@ struct Params {
     // The launch's sections of each piece: the first and how many.
     first_section: u32,
     sections: u32,
-    // Fours of a row's weights. No constant: a driver takes seconds to compile what is written out, and this way only once.
+    // Fours of a row's weights. No constant, so that one kernel serves every width.
     dim4: u32,
 }
 

@@ -5,8 +5,8 @@
 //
 // What of the right matrix all threads need stands in workgroup memory. Where that is read at a constant index, outside of any
 // loop, branch or early return, Mesa's software driver has it in one instruction, and in dozens elsewhere: so for such a driver
-// the terms are written out, and whoever imports this has no branch around them. A card takes them in a loop, whose few
-// instructions it keeps near. See src/engine/gpu/choice_scores.rs.
+// the terms are written out, and whoever imports this has no branch around them. For a card they are a loop: written out within
+// the one over sections they took Mesa 9 to 20 seconds to compile. See src/engine/gpu/choice_scores.rs.
 
 // Fours of columns.
 const PRODUCT_FOURS: u32 = PRODUCT_COLUMNS / 4u;

@@ -293,6 +293,8 @@ fn a_training_moves_from_one_engine_to_the_other() {
     scene.succeed(&["train", "--resume", "cut-1", "--device", "gpu"]);
     let (moved, stayed) = (losses(&scene, "cut-1"), losses(&scene, "whole-1"));
     assert_eq!((moved.len(), stayed.len()), (7, 7));
+    let [whole, cut] = ["whole-1", "cut-1"].map(|run| scene.read(&format!("runs/{run}/{MODEL}")).len());
+    assert_eq!(whole, cut);
     for (place, (moved, stayed)) in moved.iter().zip(&stayed).enumerate() {
         // Measured: 1e-8. A step more or less is 1e-4.
         assert!(
